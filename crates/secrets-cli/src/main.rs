@@ -1,0 +1,2 @@
+//! The `secrets` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The contract that every polysecrets provider and layer builds on.

@@ -1,0 +1,1 @@
+//! The one HTTP and TLS transport that polysecrets providers share.

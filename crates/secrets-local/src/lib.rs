@@ -1,0 +1,1 @@
+//! polysecrets providers that need no server: memory, environment, .env files and an encrypted file.

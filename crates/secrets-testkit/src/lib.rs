@@ -1,0 +1,1 @@
+//! Conformance suite, leak scanner and fault-injecting server for polysecrets providers.

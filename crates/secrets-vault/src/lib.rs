@@ -1,0 +1,1 @@
+//! polysecrets provider for HashiCorp Vault and OpenBao.

@@ -1,0 +1,1 @@
+//! Secrets from any store through one interface: read, write, list, version and roll back.

@@ -1,0 +1,2 @@
+//! What cargo cannot do alone: test servers, tests, benchmarks, tidiness.
+fn main() {}
