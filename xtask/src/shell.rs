@@ -1,0 +1,95 @@
+//! Paths, processes and messages that every command shares.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A failure is told to a person and never matched on, so a sentence is enough.
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
+
+/// The folder of the workspace's manifest.
+pub(crate) fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
+
+/// Where everything is built, which CI may have moved.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// Tells what is being done now. Stdout is kept for results.
+pub(crate) fn say(message: &str) {
+    eprintln!("xtask: {message}");
+}
+
+/// Cargo, in the workspace's root, as if a person had typed it there.
+pub(crate) fn cargo<I, S>(arguments: I) -> Command
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    // `cargo xtask` sets these for its own package; build scripts that watch them would run again.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Runs a command with its streams inherited.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .map_err(|error| format!("cannot start {}: {error}", described(command)))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{} failed: {status}", described(command)))
+    }
+}
+
+/// Runs a command and gives its stdout.
+pub(crate) fn read(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start {}: {error}", described(command)))?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        return Err(format!(
+            "{} failed: {}\n{}",
+            described(command),
+            output.status,
+            reason.trim_end()
+        ));
+    }
+    String::from_utf8(output.stdout)
+        .map_err(|_| format!("{} printed text that is not UTF-8", described(command)))
+}
+
+/// The program and its arguments on one line.
+pub(crate) fn described(command: &Command) -> String {
+    let mut line = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    for argument in command.get_args() {
+        line.push(' ');
+        line.push_str(&argument.to_string_lossy());
+    }
+    line
+}
+
+/// Adds the path to an input or output error.
+pub(crate) fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T> {
+    result.map_err(|error| format!("{}: {error}", path.display()))
+}
