@@ -1,1 +1,4 @@
-//! Conformance suite, leak scanner and fault-injecting server for polysecrets providers.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod fault;
