@@ -8,12 +8,17 @@
 
 mod servers;
 mod shell;
+mod test;
+mod workspace;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
+  test [--deep] [-p CRATE]... [-- FILTER...]
+                   tests, doc tests and examples against real servers;
+                   the last line tells the totals
   servers up       start the test servers and leave them running
   servers down     stop what `up` started
   servers status   each server with its address and health
@@ -24,18 +29,16 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["servers", rest @ ..] => servers::command(rest),
+        ["test", rest @ ..] => test::command(rest),
+        ["servers", rest @ ..] => servers::command(rest).map(|()| ExitCode::SUCCESS),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         [other, ..] => Err(format!("unknown command: {other}\n\n{USAGE}")),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("xtask: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|message| {
+        eprintln!("xtask: {message}");
+        ExitCode::FAILURE
+    })
 }

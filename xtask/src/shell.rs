@@ -93,3 +93,10 @@ pub(crate) fn described(command: &Command) -> String {
 pub(crate) fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T> {
     result.map_err(|error| format!("{}: {error}", path.display()))
 }
+
+/// Whether cargo has the subcommand, which may be installed or not.
+pub(crate) fn has_cargo_tool(name: &str) -> bool {
+    cargo([name, "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}

@@ -1,0 +1,431 @@
+//! Runs everything that CI runs: tests, doc tests and examples, against real servers.
+
+mod totals;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::servers;
+use crate::shell::{Result, at, cargo, described, has_cargo_tool, say, target};
+use crate::workspace::{self, Package};
+use totals::{Totals, libtest, nextest};
+
+const USAGE: &str = "usage: cargo xtask test [--deep] [-p CRATE]... [-- FILTER...]";
+
+/// An example shows one thing and ends; one that waits for something is broken.
+const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Tests must not find a developer's own accounts.
+const FOREIGN: &[&str] = &[
+    "SECRETS_",
+    "VAULT_",
+    "BAO_",
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+    "INFISICAL_",
+    "GCE_",
+];
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    deep: bool,
+    packages: Vec<String>,
+    filters: Vec<String>,
+}
+
+pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
+    let options = Options::parse(words)?;
+    let members = workspace::load()?;
+    let chosen = options
+        .packages
+        .iter()
+        .map(|word| workspace::find(&members, word))
+        .collect::<Result<Vec<&Package>>>()?;
+    let (variables, guard) = match servers::running()? {
+        Some(variables) => {
+            say("using the servers that are up");
+            (variables, None)
+        }
+        None => {
+            let guard = servers::start_own()?;
+            (guard.variables(), Some(guard))
+        }
+    };
+    let run = Run {
+        options,
+        all: chosen.is_empty(),
+        chosen: if chosen.is_empty() {
+            members.iter().collect()
+        } else {
+            chosen
+        },
+        variables,
+    };
+    let totals = run.everything();
+    drop(guard);
+    println!("{totals}");
+    Ok(if totals.is_success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+impl Options {
+    fn parse(words: &[&str]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            match *word {
+                "--deep" => options.deep = true,
+                "-p" | "--package" => {
+                    let name = rest
+                        .next()
+                        .ok_or_else(|| format!("{word} wants a crate\n{USAGE}"))?;
+                    options.packages.push((*name).to_owned());
+                }
+                "--" => options
+                    .filters
+                    .extend(rest.by_ref().map(|filter| (*filter).to_owned())),
+                other => return Err(format!("unknown argument: {other}\n{USAGE}")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+struct Run<'a> {
+    options: Options,
+    /// The whole workspace is one build; naming every member would say the same at length.
+    all: bool,
+    chosen: Vec<&'a Package>,
+    variables: Vec<(String, String)>,
+}
+
+impl Run<'_> {
+    fn everything(&self) -> Totals {
+        let steps: [(&str, &dyn Fn() -> Result<Totals>); 3] = [
+            ("tests", &|| self.tests()),
+            ("doc tests", &|| self.doc_tests()),
+            ("examples", &|| self.examples()),
+        ];
+        let mut sum = Totals::default();
+        for (name, step) in steps {
+            let begin = Instant::now();
+            let totals = step().unwrap_or_else(|reason| {
+                say(&reason);
+                Totals {
+                    failed: 1,
+                    ..Totals::default()
+                }
+            });
+            say(&format!(
+                "{name}: {totals} in {} s",
+                begin.elapsed().as_secs()
+            ));
+            sum = sum + totals;
+        }
+        if sum.passed + sum.failed == 0 {
+            say("no test ran, which is a failure too");
+        }
+        sum
+    }
+
+    fn tests(&self) -> Result<Totals> {
+        if has_cargo_tool("nextest") {
+            let profile = if self.options.deep { "deep" } else { "default" };
+            let mut command = self.cargo(&["nextest", "run"]);
+            command
+                .args(["--profile", profile, "--no-fail-fast", "--no-tests", "pass"])
+                .args(["--status-level", "slow", "--final-status-level", "fail"])
+                .arg("--")
+                .args(&self.options.filters);
+            measured(&mut command, nextest)
+        } else {
+            say(
+                "cargo-nextest is not installed; cargo test runs the tests one crate after the other",
+            );
+            let mut command = self.cargo(&["test"]);
+            command
+                .args(["--no-fail-fast", "--lib", "--bins", "--tests", "--"])
+                .args(&self.options.filters);
+            measured(&mut command, libtest)
+        }
+    }
+
+    fn doc_tests(&self) -> Result<Totals> {
+        if !self.chosen.iter().any(|package| package.library.is_some()) {
+            return Ok(Totals::default());
+        }
+        let mut command = self.cargo(&["test"]);
+        command
+            .args(["--doc", "--no-fail-fast", "--"])
+            .args(&self.options.filters);
+        measured(&mut command, libtest)
+    }
+
+    fn examples(&self) -> Result<Totals> {
+        let wanted: Vec<&str> = self
+            .chosen
+            .iter()
+            .flat_map(|package| &package.examples)
+            .map(String::as_str)
+            .filter(|name| self.is_wanted(name))
+            .collect();
+        let mut totals = Totals::default();
+        if wanted.is_empty() {
+            return Ok(totals);
+        }
+        for (name, program) in self.build_examples()? {
+            if !wanted.contains(&name.as_str()) {
+                continue;
+            }
+            match self.run_example(&name, &program) {
+                Ok(()) => totals.passed += 1,
+                Err(reason) => {
+                    say(&format!("example {name}: {reason}"));
+                    totals.failed += 1;
+                }
+            }
+        }
+        Ok(totals)
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        let filters = &self.options.filters;
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+
+    /// Each example's name and program, from cargo's own account of what it built.
+    fn build_examples(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut command = self.cargo(&["build"]);
+        command
+            .args([
+                "--examples",
+                "--quiet",
+                "--message-format",
+                "json-render-diagnostics",
+            ])
+            .stderr(Stdio::inherit());
+        let output = command
+            .output()
+            .map_err(|error| format!("cannot start {}: {error}", described(&command)))?;
+        if !output.status.success() {
+            return Err(format!("{} failed: {}", described(&command), output.status));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(example)
+            .collect())
+    }
+
+    /// An example gets the servers' variables and an empty folder to work in, and no input.
+    fn run_example(&self, name: &str, program: &PathBuf) -> Result<()> {
+        let folder = target().join("examples-run").join(name);
+        if folder.exists() {
+            at(&folder, fs::remove_dir_all(&folder))?;
+        }
+        at(&folder, fs::create_dir_all(&folder))?;
+        let mut command = Command::new(program);
+        self.surround(&mut command);
+        let log = at(&folder, fs::File::create(folder.join("output.log")))?;
+        let copy = at(&folder, log.try_clone())?;
+        let mut child = command
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(copy)
+            .spawn()
+            .map_err(|error| format!("cannot start: {error}"))?;
+        let end = Instant::now() + EXAMPLE_LIMIT;
+        loop {
+            if let Some(status) = at(&folder, child.try_wait())? {
+                if status.success() {
+                    return Ok(());
+                }
+                let output = fs::read_to_string(folder.join("output.log")).unwrap_or_default();
+                return Err(format!("{status}\n{}", output.trim_end()));
+            }
+            if Instant::now() > end {
+                // It may end by itself in between.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("still running after {} s", EXAMPLE_LIMIT.as_secs()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Cargo with the packages, all features, and what tests need around them.
+    fn cargo(&self, verb: &[&str]) -> Command {
+        let mut command = cargo(verb);
+        if self.all {
+            command.arg("--workspace");
+        } else {
+            for package in &self.chosen {
+                command.args(["-p", &package.name]);
+            }
+        }
+        command.arg("--all-features");
+        self.surround(&mut command);
+        command
+    }
+
+    fn surround(&self, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if FOREIGN.iter().any(|prefix| text.starts_with(prefix)) {
+                command.env_remove(&name);
+            }
+        }
+        command.envs(self.variables.iter().cloned());
+        let cases = if self.options.deep {
+            "1000000"
+        } else {
+            "10000"
+        };
+        if std::env::var_os("PROPTEST_CASES").is_none() {
+            command.env("PROPTEST_CASES", cases);
+        }
+        if self.options.deep {
+            command.env("POLYSECRETS_DEEP", "1");
+        }
+    }
+}
+
+/// An artifact line of cargo's, when it is an example's.
+fn example(line: &str) -> Option<(String, PathBuf)> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    let target = value.get("target")?;
+    let kinds = target.get("kind")?.as_array()?;
+    if !kinds.iter().any(|kind| kind == "example") {
+        return None;
+    }
+    let name = target.get("name")?.as_str()?.to_owned();
+    Some((name, value.get("executable")?.as_str()?.into()))
+}
+
+/// Runs a test runner, shows all that it says on stderr, and adds up the totals in it.
+fn measured(command: &mut Command, totals_of: fn(&str) -> Option<Totals>) -> Result<Totals> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot start {}: {error}", described(command)))?;
+    let output = child.stdout.take();
+    let errors = child.stderr.take();
+    let both = thread::scope(|scope| {
+        let output = scope.spawn(|| shown(output, totals_of));
+        shown(errors, totals_of) + output.join().unwrap_or_default()
+    });
+    let status = child
+        .wait()
+        .map_err(|error| format!("lost {}: {error}", described(command)))?;
+    checked(both, status, &described(command))
+}
+
+fn shown(stream: Option<impl Read>, totals_of: fn(&str) -> Option<Totals>) -> Totals {
+    let mut sum = Totals::default();
+    let Some(stream) = stream else { return sum };
+    for line in BufReader::new(stream).split(b'\n') {
+        let Ok(line) = line else { break };
+        let line = String::from_utf8_lossy(&line);
+        eprintln!("{line}");
+        if let Some(totals) = totals_of(&line) {
+            sum = sum + totals;
+        }
+    }
+    sum
+}
+
+/// A runner that failed without a failed test failed for another reason, most often a build.
+fn checked(mut totals: Totals, status: ExitStatus, line: &str) -> Result<Totals> {
+    if !status.success() && totals.failed == 0 {
+        say(&format!("{line} failed: {status}"));
+        totals.failed = 1;
+    }
+    Ok(totals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_after_the_two_dashes_are_filters() {
+        let options = Options::parse(&["--deep", "-p", "secrets-vault", "--", "kv", "--deep"]);
+        let wanted = Options {
+            deep: true,
+            packages: vec!["secrets-vault".to_owned()],
+            filters: vec!["kv".to_owned(), "--deep".to_owned()],
+        };
+        assert_eq!(options, Ok(wanted));
+    }
+
+    #[test]
+    fn an_unknown_argument_is_refused() {
+        let message = Options::parse(&["--dep"]).unwrap_err();
+        assert!(message.starts_with("unknown argument: --dep"), "{message}");
+        let message = Options::parse(&["-p"]).unwrap_err();
+        assert!(message.starts_with("-p wants a crate"), "{message}");
+    }
+
+    #[test]
+    fn a_runner_that_fails_without_a_failed_test_is_a_failure() {
+        let mut broken = Command::new("sh");
+        broken.args(["-c", "echo 'error: could not compile' >&2; exit 101"]);
+        let totals = measured(&mut broken, nextest).unwrap();
+        assert_eq!(
+            totals,
+            Totals {
+                failed: 1,
+                ..Totals::default()
+            }
+        );
+    }
+
+    #[test]
+    fn both_streams_are_counted() {
+        let mut runner = Command::new("sh");
+        runner.args([
+            "-c",
+            "echo 'test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out'; \
+             echo 'test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out' >&2",
+        ]);
+        let totals = measured(&mut runner, libtest).unwrap();
+        assert_eq!(
+            totals,
+            Totals {
+                passed: 5,
+                failed: 0,
+                skipped: 1
+            }
+        );
+    }
+
+    #[test]
+    fn only_examples_of_cargos_account_are_taken() {
+        let line = |kind: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"capabilities"}},"executable":"/t/x"}}"#
+            )
+        };
+        assert_eq!(
+            example(&line("example")),
+            Some(("capabilities".to_owned(), "/t/x".into()))
+        );
+        assert_eq!(example(&line("bin")), None);
+        assert_eq!(
+            example(r#"{"reason":"build-finished","success":true}"#),
+            None
+        );
+    }
+}
