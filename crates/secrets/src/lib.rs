@@ -1,1 +1,3 @@
 //! Secrets from any store through one interface: read, write, list, version and roll back.
+
+mod document;
