@@ -1,0 +1,153 @@
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+
+use super::command::CommandCapture;
+use super::scanner::{Canary, Hit};
+use super::trace::TraceCapture;
+
+/// Runs outputs of all kinds through the scan of one or more canaries, and keeps account of what was scanned.
+#[derive(Debug)]
+pub struct Sinks<'a> {
+    canaries: Vec<&'a Canary>,
+    scanned: usize,
+    leaks: Vec<Leak>,
+}
+
+/// A sink in which a canary was found. It holds nothing of the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leak {
+    /// The name that the sink was given, and the part of it.
+    pub sink: String,
+    /// Which canary, by its position in [`Sinks::new`].
+    pub canary: usize,
+    /// How and where.
+    pub hit: Hit,
+}
+
+impl Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "canary {} in {}: {} form at byte {}",
+            self.canary, self.sink, self.hit.form, self.hit.offset
+        )
+    }
+}
+
+impl<'a> Sinks<'a> {
+    /// No sink scanned yet.
+    pub fn new(canaries: impl IntoIterator<Item = &'a Canary>) -> Self {
+        Self {
+            canaries: canaries.into_iter().collect(),
+            scanned: 0,
+            leaks: Vec::new(),
+        }
+    }
+
+    /// Scans raw bytes or text: a file, a log, a reply.
+    pub fn bytes(&mut self, name: impl Display, bytes: impl AsRef<[u8]>) {
+        self.scanned += 1;
+        let bytes = bytes.as_ref();
+        for (number, canary) in self.canaries.iter().enumerate() {
+            self.leaks
+                .extend(canary.scan(bytes).into_iter().map(|hit| Leak {
+                    sink: name.to_string(),
+                    canary: number,
+                    hit,
+                }));
+        }
+    }
+
+    /// Scans `{:?}` and `{:#?}`: two sinks.
+    pub fn debug(&mut self, name: impl Display, value: &(impl Debug + ?Sized)) {
+        self.bytes(format_args!("{name} {{:?}}"), format!("{value:?}"));
+        self.bytes(format_args!("{name} {{:#?}}"), format!("{value:#?}"));
+    }
+
+    /// Scans `{}` and `{:#}`: two sinks.
+    pub fn display(&mut self, name: impl Display, value: &(impl Display + ?Sized)) {
+        self.bytes(format_args!("{name} {{}}"), format!("{value}"));
+        self.bytes(format_args!("{name} {{:#}}"), format!("{value:#}"));
+    }
+
+    /// Scans `{}`, `{:#}`, `{:?}` and `{:#?}`: four sinks.
+    pub fn format(&mut self, name: impl Display, value: &(impl Debug + Display + ?Sized)) {
+        self.display(&name, value);
+        self.debug(&name, value);
+    }
+
+    /// Scans an error and each of its sources, four sinks an error.
+    pub fn error(&mut self, name: impl Display, error: &(dyn Error + 'static)) {
+        self.format(&name, error);
+        let mut depth = 1;
+        let mut source = error.source();
+        while let Some(error) = source {
+            self.format(format_args!("{name} source {depth}"), error);
+            source = error.source();
+            depth += 1;
+        }
+    }
+
+    /// Scans what a capture has recorded so far.
+    pub fn trace(&mut self, name: impl Display, capture: &TraceCapture) {
+        self.bytes(format_args!("{name} trace"), capture.text());
+    }
+
+    /// Scans a command's stdout and stderr, the arguments of it and its descendants, and its own environment.
+    ///
+    /// The environment of descendants is not scanned: to run a program with secrets in its environment is what some
+    /// commands are for. Use [`ProcessSnapshot::environ`](super::ProcessSnapshot::environ) where it must be clean.
+    pub fn command(&mut self, name: impl Display, capture: &CommandCapture) {
+        self.bytes(format_args!("{name} stdout"), &capture.stdout);
+        self.bytes(format_args!("{name} stderr"), &capture.stderr);
+        for process in &capture.processes {
+            self.bytes(
+                format_args!("{name} cmdline of {}", process.pid),
+                &process.cmdline,
+            );
+            if process.is_root {
+                self.bytes(
+                    format_args!("{name} environ of {}", process.pid),
+                    &process.environ,
+                );
+            }
+        }
+    }
+
+    /// How many sinks were scanned.
+    pub fn scanned(&self) -> usize {
+        self.scanned
+    }
+
+    /// What was found.
+    pub fn leaks(&self) -> &[Leak] {
+        &self.leaks
+    }
+
+    /// Ends the scan well if the scanner works, something was scanned and nothing was found.
+    ///
+    /// # Panics
+    ///
+    /// With the list of leaks; when no sink was scanned; when a canary's positive control fails.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        for canary in &self.canaries {
+            if let Err(reason) = canary.positive_control() {
+                panic!("the positive control failed: {reason}");
+            }
+        }
+        assert!(
+            self.scanned > 0 && !self.canaries.is_empty(),
+            "nothing was scanned"
+        );
+        let leaks: Vec<_> = self.leaks.iter().map(Leak::to_string).collect();
+        assert!(
+            leaks.is_empty(),
+            "{} leaks in {} sinks:\n{}",
+            leaks.len(),
+            self.scanned,
+            leaks.join("\n")
+        );
+    }
+}
