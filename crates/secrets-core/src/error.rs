@@ -1,0 +1,395 @@
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Operation, SecretName};
+
+/// The result of everything in polysecrets that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and all that a caller or a layer decides on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The secret, version or field does not exist.
+    NotFound,
+    /// The secret or version exists, but is deleted (perhaps restorably) or destroyed.
+    Deleted,
+    /// The secret or version exists, but is switched off, expired or not valid yet.
+    Disabled,
+    /// A create-only write met an existing secret.
+    AlreadyExists,
+    /// A conditional write met another version than it named, or the store changed under it.
+    Conflict,
+    /// The provider does not know who asks: no credential, or one that is wrong or expired.
+    Unauthenticated,
+    /// The provider knows who asks, and refuses.
+    PermissionDenied,
+    /// The provider asks for a slower pace; see [`Error::retry_after`].
+    RateLimited,
+    /// The provider cannot be reached or cannot answer now.
+    Unavailable,
+    /// The deadline passed.
+    Timeout,
+    /// The name cannot be a secret's name, in general or with this provider.
+    InvalidName,
+    /// The value cannot be stored or used as asked: too large, not text, not a JSON object.
+    InvalidValue,
+    /// The configuration, a reference or another input is wrong.
+    InvalidConfig,
+    /// The provider answered something that is not its protocol.
+    InvalidResponse,
+    /// Data is damaged, was tampered with, or is older than data seen before.
+    IntegrityFailure,
+    /// The provider cannot do this at all.
+    Unsupported,
+    /// Anything else; a bug of the provider or of ours.
+    Unexpected,
+}
+
+impl ErrorKind {
+    /// Whether the same call may succeed when it is repeated.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Unavailable | Self::Timeout)
+    }
+
+    /// Whether a cache may answer with a value that it still has, within its limit for stale values.
+    ///
+    /// Never after a refusal or a deletion: those say something about the secret, not about the way to it.
+    pub fn is_stale_ok(self) -> bool {
+        self.is_retryable()
+    }
+
+    /// What is said when an error has no message of its own.
+    fn default_message(self) -> &'static str {
+        match self {
+            Self::NotFound => "secret not found",
+            Self::Deleted => "secret is deleted",
+            Self::Disabled => "secret is disabled",
+            Self::AlreadyExists => "secret already exists",
+            Self::Conflict => "secret was changed in between",
+            Self::Unauthenticated => "not authenticated",
+            Self::PermissionDenied => "permission denied",
+            Self::RateLimited => "too many requests",
+            Self::Unavailable => "provider is unavailable",
+            Self::Timeout => "deadline passed",
+            Self::InvalidName => "invalid name",
+            Self::InvalidValue => "invalid value",
+            Self::InvalidConfig => "invalid configuration",
+            Self::InvalidResponse => "provider gave an answer that is not understood",
+            Self::IntegrityFailure => "data is damaged or was tampered with",
+            Self::Unsupported => "not supported by this provider",
+            Self::Unexpected => "unexpected error",
+        }
+    }
+}
+
+/// A place in a file that a person can go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourcePosition {
+    /// The file, where there is one.
+    pub file: Option<PathBuf>,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+}
+
+impl SourcePosition {
+    /// A place in a text without a file.
+    pub fn new(line: usize, column: usize) -> Self {
+        Self {
+            file: None,
+            line,
+            column,
+        }
+    }
+
+    /// The same place, in this file.
+    pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+}
+
+impl fmt::Display for SourcePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "{}:{}:{}", file.display(), self.line, self.column),
+            None => write!(f, "line {}, column {}", self.line, self.column),
+        }
+    }
+}
+
+/// An error of any provider or layer: one kind, one line, and a hint on what to do.
+///
+/// It is cheap to clone, and holds no value and no credential. `Display` is one lowercase line without the cause, which
+/// [`source`](StdError::source) gives, and without the hint.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Option<Cow<'static, str>>,
+    hint: Option<Cow<'static, str>>,
+    operation: Option<Operation>,
+    scheme: Option<Cow<'static, str>>,
+    provider: Option<Arc<str>>,
+    name: Option<SecretName>,
+    position: Option<SourcePosition>,
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with a message of its own: a lowercase fragment without a full stop and without the secret's name,
+    /// which [`with_name`](Self::with_name) adds. It must never hold a value or a credential.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(kind, Some(message.into()))
+    }
+
+    /// An error that needs no other words than those of its kind.
+    pub fn of(kind: ErrorKind) -> Self {
+        Self::with(kind, None)
+    }
+
+    /// [`ErrorKind::NotFound`] for this name.
+    pub fn not_found(name: &SecretName) -> Self {
+        Self::of(ErrorKind::NotFound).with_name(name)
+    }
+
+    /// [`ErrorKind::Unsupported`] for an operation that a provider does not have.
+    pub fn unsupported(operation: Operation) -> Self {
+        Self::new(
+            ErrorKind::Unsupported,
+            format!("this provider does not support {operation}"),
+        )
+        .with_operation(operation)
+    }
+
+    fn with(kind: ErrorKind, message: Option<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message,
+            hint: None,
+            operation: None,
+            scheme: None,
+            provider: None,
+            name: None,
+            position: None,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Says what the reader can do about it.
+    pub fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.edit(|inner| inner.hint = Some(hint.into()))
+    }
+
+    /// Names the operation.
+    pub fn with_operation(self, operation: Operation) -> Self {
+        self.edit(|inner| inner.operation = Some(operation))
+    }
+
+    /// Names the provider as the configuration does, and its scheme. The handle does this for every provider.
+    pub fn with_provider(self, provider: Arc<str>, scheme: impl Into<Cow<'static, str>>) -> Self {
+        self.edit(|inner| {
+            inner.provider = Some(provider);
+            inner.scheme = Some(scheme.into());
+        })
+    }
+
+    /// Names the secret.
+    pub fn with_name(self, name: &SecretName) -> Self {
+        self.edit(|inner| inner.name = Some(name.clone()))
+    }
+
+    /// Names the place in a file.
+    pub fn with_position(self, position: SourcePosition) -> Self {
+        self.edit(|inner| inner.position = Some(position))
+    }
+
+    /// How long the provider asked to be left alone.
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        self.edit(|inner| inner.retry_after = Some(wait))
+    }
+
+    /// Keeps the cause. Never an error of a vendor's SDK as it is: their `Debug` prints raw bodies.
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.edit(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed when it is repeated; follows from the kind.
+    pub fn is_retryable(&self) -> bool {
+        self.kind().is_retryable()
+    }
+
+    /// Whether a cache may answer with a value that it still has; follows from the kind.
+    pub fn is_stale_ok(&self) -> bool {
+        self.kind().is_stale_ok()
+    }
+
+    /// The message without name, provider and position.
+    pub fn message(&self) -> &str {
+        self.0
+            .message
+            .as_deref()
+            .unwrap_or(self.kind().default_message())
+    }
+
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The operation that failed.
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.operation
+    }
+
+    /// The provider's name in the configuration.
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_deref()
+    }
+
+    /// The provider's scheme.
+    pub fn scheme(&self) -> Option<&str> {
+        self.0.scheme.as_deref()
+    }
+
+    /// The secret that was asked for.
+    pub fn name(&self) -> Option<&SecretName> {
+        self.0.name.as_ref()
+    }
+
+    /// The place in a file.
+    pub fn position(&self) -> Option<&SourcePosition> {
+        self.0.position.as_ref()
+    }
+
+    /// How long the provider asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = self.position() {
+            write!(f, "{position}: ")?;
+        }
+        f.write_str(self.message())?;
+        if let Some(name) = self.name() {
+            write!(f, ": {name}")?;
+        }
+        if let Some(provider) = self.provider() {
+            write!(f, " (provider {provider})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug
+            .field("kind", &self.kind())
+            .field("message", &self.message());
+        if let Some(hint) = self.hint() {
+            debug.field("hint", &hint);
+        }
+        if let Some(operation) = self.operation() {
+            debug.field("operation", &operation);
+        }
+        if let Some(provider) = self.provider() {
+            debug.field("provider", &provider);
+        }
+        if let Some(scheme) = self.scheme() {
+            debug.field("scheme", &scheme);
+        }
+        if let Some(name) = self.name() {
+            debug.field("name", &name.as_str());
+        }
+        if let Some(position) = self.position() {
+            debug.field("position", position);
+        }
+        if let Some(wait) = self.retry_after() {
+            debug.field("retry_after", &wait);
+        }
+        if let Some(source) = &self.0.source {
+            debug.field("source", &source.to_string());
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_line_with_name_and_provider() {
+        let name = SecretName::new("db/password").unwrap();
+        let error = Error::not_found(&name).with_provider("main".into(), "vault");
+        assert_eq!(
+            error.to_string(),
+            "secret not found: db/password (provider main)"
+        );
+    }
+
+    #[test]
+    fn display_leaves_out_source_and_hint() {
+        let error = Error::new(ErrorKind::InvalidConfig, "unknown key \"tpye\"")
+            .with_hint("did you mean `type`?")
+            .with_position(SourcePosition::new(3, 7).in_file("secrets.toml"))
+            .with_source(std::io::Error::other("cause"));
+        assert_eq!(error.to_string(), "secrets.toml:3:7: unknown key \"tpye\"");
+        assert_eq!(error.source().unwrap().to_string(), "cause");
+    }
+
+    #[test]
+    fn editing_a_shared_error_leaves_the_other_one_alone() {
+        let first = Error::of(ErrorKind::Timeout);
+        let second = first.clone().with_hint("wait");
+        assert_eq!(first.hint(), None);
+        assert_eq!(second.hint(), Some("wait"));
+    }
+
+    #[test]
+    fn only_errors_of_the_way_are_retried_or_answered_stale() {
+        assert!(ErrorKind::RateLimited.is_retryable() && ErrorKind::Unavailable.is_stale_ok());
+        for kind in [
+            ErrorKind::PermissionDenied,
+            ErrorKind::Deleted,
+            ErrorKind::Disabled,
+            ErrorKind::NotFound,
+        ] {
+            assert!(!kind.is_retryable() && !kind.is_stale_ok());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt};
+
+use crate::{
+    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Health, ListOptions, Location,
+    Metadata, Page, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue, Version,
+    VersionsOptions,
+};
+
+/// How many single gets the default [`SecretProvider::get_many`] has in flight.
+const GETS_IN_FLIGHT: usize = 16;
+
+/// What a provider says about itself without asking anyone.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProviderInfo {
+    /// Its kind, such as `vault`.
+    pub scheme: &'static str,
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub location: Location,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// The environment variables that hold credentials of its own, which a child process must not inherit.
+    pub credential_variables: Vec<String>,
+}
+
+impl ProviderInfo {
+    /// A provider without credential variables.
+    pub fn new(
+        scheme: &'static str,
+        name: impl Into<Arc<str>>,
+        location: Location,
+        capabilities: Capabilities,
+    ) -> Self {
+        Self {
+            scheme,
+            name: name.into(),
+            location,
+            capabilities,
+            credential_variables: Vec::new(),
+        }
+    }
+
+    /// With these variables, which hold credentials of the provider.
+    pub fn with_credential_variables(mut self, names: Vec<String>) -> Self {
+        self.credential_variables = names;
+        self
+    }
+}
+
+/// One secret of a [`SecretProvider::get_many`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct GetItem {
+    /// Which secret.
+    pub name: SecretName,
+    /// How it is read.
+    pub options: GetOptions,
+}
+
+impl GetItem {
+    /// This secret, read this way.
+    pub fn new(name: SecretName, options: GetOptions) -> Self {
+        Self { name, options }
+    }
+}
+
+/// A store of secrets.
+///
+/// Every method is one request and one answer. What a provider cannot do answers
+/// [`Error::unsupported`](crate::Error::unsupported), and the matching [`Capability`](crate::Capability) is absent; the
+/// conformance suite of the testkit tests that, and every sentence below. Dropping a returned future is safe at any time:
+/// a write has then happened in full or not at all. Errors need no provider or operation, the caller attaches both.
+#[async_trait]
+pub trait SecretProvider: Debug + Send + Sync {
+    /// What the provider is and can do. Costs nothing.
+    fn info(&self) -> &ProviderInfo;
+
+    /// Reads one secret: exactly the bytes that were put, and the metadata with the version that was read.
+    ///
+    /// A secret or version that never existed is [`NotFound`](crate::ErrorKind::NotFound), a deleted or destroyed one
+    /// [`Deleted`](crate::ErrorKind::Deleted), a disabled one [`Disabled`](crate::ErrorKind::Disabled).
+    async fn get(&self, name: &SecretName, options: &GetOptions) -> Result<Secret>;
+
+    /// Reads many secrets: one result an item, in the order asked. An item that fails does not harm the others.
+    async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
+        let gets: Vec<_> = items
+            .iter()
+            .map(|item| self.get(&item.name, &item.options))
+            .collect();
+        stream::iter(gets).buffered(GETS_IN_FLIGHT).collect().await
+    }
+
+    /// Reads metadata, never the value. A deleted secret that can be restored is described with its state where the
+    /// provider can tell, else it is [`Deleted`](crate::ErrorKind::Deleted) or
+    /// [`NotFound`](crate::ErrorKind::NotFound).
+    async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata>;
+
+    /// Lists one page of secrets that are not deleted, without values. Following [`Page::next`] to the end gives every
+    /// secret that existed throughout exactly once.
+    async fn list(&self, options: &ListOptions) -> Result<Page>;
+
+    /// Writes a value, and answers with the metadata of the new version. A value over
+    /// [`Capabilities::max_value_bytes`] is [`InvalidValue`](crate::ErrorKind::InvalidValue) before any call.
+    async fn put(
+        &self,
+        name: &SecretName,
+        value: &SecretValue,
+        options: &PutOptions,
+    ) -> Result<Metadata>;
+
+    /// Deletes a secret. One that does not exist, or is deleted already, is [`NotFound`](crate::ErrorKind::NotFound) or
+    /// [`Deleted`](crate::ErrorKind::Deleted); a purge also removes one that is deleted but restorable.
+    async fn delete(&self, name: &SecretName, options: &DeleteOptions) -> Result<()>;
+
+    /// Undoes a soft delete. A secret that is not deleted is left as it is.
+    async fn restore(&self, name: &SecretName) -> Result<()>;
+
+    /// Lists one page of a secret's versions, newest first, without values.
+    async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page>;
+
+    /// Makes the content of an earlier version current again, and answers with the metadata of what is current now: a
+    /// new version with the old content, or the old version itself.
+    async fn rollback(
+        &self,
+        name: &SecretName,
+        to: &Version,
+        options: &RollbackOptions,
+    ) -> Result<Metadata>;
+
+    /// Asks whether the provider can serve. That it cannot is an answer, not an error.
+    async fn health(&self) -> Result<Health>;
+
+    /// Gives back what is held: connections, leases, tokens. Calling it again does nothing; a later call of another
+    /// method may fail, but does not panic.
+    async fn close(&self) -> Result<()>;
+}

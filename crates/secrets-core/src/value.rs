@@ -1,0 +1,215 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{Error, ErrorKind, Result, json};
+
+/// The plaintext of a secret: any bytes, empty included.
+///
+/// Clones share one buffer, which is wiped when the last of them is dropped. `Debug` shows only `***`; there is no
+/// `Display` and no `Serialize`, so that a value leaves only through one of the `expose_*` methods. Equality takes the
+/// same time wherever two values of one length differ.
+///
+/// ```
+/// use secrets_core::SecretValue;
+///
+/// let value = SecretValue::from("hunter2");
+/// assert_eq!(format!("{value:?}"), "SecretValue(***)");
+/// assert_eq!(value.expose_str()?, "hunter2");
+/// # Ok::<(), secrets_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SecretValue(Arc<Zeroizing<Vec<u8>>>);
+
+impl SecretValue {
+    /// The name under which `Deserialize` asks for a newtype struct, so that a configuration format of ours can tell
+    /// which of its settings are credentials.
+    pub const SERDE_NAME: &'static str = "$polysecrets::SecretValue";
+
+    /// Takes over a buffer that is wiped already when it is dropped.
+    pub fn from_zeroizing(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Arc::new(bytes))
+    }
+
+    /// The bytes.
+    pub fn expose_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] if they are not UTF-8.
+    pub fn expose_str(&self) -> Result<&str> {
+        std::str::from_utf8(&self.0).map_err(|_| {
+            Error::new(ErrorKind::InvalidValue, "the value is not UTF-8 text")
+                .with_hint("read it as bytes, for example with `secrets get NAME --out FILE`")
+        })
+    }
+
+    /// How many bytes the value has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the value has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One field of a value that is a JSON object. A string field gives its text, any other its JSON source text, so
+    /// that a number keeps its digits. Of a key that occurs twice the last one counts. Sibling fields are not looked at.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] if the value is not a JSON object, [`ErrorKind::NotFound`] if it has no such field.
+    pub fn field(&self, key: &str) -> Result<SecretValue> {
+        json::field(&self.0, key).map(Self::from_zeroizing)
+    }
+
+    /// All fields of a value that is a JSON object, in the order of the text; each as [`field`](Self::field) gives it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] if the value is not a JSON object.
+    pub fn fields(&self) -> Result<Vec<(String, SecretValue)>> {
+        let fields = json::fields(&self.0)?;
+        Ok(fields
+            .into_iter()
+            .map(|(key, value)| (key, Self::from_zeroizing(value)))
+            .collect())
+    }
+
+    /// Whether the value is a JSON object, the form in which it has fields.
+    pub fn is_json_object(&self) -> bool {
+        json::is_object(&self.0)
+    }
+}
+
+impl From<Vec<u8>> for SecretValue {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from_zeroizing(Zeroizing::new(bytes))
+    }
+}
+
+impl From<String> for SecretValue {
+    fn from(text: String) -> Self {
+        text.into_bytes().into()
+    }
+}
+
+impl From<Zeroizing<String>> for SecretValue {
+    fn from(mut text: Zeroizing<String>) -> Self {
+        std::mem::take(&mut *text).into_bytes().into()
+    }
+}
+
+impl From<&str> for SecretValue {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl From<&[u8]> for SecretValue {
+    fn from(bytes: &[u8]) -> Self {
+        bytes.to_vec().into()
+    }
+}
+
+impl PartialEq for SecretValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Eq for SecretValue {}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue(***)")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(Self::SERDE_NAME, ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = SecretValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<SecretValue, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretValue, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<SecretValue, E> {
+        Ok(text.into())
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<SecretValue, E> {
+        Ok(bytes.into())
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<SecretValue, E> {
+        Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_redacted_also_inside_other_types() {
+        let nested = Some(vec![SecretValue::from("hunter2")]);
+        assert!(!format!("{nested:?} {nested:#?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn equality_is_by_content() {
+        assert_eq!(SecretValue::from("a"), SecretValue::from(vec![b'a']));
+        assert_ne!(SecretValue::from("a"), SecretValue::from("b"));
+        assert_ne!(SecretValue::from("a"), SecretValue::from("ab"));
+    }
+
+    #[test]
+    fn clones_share_one_buffer() {
+        let value = SecretValue::from("shared");
+        assert!(std::ptr::eq(
+            value.expose_bytes(),
+            value.clone().expose_bytes()
+        ));
+    }
+
+    #[test]
+    fn deserialises_from_a_json_string() {
+        let value: SecretValue = serde_json::from_str(r#""a\nb""#).unwrap();
+        assert_eq!(value.expose_str().unwrap(), "a\nb");
+        assert!(serde_json::from_str::<SecretValue>("7").is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_refused_as_text_only() {
+        let value = SecretValue::from(vec![0xff, 0x00]);
+        assert_eq!(
+            value.expose_str().unwrap_err().kind(),
+            ErrorKind::InvalidValue
+        );
+        assert_eq!(value.expose_bytes(), [0xff, 0x00]);
+    }
+}
