@@ -6,9 +6,11 @@
     reason = "a developer's command line: results go to stdout, progress to stderr"
 )]
 
+mod bench;
 mod servers;
 mod shell;
 mod test;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -16,9 +18,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--deep] [-p CRATE]... [-- FILTER...]
-                   tests, doc tests and examples against real servers;
-                   the last line tells the totals
+  test [--deep] [--fresh] [-p CRATE]... [-- FILTER...]
+                   tests, doc tests and examples against real servers, its own
+                   ones unless some are up; the last line tells the totals
+  tidy [--fix]     rules that no compiler checks; writes the tables made from code
+  bench [GROUP...] what the command costs, beside the smallest thing possible
   servers up       start the test servers and leave them running
   servers down     stop what `up` started
   servers status   each server with its address and health
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test", rest @ ..] => test::command(rest),
+        ["tidy", rest @ ..] => tidy::command(rest).map(|()| ExitCode::SUCCESS),
+        ["bench", rest @ ..] => bench::command(rest).map(|()| ExitCode::SUCCESS),
         ["servers", rest @ ..] => servers::command(rest).map(|()| ExitCode::SUCCESS),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -16,7 +16,7 @@ use crate::shell::{Result, at, cargo, described, has_cargo_tool, say, target};
 use crate::workspace::{self, Package};
 use totals::{Totals, libtest, nextest};
 
-const USAGE: &str = "usage: cargo xtask test [--deep] [-p CRATE]... [-- FILTER...]";
+const USAGE: &str = "usage: cargo xtask test [--deep] [--fresh] [-p CRATE]... [-- FILTER...]";
 
 /// An example shows one thing and ends; one that waits for something is broken.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
@@ -36,6 +36,8 @@ const FOREIGN: &[&str] = &[
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     deep: bool,
+    /// Own servers, even where some are up: those hold what other runs left in them.
+    fresh: bool,
     packages: Vec<String>,
     filters: Vec<String>,
 }
@@ -48,7 +50,12 @@ pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
         .iter()
         .map(|word| workspace::find(&members, word))
         .collect::<Result<Vec<&Package>>>()?;
-    let (variables, guard) = match servers::running()? {
+    let up = if options.fresh {
+        None
+    } else {
+        servers::running()?
+    };
+    let (variables, guard) = match up {
         Some(variables) => {
             say("using the servers that are up");
             (variables, None)
@@ -85,6 +92,7 @@ impl Options {
         while let Some(word) = rest.next() {
             match *word {
                 "--deep" => options.deep = true,
+                "--fresh" => options.fresh = true,
                 "-p" | "--package" => {
                     let name = rest
                         .next()
@@ -364,6 +372,7 @@ mod tests {
         let options = Options::parse(&["--deep", "-p", "secrets-vault", "--", "kv", "--deep"]);
         let wanted = Options {
             deep: true,
+            fresh: false,
             packages: vec!["secrets-vault".to_owned()],
             filters: vec!["kv".to_owned(), "--deep".to_owned()],
         };

@@ -31,6 +31,8 @@ pub(crate) struct Dependency {
     /// Only tests need it.
     pub(crate) dev: bool,
     pub(crate) optional: bool,
+    /// The features that its line asks for.
+    pub(crate) features: Vec<String>,
 }
 
 impl Package {
@@ -145,6 +147,7 @@ fn dependency(value: &Value) -> Option<Dependency> {
         called,
         dev: value.get("kind").and_then(Value::as_str) == Some("dev"),
         optional: value.get("optional").and_then(Value::as_bool)?,
+        features: strings(value.get("features")),
     })
 }
 

@@ -1,0 +1,228 @@
+//! Rules about the workspace that no compiler checks: one file a group of rules.
+
+mod budgets;
+mod direction;
+mod docs;
+mod features;
+mod layout;
+mod manifests;
+mod names;
+mod sources;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::shell::{Result, say};
+use crate::workspace::{self, Package, relative};
+
+const USAGE: &str = "usage: cargo xtask tidy [--fix]";
+
+/// One broken rule, at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    file: PathBuf,
+    /// Counted from 1; 1 also where the whole file is meant.
+    line: usize,
+    message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {}",
+            relative(&self.file),
+            self.line,
+            self.message
+        )
+    }
+}
+
+impl Problem {
+    fn new(file: &Path, line: usize, message: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            line,
+            message: message.into(),
+        }
+    }
+
+    /// At the first line of the file that starts with the word, or at its first line.
+    fn at_word(file: &Path, word: &str, message: impl Into<String>) -> Self {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        Self::new(file, line_of(&text, word), message)
+    }
+}
+
+pub(crate) fn command(words: &[&str]) -> Result<()> {
+    let fix = match words {
+        [] => false,
+        ["--fix"] => true,
+        _ => return Err(USAGE.to_owned()),
+    };
+    let packages = workspace::load()?;
+    let mut problems = Vec::new();
+    problems.extend(direction::check(&packages));
+    problems.extend(names::check(&packages));
+    problems.extend(manifests::check(&packages));
+    problems.extend(features::check(&packages));
+    problems.extend(layout::check(&packages)?);
+    problems.extend(sources::check(&packages)?);
+    problems.extend(docs::check(&packages, fix)?);
+    problems.extend(budgets::check(&packages)?);
+    for problem in &problems {
+        println!("{problem}");
+    }
+    match problems.len() {
+        0 => {
+            say("tidy");
+            Ok(())
+        }
+        1 => Err("1 rule is broken".to_owned()),
+        count => Err(format!("{count} rules are broken")),
+    }
+}
+
+/// The line, counted from 1, that starts with the word; 1 when none does.
+fn line_of(text: &str, word: &str) -> usize {
+    text.lines()
+        .position(|line| {
+            line.trim_start().strip_prefix(word).is_some_and(|rest| {
+                !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-' || next == '_')
+            })
+        })
+        .map_or(1, |index| index + 1)
+}
+
+/// The place of a crate in the order core ← providers ← facade ← CLI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Core,
+    /// What providers share: no provider itself, nobody's policy.
+    Transport,
+    Testkit,
+    Provider,
+    Facade,
+    CommandLine,
+    /// Tests, examples, xtask: they see everything and nothing sees them.
+    Outside,
+}
+
+fn role(package: &Package) -> Role {
+    match package.short_name() {
+        "secrets-core" => Role::Core,
+        "secrets-http" => Role::Transport,
+        "secrets-testkit" => Role::Testkit,
+        "secrets" => Role::Facade,
+        "secrets-cli" => Role::CommandLine,
+        name if name.starts_with("secrets-") => Role::Provider,
+        _ => Role::Outside,
+    }
+}
+
+fn is_ours(packages: &[Package], name: &str) -> bool {
+    packages.iter().any(|package| package.name == name)
+}
+
+/// Every file below a folder with the extension, in the order of their paths.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        if !folder.exists() {
+            continue;
+        }
+        for path in children(&folder)? {
+            if path.is_dir() {
+                let hidden = path.file_name().is_some_and(|name| {
+                    name == "target" || name.to_string_lossy().starts_with('.')
+                });
+                if !hidden {
+                    waiting.push(path);
+                }
+            } else if path.extension().is_some_and(|ending| ending == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What lies directly in a folder.
+fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = crate::shell::at(folder, fs::read_dir(folder))?;
+    let mut paths = entries
+        .map(|entry| crate::shell::at(folder, entry).map(|entry| entry.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Members made up for the tests of the rules.
+#[cfg(test)]
+mod sample {
+    use std::path::PathBuf;
+
+    use crate::workspace::{Dependency, Package};
+
+    pub(super) fn package(folder: &str, name: &str) -> Package {
+        Package {
+            name: name.to_owned(),
+            manifest: PathBuf::from(format!("/nowhere/{folder}/Cargo.toml")),
+            library: Some(folder.replace('-', "_")),
+            published: true,
+            ..Package::default()
+        }
+    }
+
+    /// `secrets-x` as `polysecrets-x`, as the workspace does it.
+    pub(super) fn member(folder: &str) -> Package {
+        package(folder, &format!("poly{folder}"))
+    }
+
+    pub(super) fn needs(mut package: Package, other: &str) -> Package {
+        package.dependencies.push(Dependency {
+            package: format!("poly{other}"),
+            called: other.to_owned(),
+            dev: false,
+            optional: false,
+            features: Vec::new(),
+        });
+        package
+    }
+
+    pub(super) fn with_feature(mut package: Package, name: &str, enables: &[&str]) -> Package {
+        let enables = enables.iter().map(|entry| (*entry).to_owned()).collect();
+        package.features.push((name.to_owned(), enables));
+        package
+    }
+
+    pub(super) fn messages(problems: Vec<super::Problem>) -> Vec<String> {
+        problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_whole() {
+        let text = "[dependencies]\nsecrets-core = {}\nsecrets = {}\n";
+        assert_eq!(line_of(text, "secrets"), 3);
+        assert_eq!(line_of(text, "secrets-core"), 2);
+        assert_eq!(line_of(text, "tokio"), 1);
+    }
+
+    #[test]
+    fn unknown_crates_beside_ours_are_providers() {
+        assert_eq!(role(&sample::member("secrets-aws")), Role::Provider);
+        assert_eq!(role(&sample::member("secrets-http")), Role::Transport);
+        assert_eq!(role(&sample::package("xtask", "xtask")), Role::Outside);
+    }
+}

@@ -1,0 +1,163 @@
+//! Tables in the documents that are made from the code.
+//!
+//! A table stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and is exactly what an
+//! example prints. `cargo xtask tidy --fix` writes it anew.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Problem, files};
+use crate::shell::{Result, at, cargo, read, root, say};
+use crate::workspace::Package;
+
+/// What makes tables, and one document that must have each.
+const TABLES: &[Table] = &[
+    Table {
+        name: "providers",
+        example: "capabilities",
+        home: "README.md",
+    },
+    Table {
+        name: "exit-codes",
+        example: "exit_codes",
+        home: "docs/exit-codes.md",
+    },
+];
+
+const EXAMPLES: &str = "polysecrets-examples";
+
+struct Table {
+    name: &'static str,
+    example: &'static str,
+    home: &'static str,
+}
+
+pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut documents = files(&root(), "md")?;
+    documents.retain(|path| {
+        !path
+            .components()
+            .any(|part| part.as_os_str() == "node_modules")
+    });
+    for table in TABLES {
+        let exists = packages.iter().any(|package| {
+            package.name == EXAMPLES && package.examples.iter().any(|name| name == table.example)
+        });
+        if !exists {
+            continue;
+        }
+        let mut command = cargo(["run", "--quiet", "--package", EXAMPLES, "--example"]);
+        let made = read(command.arg(table.example))?;
+        let mut at_home = false;
+        for path in &documents {
+            let text = at(path, fs::read_to_string(path))?;
+            let Some(section) = section(&text, table.name) else {
+                continue;
+            };
+            at_home |= *path == root().join(table.home);
+            if section.body.trim() == made.trim() {
+                continue;
+            }
+            if fix {
+                at(path, fs::write(path, section.replaced(&text, &made)))?;
+                say(&format!(
+                    "wrote the table {} of {}",
+                    table.name,
+                    path.display()
+                ));
+            } else {
+                problems.push(differs(path, &section, &made, table));
+            }
+        }
+        let home = root().join(table.home);
+        if !at_home {
+            let message = format!(
+                "there is no table between <!-- {0}:begin --> and <!-- {0}:end -->",
+                table.name
+            );
+            problems.push(Problem::new(&home, 1, message));
+        }
+    }
+    Ok(problems)
+}
+
+/// The first line that is not what the code says.
+fn differs(path: &Path, section: &Section<'_>, made: &str, table: &Table) -> Problem {
+    let written: Vec<&str> = section.body.trim().lines().collect();
+    let made: Vec<&str> = made.trim().lines().collect();
+    let index = written
+        .iter()
+        .zip(&made)
+        .position(|(written, made)| written != made)
+        .unwrap_or_else(|| written.len().min(made.len()));
+    let wanted = made.get(index).copied().unwrap_or("the end of the table");
+    Problem::new(
+        path,
+        section.line + 1 + index,
+        format!(
+            "the code says: {wanted} (example {}; cargo xtask tidy --fix writes it)",
+            table.example
+        ),
+    )
+}
+
+/// What stands between two markers.
+#[derive(Debug, PartialEq, Eq)]
+struct Section<'a> {
+    /// The line of the first marker, counted from 1.
+    line: usize,
+    /// Where the body begins in the text.
+    start: usize,
+    body: &'a str,
+}
+
+impl Section<'_> {
+    fn replaced(&self, text: &str, made: &str) -> String {
+        let mut whole = text[..self.start].to_owned();
+        whole.push_str(made.trim());
+        whole.push('\n');
+        whole.push_str(&text[self.start + self.body.len()..]);
+        whole
+    }
+}
+
+fn section<'a>(text: &'a str, name: &str) -> Option<Section<'a>> {
+    let begin = format!("<!-- {name}:begin -->\n");
+    let end = format!("<!-- {name}:end -->");
+    let start = text.find(&begin)? + begin.len();
+    let length = text[start..].find(&end)?;
+    Some(Section {
+        line: text[..start].lines().count(),
+        start,
+        body: &text[start..start + length],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "# Title\n\n<!-- providers:begin -->\n| a |\n| b |\n<!-- providers:end -->\nrest\n";
+
+    #[test]
+    fn a_section_is_found_and_replaced() {
+        let found = section(TEXT, "providers").unwrap();
+        assert_eq!((found.line, found.body), (3, "| a |\n| b |\n"));
+        assert_eq!(
+            found.replaced(TEXT, "\n| c |\n\n"),
+            "# Title\n\n<!-- providers:begin -->\n| c |\n<!-- providers:end -->\nrest\n"
+        );
+        assert_eq!(section(TEXT, "exit-codes"), None);
+    }
+
+    #[test]
+    fn the_first_other_line_is_told() {
+        let found = section(TEXT, "providers").unwrap();
+        let line = |made| differs(Path::new("README.md"), &found, made, &TABLES[0]).line;
+        assert_eq!(line("| x |\n| b |"), 4);
+        assert_eq!(line("| a |\n| x |"), 5);
+        assert_eq!(line("| a |\n| b |\n| c |"), 6);
+    }
+}

@@ -1,0 +1,92 @@
+//! The same file names in each provider that speaks to a server: who knows one knows all.
+
+use super::{Problem, Role, children, role};
+use crate::shell::Result;
+use crate::workspace::Package;
+
+/// What may lie in `src`, as a file or as the folder of its parts.
+const SOURCES: &[&str] = &[
+    "lib", "config", "provider", "client", "wire", "auth", "error",
+];
+
+/// What may lie in `tests`; `support` is what the others share.
+const TESTS: &[&str] = &["conformance", "wire", "support"];
+
+/// A provider that is a module for each of its kinds has no client or wire of its own.
+const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
+
+/// Files beyond the list: crate, path below the crate, and why it has to be.
+const EXTRA: &[(&str, &str, &str)] = &[];
+
+pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    for package in packages {
+        let name = package.short_name();
+        if role(package) != Role::Provider || SEVERAL_IN_ONE.contains(&name) {
+            continue;
+        }
+        for (folder, known) in [("src", SOURCES), ("tests", TESTS)] {
+            let path = package.folder().join(folder);
+            if !path.exists() {
+                continue;
+            }
+            for child in children(&path)? {
+                let stem = child.file_stem().unwrap_or_default().to_string_lossy();
+                let below = format!(
+                    "{folder}/{}",
+                    child.file_name().unwrap_or_default().to_string_lossy()
+                );
+                if !known.contains(&stem.as_ref()) && !is_excepted(name, &below) {
+                    let message = format!(
+                        "a provider has no {below}; {folder} holds {}",
+                        known.join(", ")
+                    );
+                    problems.push(Problem::new(&child, 1, message));
+                }
+            }
+        }
+    }
+    Ok(problems)
+}
+
+fn is_excepted(package: &str, below: &str) -> bool {
+    EXTRA
+        .iter()
+        .any(|(owner, path, _)| *owner == package && *path == below)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::sample::{member, messages};
+    use super::*;
+
+    #[test]
+    fn only_the_known_files() {
+        let root = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
+        let crate_folder = root.join("secrets-aws");
+        fs::create_dir_all(crate_folder.join("src/auth")).unwrap();
+        fs::create_dir_all(crate_folder.join("tests")).unwrap();
+        for file in [
+            "src/lib.rs",
+            "src/auth.rs",
+            "src/helpers.rs",
+            "tests/wire.rs",
+            "tests/other.rs",
+        ] {
+            fs::write(crate_folder.join(file), "").unwrap();
+        }
+        let mut package = member("secrets-aws");
+        package.manifest = crate_folder.join("Cargo.toml");
+        let found = messages(check(&[package]).unwrap());
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(
+            found,
+            [
+                "a provider has no src/helpers.rs; src holds lib, config, provider, client, wire, auth, error",
+                "a provider has no tests/other.rs; tests holds conformance, wire, support",
+            ]
+        );
+    }
+}

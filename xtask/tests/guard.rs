@@ -1,0 +1,51 @@
+//! Servers end with whoever started them, and live on when they are let go.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+struct Scene {
+    folder: PathBuf,
+    server: Child,
+    guard: Child,
+}
+
+fn scene(name: &str, seconds: &str) -> Scene {
+    let folder = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("data")).unwrap();
+    let server = Command::new("sleep").arg(seconds).spawn().unwrap();
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["servers", "guard"])
+        .arg(&folder)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pipe = guard.stdin.as_mut().unwrap();
+    writeln!(pipe, "{} sleep {seconds}", server.id()).unwrap();
+    Scene {
+        folder,
+        server,
+        guard,
+    }
+}
+
+#[test]
+fn the_end_of_the_owner_stops_the_servers() {
+    let mut scene = scene("guard-ends", "67");
+    drop(scene.guard.stdin.take());
+    assert!(scene.guard.wait().unwrap().success());
+    assert!(!scene.server.wait().unwrap().success());
+    assert!(!scene.folder.exists());
+}
+
+#[test]
+fn released_servers_live_on() {
+    let mut scene = scene("guard-releases", "68");
+    writeln!(scene.guard.stdin.take().unwrap(), "release").unwrap();
+    assert!(scene.guard.wait().unwrap().success());
+    assert!(scene.server.try_wait().unwrap().is_none());
+    assert!(scene.folder.join("data").exists());
+    scene.server.kill().unwrap();
+    scene.server.wait().unwrap();
+    std::fs::remove_dir_all(&scene.folder).unwrap();
+}
