@@ -1,4 +1,8 @@
 //! Servers end with whoever started them, and live on when they are let go.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a scene that cannot be set is a failed test"
+)]
 
 use std::io::Write;
 use std::path::PathBuf;
