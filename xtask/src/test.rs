@@ -1,5 +1,6 @@
 //! Runs everything that CI runs: tests, doc tests and examples, against real servers.
 
+mod conformance;
 mod totals;
 
 use std::fs;
@@ -119,8 +120,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn everything(&self) -> Totals {
-        let steps: [(&str, &dyn Fn() -> Result<Totals>); 3] = [
+        let steps: [(&str, &dyn Fn() -> Result<Totals>); 4] = [
             ("tests", &|| self.tests()),
+            ("conformance", &|| self.conformance()),
             ("doc tests", &|| self.doc_tests()),
             ("examples", &|| self.examples()),
         ];
@@ -147,6 +149,7 @@ impl Run<'_> {
     }
 
     fn tests(&self) -> Result<Totals> {
+        conformance::clear()?;
         if has_cargo_tool("nextest") {
             let profile = if self.options.deep { "deep" } else { "default" };
             let mut command = self.cargo(&["nextest", "run"]);
@@ -166,6 +169,22 @@ impl Run<'_> {
                 .args(&self.options.filters);
             measured(&mut command, libtest)
         }
+    }
+
+    /// The suites ran as tests and are counted there; a suite that did not run fails here.
+    fn conformance(&self) -> Result<Totals> {
+        let reports = conformance::reports()?;
+        if !reports.is_empty() {
+            say(&format!("conformance\n{}", conformance::table(&reports)));
+        }
+        let mut totals = Totals::default();
+        if self.all && self.options.filters.is_empty() {
+            for scheme in conformance::absent(&reports) {
+                say(&format!("no conformance suite ran for {scheme}"));
+                totals.failed += 1;
+            }
+        }
+        Ok(totals)
     }
 
     fn doc_tests(&self) -> Result<Totals> {
@@ -289,7 +308,9 @@ impl Run<'_> {
     fn surround(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if FOREIGN.iter().any(|prefix| text.starts_with(prefix)) {
+            // `AWS_LC_` steers the build of the cryptography, which a change would start anew.
+            let build = text.starts_with("AWS_LC_");
+            if !build && FOREIGN.iter().any(|prefix| text.starts_with(prefix)) {
                 command.env_remove(&name);
             }
         }
@@ -302,6 +323,7 @@ impl Run<'_> {
         if std::env::var_os("PROPTEST_CASES").is_none() {
             command.env("PROPTEST_CASES", cases);
         }
+        command.env(conformance::VARIABLE, conformance::folder());
         if self.options.deep {
             command.env("POLYSECRETS_DEEP", "1");
         }

@@ -1,0 +1,129 @@
+//! What the conformance suites reported: which provider passed how many cases, and what it cannot do.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::shell::{Result, at, target};
+
+/// The testkit writes one report a run of the suite into the folder that this names.
+pub(super) const VARIABLE: &str = "POLYSECRETS_CONFORMANCE_DIR";
+
+/// Providers whose suite must have run when everything ran.
+const EXPECTED: &[&str] = &["memory", "env", "dotenv", "file", "vault"];
+
+/// One run of the suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    scheme: String,
+    server: String,
+    passed: u64,
+    failed: u64,
+    unsupported: u64,
+    known_gaps: u64,
+}
+
+pub(super) fn folder() -> PathBuf {
+    target().join("conformance")
+}
+
+/// Removes what an earlier run left, so that an absent report is seen.
+pub(super) fn clear() -> Result<()> {
+    let folder = folder();
+    if folder.exists() {
+        at(&folder, fs::remove_dir_all(&folder))?;
+    }
+    at(&folder, fs::create_dir_all(&folder))
+}
+
+/// All reports of this run, in the order of their files.
+pub(super) fn reports() -> Result<Vec<Report>> {
+    let folder = folder();
+    let mut paths = at(&folder, fs::read_dir(&folder))?
+        .map(|entry| at(&folder, entry).map(|entry| entry.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    paths.iter().map(|path| load(path)).collect()
+}
+
+fn load(path: &Path) -> Result<Report> {
+    let text = at(path, fs::read_to_string(path))?;
+    parse(&text).ok_or_else(|| format!("{}: not a report of schema 1", path.display()))
+}
+
+fn parse(text: &str) -> Option<Report> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    if value.get("schema")?.as_u64()? != 1 {
+        return None;
+    }
+    let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+    let count = |key: &str| value.get("totals")?.get(key)?.as_u64();
+    Some(Report {
+        scheme: text("scheme")?,
+        server: text("server")?,
+        passed: count("passed")?,
+        failed: count("failed")?,
+        unsupported: count("unsupported")?,
+        known_gaps: count("known_gaps")?,
+    })
+}
+
+/// The rows that `docs/verification.md` wants.
+pub(super) fn table(reports: &[Report]) -> String {
+    let mut text = String::from(
+        "| provider | passed | proved unsupported | failed | known gaps |\n|---|---|---|---|---|",
+    );
+    for report in reports {
+        let name = format!("{} {}", report.scheme, report.server);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\n| {} | {} | {} | {} | {} |",
+            name.trim(),
+            report.passed,
+            report.unsupported,
+            report.failed,
+            report.known_gaps
+        );
+    }
+    text
+}
+
+/// Providers of which no suite ran.
+pub(super) fn absent(reports: &[Report]) -> Vec<&'static str> {
+    EXPECTED
+        .iter()
+        .copied()
+        .filter(|scheme| !reports.iter().any(|report| report.scheme == *scheme))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"{"schema": 1, "scheme": "vault", "server": "openbao", "capabilities": [],
+        "totals": {"passed": 60, "failed": 0, "unsupported": 4, "known_gaps": 1}, "cases": []}"#;
+
+    #[test]
+    fn a_report_becomes_a_row() {
+        let report = parse(SAMPLE).unwrap();
+        let table = table(std::slice::from_ref(&report));
+        assert_eq!(
+            table.lines().last(),
+            Some("| vault openbao | 60 | 4 | 0 | 1 |")
+        );
+        assert_eq!(absent(&[report]), ["memory", "env", "dotenv", "file"]);
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        assert_eq!(
+            parse(&SAMPLE.replace("\"schema\": 1", "\"schema\": 2")),
+            None
+        );
+        assert_eq!(parse("{"), None);
+    }
+}
