@@ -20,6 +20,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub(crate) use position::{LineIndex, Position};
+pub(crate) use yaml::plain as core_scalar;
 
 /// Largest input that is read, in bytes.
 pub(crate) const MAX_INPUT: usize = 64 << 20;
@@ -175,6 +176,11 @@ impl Text {
     }
 
     pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same buffer, for an owner that outlives the document.
+    pub(crate) fn shared(&self) -> &Arc<Zeroizing<String>> {
         &self.text
     }
 

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use secrets_core::SourcePosition;
+
 use super::BYTE_ORDER_MARK;
 
 /// A place in a text, for people: both numbers start at 1, the column counts characters.
@@ -16,6 +18,12 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "line {}, column {}", self.line, self.column)
+    }
+}
+
+impl From<Position> for SourcePosition {
+    fn from(position: Position) -> Self {
+        Self::new(position.line, position.column)
     }
 }
 

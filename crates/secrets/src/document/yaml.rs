@@ -246,7 +246,7 @@ fn scalar(
 }
 
 /// The core schema's reading of a plain scalar that is no string.
-fn plain(text: &str) -> Option<Value> {
+pub(crate) fn plain(text: &str) -> Option<Value> {
     let first = *text.as_bytes().first()?;
     match first {
         b'~' | b'n' | b'N' => match text {
