@@ -1,1 +1,13 @@
 //! polysecrets providers that need no server: memory, environment, .env files and an encrypted file.
+//!
+//! Each is a module of its own behind a feature of its own, with the same names in it: `SCHEME`, `CAPABILITIES`, a
+//! configuration, a provider and `open`.
+#![forbid(unsafe_code)]
+
+#[cfg(any(feature = "dotenv", feature = "file"))]
+mod atomic;
+#[cfg(any(feature = "dotenv", feature = "file"))]
+mod disk;
+
+#[cfg(feature = "memory")]
+pub mod memory;
