@@ -1,0 +1,188 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrets_core::{Error, Location, Result, SecretRef, SecretValue, SourcePosition};
+use serde::de::DeserializeOwned;
+
+use super::de;
+use super::tree::{Entry, Node, Piece, Text, Value, located};
+
+/// One provider's own settings, from a configuration file, pairs or a location. Cheap enough to clone; clones share the
+/// record of which variables went into credentials.
+#[derive(Clone)]
+pub struct Settings {
+    root: Node,
+    location: Option<Location>,
+    /// Why the location in the file cannot be used; reported once the settings are.
+    invalid_location: Option<Error>,
+    credentials: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Settings {
+    /// Settings of text, where a text stands for a number or a boolean if the provider asks for one.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let entries = pairs
+            .into_iter()
+            .map(|(key, value)| Entry {
+                key: key.into(),
+                key_place: None,
+                value: Node {
+                    place: None,
+                    value: Value::Text(Text::untyped(value.into())),
+                },
+            })
+            .collect();
+        Self::from_node(Node {
+            place: None,
+            value: Value::Table(entries),
+        })
+    }
+
+    /// No settings but a location.
+    pub fn from_location(location: Location) -> Self {
+        Self::default().with_location(location)
+    }
+
+    /// With this location.
+    pub fn with_location(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
+    }
+
+    pub(super) fn from_node(root: Node) -> Self {
+        Self {
+            root,
+            location: None,
+            invalid_location: None,
+            credentials: Arc::default(),
+        }
+    }
+
+    pub(super) fn with_invalid_location(mut self, error: Error) -> Self {
+        self.invalid_location = Some(error);
+        self
+    }
+
+    pub(super) fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// Where the provider is.
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// Where the settings are written.
+    pub fn position(&self) -> Option<SourcePosition> {
+        Some(self.root.place.as_ref()?.position())
+    }
+
+    /// Reads the settings into a provider's configuration. `location` is not among them.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) with the place in the file, for a key that the provider
+    /// does not know (with those that it knows), a missing key, a value of the wrong type, a variable that is not set and
+    /// a location that is none. No value is repeated in it.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
+        if let Some(error) = &self.invalid_location {
+            return Err(error.clone());
+        }
+        let mut credentials = BTreeSet::new();
+        let settings = de::from_node(&self.root, &mut credentials)?;
+        self.credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(&mut credentials);
+        Ok(settings)
+    }
+
+    /// The environment variables that went into a credential, known once the settings were read. A child process has no
+    /// use for them.
+    pub fn credential_variables(&self) -> Vec<String> {
+        let credentials = self
+            .credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        credentials.iter().cloned().collect()
+    }
+
+    /// The references `${secret:…}` in these settings, in the order of the file; [`fill`](Self::fill) puts their values in.
+    pub fn references(&self) -> Vec<(SecretRef, SourcePosition)> {
+        let mut found = Vec::new();
+        collect(&self.root, &mut found);
+        found
+    }
+
+    /// Puts in the values of the references, each as `lookup` gives it.
+    ///
+    /// # Errors
+    /// What `lookup` says, with the place of the reference.
+    pub fn fill(
+        &mut self,
+        mut lookup: impl FnMut(&SecretRef) -> Result<SecretValue>,
+    ) -> Result<()> {
+        fill(&mut self.root, &mut lookup)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::from_node(Node {
+            place: None,
+            value: Value::Table(Vec::new()),
+        })
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.root.table().unwrap_or_default();
+        f.debug_struct("Settings")
+            .field("location", &self.location)
+            .field(
+                "keys",
+                &keys.iter().map(|entry| &entry.key).collect::<Vec<_>>(),
+            )
+            .finish()
+    }
+}
+
+fn collect(node: &Node, found: &mut Vec<(SecretRef, SourcePosition)>) {
+    match &node.value {
+        Value::Text(text) => found.extend(text.references().map(|reference| {
+            let position = node
+                .place
+                .as_ref()
+                .map_or_else(|| SourcePosition::new(1, 1), |place| place.position());
+            (reference.clone(), position)
+        })),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Table(entries) => entries
+            .iter()
+            .for_each(|entry| collect(&entry.value, found)),
+        _ => {}
+    }
+}
+
+fn fill(node: &mut Node, lookup: &mut dyn FnMut(&SecretRef) -> Result<SecretValue>) -> Result<()> {
+    match &mut node.value {
+        Value::Text(text) => {
+            for piece in &mut text.pieces {
+                if let Piece::Secret { reference, value } = piece {
+                    let answer =
+                        lookup(reference).map_err(|error| located(error, node.place.as_ref()))?;
+                    *value = Some(answer);
+                }
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, lookup)),
+        Value::Table(entries) => entries
+            .iter_mut()
+            .try_for_each(|entry| fill(&mut entry.value, lookup)),
+        _ => Ok(()),
+    }
+}
