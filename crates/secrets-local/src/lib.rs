@@ -9,5 +9,10 @@ mod atomic;
 #[cfg(any(feature = "dotenv", feature = "file"))]
 mod disk;
 
+#[cfg(any(feature = "dotenv", feature = "env"))]
+mod variable;
+
+#[cfg(feature = "env")]
+pub mod env;
 #[cfg(feature = "memory")]
 pub mod memory;

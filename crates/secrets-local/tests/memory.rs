@@ -1,4 +1,5 @@
 //! What the memory provider does beyond the conformance suite, on a clock that the test moves.
+#![cfg(feature = "memory")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::num::NonZeroUsize;
