@@ -83,6 +83,12 @@ impl Request {
         }
     }
 
+    /// The same request for another call.
+    pub fn with_call(mut self, call: Call) -> Self {
+        self.call = call;
+        self
+    }
+
     /// For this provider or chain.
     pub fn with_target(mut self, target: impl Into<Option<Arc<str>>>) -> Self {
         self.target = target.into();

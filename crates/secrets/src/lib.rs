@@ -1,11 +1,32 @@
 //! Secrets from any store through one interface: read, write, list, version and roll back.
+#![forbid(unsafe_code)]
 
+pub mod blocking;
+mod chain;
 mod config;
 mod document;
+pub mod layers;
+mod registry;
 mod resolve;
+mod router;
+mod secrets;
+mod service;
+mod stack;
 
 pub use config::{
     ChainEntry, ChainMember, Config, Declared, LoadOptions, OnError, ProviderEntry, RetryConfig,
     Settings, TimeoutConfig,
 };
+pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
+pub use secrets::{Secrets, SecretsBuilder};
+pub use secrets_core::{
+    AmbientCredentials, Answer, Call, Capabilities, Capability, Clock, Deadline, DeleteMode,
+    DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem, GetOptions,
+    Health, HealthStatus, Lease, ListOptions, Location, MAX_NAME_BYTES, Metadata, NameMapping,
+    NameRules, OpenContext, Operation, Origin, Page, PageToken, ProviderInfo, PutMode, PutOptions,
+    Reply, Request, Response, Result, RollbackOptions, Secret, SecretName, SecretProvider,
+    SecretRef, SecretState, SecretValue, SourcePosition, SystemClock, Version, VersionsOptions,
+};
+pub use service::ProviderService;
+pub use stack::Stack;

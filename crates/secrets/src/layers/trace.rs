@@ -1,0 +1,132 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use secrets_core::{Clock, Error, Operation, Request, Response, Result, SecretName};
+use tower::{Layer, Service};
+
+/// Leaves a `tracing` event for every call: operation, target, secret's name, provider, outcome and duration. Never a
+/// value. An error is told at `WARN`, anything else at `DEBUG`; a missing secret is nothing unusual.
+#[derive(Debug, Clone)]
+pub struct TraceLayer {
+    clock: Arc<dyn Clock>,
+}
+
+impl TraceLayer {
+    /// Durations come from this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+}
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = TraceService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TraceService {
+            inner,
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+/// The service of [`TraceLayer`].
+#[derive(Debug, Clone)]
+pub struct TraceService<S> {
+    inner: S,
+    clock: Arc<dyn Clock>,
+}
+
+impl<S: Service<Request, Response = Response, Error = Error>> Service<Request> for TraceService<S> {
+    type Response = Response;
+    type Error = Error;
+    type Future = TraceFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let told = tracing::enabled!(tracing::Level::WARN).then(|| Told {
+            operation: request.call.operation(),
+            target: request.target.clone(),
+            name: request.call.name().cloned(),
+            started: self.clock.monotonic(),
+            clock: self.clock.clone(),
+        });
+        TraceFuture {
+            call: self.inner.call(request),
+            told,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Told {
+    operation: Operation,
+    target: Option<Arc<str>>,
+    name: Option<SecretName>,
+    started: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Told {
+    fn tell(&self, outcome: &Result<Response>) {
+        let took = self
+            .clock
+            .monotonic()
+            .saturating_sub(self.started)
+            .as_secs_f64();
+        let operation = self.operation.as_str();
+        let target = self.target.as_deref();
+        let name = self.name.as_ref().map(SecretName::as_str);
+        match outcome {
+            Ok(response) => tracing::debug!(
+                operation,
+                target,
+                name,
+                took,
+                provider = &*response.origin.provider,
+                "answered"
+            ),
+            Err(error) if error.kind() == secrets_core::ErrorKind::NotFound => tracing::debug!(
+                operation,
+                target,
+                name,
+                took,
+                provider = error.provider(),
+                "not found"
+            ),
+            Err(error) => tracing::warn!(
+                operation, target, name, took, provider = error.provider(), kind = ?error.kind(),
+                error = error.message(), "failed"
+            ),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`TraceService`].
+    #[derive(Debug)]
+    pub struct TraceFuture<F> {
+        #[pin]
+        call: F,
+        told: Option<Told>,
+    }
+}
+
+impl<F: Future<Output = Result<Response>>> Future for TraceFuture<F> {
+    type Output = Result<Response>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let outcome = ready!(this.call.poll(cx));
+        if let Some(told) = this.told.take() {
+            told.tell(&outcome);
+        }
+        Poll::Ready(outcome)
+    }
+}

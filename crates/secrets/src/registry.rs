@@ -1,0 +1,169 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretProvider};
+
+use crate::config::Settings;
+#[cfg(feature = "http")]
+use secrets_http::Transport;
+
+/// The schemes of the built-in providers, whether or not this build has them.
+pub(crate) const KNOWN_SCHEMES: &[&str] = &[
+    "env",
+    "dotenv",
+    "memory",
+    "file",
+    "vault",
+    "aws-sm",
+    "azure-kv",
+    "gcp-sm",
+    "infisical",
+];
+
+/// The scheme that a word means: itself, or the scheme that it is an alias of.
+pub fn canonical_scheme(word: &str) -> &str {
+    match word {
+        "aws" | "aws_sm" | "aws-secrets" => "aws-sm",
+        "azure" | "azure_kv" | "azure-keyvault" => "azure-kv",
+        "gcp" => "gcp-sm",
+        "vault_dev" | "vault_hcp" => "vault",
+        "infisical_cloud" | "infisical_self_host" => "infisical",
+        "local-file" => "file",
+        scheme => scheme,
+    }
+}
+
+/// What a provider is opened with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Opening {
+    /// The provider's own settings.
+    pub settings: Settings,
+    /// Its name, and what it may use of its surroundings.
+    pub context: OpenContext,
+    /// The HTTP transport that all providers share.
+    #[cfg(feature = "http")]
+    pub transport: Transport,
+}
+
+impl Opening {
+    /// Settings and surroundings for one provider.
+    pub fn new(
+        settings: Settings,
+        context: OpenContext,
+        #[cfg(feature = "http")] transport: Transport,
+    ) -> Self {
+        Self {
+            settings,
+            context,
+            #[cfg(feature = "http")]
+            transport,
+        }
+    }
+}
+
+type Opened = BoxFuture<'static, Result<Arc<dyn SecretProvider>>>;
+type OpenFn = Arc<dyn Fn(Opening) -> Opened + Send + Sync>;
+
+/// Which schemes there are, and how a provider of each is opened.
+#[derive(Clone, Default)]
+pub struct Registry {
+    schemes: BTreeMap<String, OpenFn>,
+}
+
+impl Registry {
+    /// Without any scheme.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// With every scheme whose feature is on.
+    pub fn builtin() -> Self {
+        let mut registry = Self::empty();
+        #[cfg(feature = "memory")]
+        registry.register(secrets_local::memory::SCHEME, |opening| async move {
+            let config = opening.settings.deserialize()?;
+            Ok(
+                Arc::new(secrets_local::memory::open(config, opening.context).await?)
+                    as Arc<dyn SecretProvider>,
+            )
+        });
+        registry
+    }
+
+    /// Adds a scheme, or replaces how its providers are opened.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use secrets::{Registry, SecretProvider};
+    /// # fn doc(provider: Arc<dyn SecretProvider>) {
+    /// let mut registry = Registry::builtin();
+    /// registry.register("mine", move |opening| {
+    ///     let provider = provider.clone();
+    ///     async move { Ok(provider) }
+    /// });
+    /// # }
+    /// ```
+    pub fn register<F, O>(&mut self, scheme: impl Into<String>, open: F)
+    where
+        F: Fn(Opening) -> O + Send + Sync + 'static,
+        O: Future<Output = Result<Arc<dyn SecretProvider>>> + Send + 'static,
+    {
+        self.schemes.insert(
+            scheme.into(),
+            Arc::new(move |opening| open(opening).boxed()),
+        );
+    }
+
+    /// All schemes, in alphabetical order.
+    pub fn schemes(&self) -> impl Iterator<Item = &str> {
+        self.schemes.keys().map(String::as_str)
+    }
+
+    /// Opens a provider.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] that lists the schemes there are, if this is not one of them; else what the provider
+    /// says.
+    pub async fn open(&self, scheme: &str, opening: Opening) -> Result<Arc<dyn SecretProvider>> {
+        let open = self
+            .schemes
+            .get(canonical_scheme(scheme))
+            .ok_or_else(|| self.unknown(scheme))?;
+        open(opening).await
+    }
+
+    pub(crate) fn unknown(&self, scheme: &str) -> Error {
+        let known = self.schemes().collect::<Vec<_>>().join(", ");
+        if KNOWN_SCHEMES.contains(&canonical_scheme(scheme)) {
+            let feature = match canonical_scheme(scheme) {
+                "aws-sm" => "aws",
+                "azure-kv" => "azure",
+                "gcp-sm" => "gcp",
+                other => other,
+            };
+            return Error::new(
+                ErrorKind::InvalidConfig,
+                format!("this build has no provider of type {scheme:?}"),
+            )
+            .with_hint(format!(
+                "build with the feature `{feature}`; this build has: {known}"
+            ));
+        }
+        Error::new(
+            ErrorKind::InvalidConfig,
+            format!("unknown provider type {scheme:?}"),
+        )
+        .with_hint(format!("known types: {known}"))
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.schemes()).finish()
+    }
+}

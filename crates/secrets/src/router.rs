@@ -1,0 +1,422 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use secrets_core::{
+    Answer, Call, Capability, Environment, Error, ErrorKind, OpenContext, Origin, ProviderInfo,
+    Reply, Request, Response, Result, SecretProvider, SecretRef, SecretValue,
+};
+use tokio::sync::OnceCell;
+use tower::{Service, ServiceExt};
+
+use crate::chain::Chain;
+use crate::config::{ChainEntry, ProviderEntry, Settings};
+use crate::registry::{Opening, Registry};
+use crate::stack::{self, Stack, StackOptions};
+
+/// Sends each request to the inner stack of the provider that it names, or to the members of a chain.
+///
+/// A provider is opened when the first request for it comes.
+#[derive(Clone)]
+pub(crate) struct Router(Arc<Shared>);
+
+struct Shared {
+    slots: BTreeMap<Arc<str>, Slot>,
+    chains: BTreeMap<Arc<str>, Chain>,
+    default: Option<Arc<str>>,
+    opener: Opener,
+}
+
+/// What every provider is opened with.
+pub(crate) struct Opener {
+    pub(crate) registry: Registry,
+    pub(crate) stack: StackOptions,
+    pub(crate) environment: Environment,
+    pub(crate) base_dir: PathBuf,
+    pub(crate) config_dir: Option<PathBuf>,
+    pub(crate) state_dir: Option<PathBuf>,
+    #[cfg(feature = "http")]
+    pub(crate) transport: secrets_http::Transport,
+}
+
+/// A provider that is open, or knows how it will be.
+struct Slot {
+    name: Arc<str>,
+    source: Source,
+    opened: OnceCell<Opened>,
+}
+
+enum Source {
+    Ready(Arc<dyn SecretProvider>),
+    Entry(ProviderEntry),
+}
+
+#[derive(Clone)]
+struct Opened {
+    provider: Arc<dyn SecretProvider>,
+    stack: Stack,
+    interpolated: Vec<String>,
+}
+
+impl Router {
+    pub(crate) fn new(
+        ready: Vec<(Arc<str>, Arc<dyn SecretProvider>)>,
+        entries: &BTreeMap<String, ProviderEntry>,
+        chains: &BTreeMap<String, ChainEntry>,
+        default: Option<Arc<str>>,
+        opener: Opener,
+    ) -> Result<Self> {
+        let mut slots = BTreeMap::new();
+        // A name that is not configured but is a scheme means that scheme with its defaults.
+        for scheme in opener.registry.schemes() {
+            let entry = ProviderEntry::new(scheme, Settings::default());
+            slots.insert(
+                Arc::from(scheme),
+                Slot::new(scheme.into(), Source::Entry(entry)),
+            );
+        }
+        for (name, entry) in entries {
+            slots.insert(
+                Arc::from(name.as_str()),
+                Slot::new(name.as_str().into(), Source::Entry(entry.clone())),
+            );
+        }
+        for (name, provider) in ready {
+            slots.insert(name.clone(), Slot::new(name, Source::Ready(provider)));
+        }
+        let chains = chains
+            .iter()
+            .map(|(name, entry)| (Arc::from(name.as_str()), Chain::new(name, entry)))
+            .collect::<BTreeMap<Arc<str>, _>>();
+        let router = Self(Arc::new(Shared {
+            slots,
+            chains,
+            default,
+            opener,
+        }));
+        for chain in router.0.chains.values() {
+            for member in chain.members() {
+                router.slot(&member.provider)?;
+            }
+        }
+        if let Some(default) = &router.0.default
+            && !router.0.chains.contains_key(default)
+        {
+            router.slot(default)?;
+        }
+        Ok(router)
+    }
+
+    /// What a provider says about itself; opens it.
+    pub(crate) async fn info(&self, name: &str) -> Result<ProviderInfo> {
+        Ok(self.open(name, &[]).await?.provider.info().clone())
+    }
+
+    /// The providers that a target leads to: the members of a chain, or the one provider.
+    pub(crate) fn members(&self, target: Option<&str>) -> Result<Vec<Arc<str>>> {
+        let name = self.target(target)?;
+        match self.0.chains.get(name) {
+            Some(chain) => Ok(chain
+                .members()
+                .iter()
+                .map(|member| member.provider.clone())
+                .collect()),
+            None => Ok(vec![self.slot(name)?.name.clone()]),
+        }
+    }
+
+    /// The variables that hold credentials of the providers that were opened.
+    pub(crate) fn credential_variables(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .0
+            .slots
+            .values()
+            .filter_map(|slot| slot.opened.get())
+            .flat_map(|opened| {
+                opened
+                    .provider
+                    .info()
+                    .credential_variables
+                    .iter()
+                    .chain(&opened.interpolated)
+                    .cloned()
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The providers that were opened.
+    pub(crate) fn opened(&self) -> Vec<Arc<str>> {
+        let open = self
+            .0
+            .slots
+            .values()
+            .filter(|slot| slot.opened.get().is_some());
+        open.map(|slot| slot.name.clone()).collect()
+    }
+
+    fn target<'a>(&'a self, target: Option<&'a str>) -> Result<&'a str> {
+        target.or(self.0.default.as_deref()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "no provider is named, and there is no default one",
+            )
+            .with_hint(
+                "set `default` in the configuration, pass `--provider`, or run `secrets init`",
+            )
+        })
+    }
+
+    fn slot(&self, name: &str) -> Result<&Slot> {
+        self.0.slots.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self
+                .0
+                .chains
+                .keys()
+                .chain(self.0.slots.keys())
+                .map(|name| &**name)
+                .collect();
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!("unknown provider {name:?}"),
+            )
+            .with_hint(format!("known providers and chains: {}", known.join(", ")))
+        })
+    }
+
+    /// Opens a provider unless it is open. `path` holds the providers whose settings led here.
+    async fn open(&self, name: &str, path: &[Arc<str>]) -> Result<Opened> {
+        let slot = self.slot(name)?;
+        if path.contains(&slot.name) {
+            let names: Vec<&str> = path.iter().map(|name| &**name).chain([name]).collect();
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "the settings of providers refer to each other in a circle: {}",
+                    names.join(" → ")
+                ),
+            ));
+        }
+        let opened = slot
+            .opened
+            .get_or_try_init(|| self.open_slot(slot, path))
+            .await;
+        opened.cloned().map_err(|error| match error.provider() {
+            Some(_) => error,
+            None => error.with_provider(slot.name.clone(), slot.scheme().to_owned()),
+        })
+    }
+
+    fn open_slot<'a>(
+        &'a self,
+        slot: &'a Slot,
+        path: &'a [Arc<str>],
+    ) -> BoxFuture<'a, Result<Opened>> {
+        async move {
+            let opener = &self.0.opener;
+            let (provider, interpolated) = match &slot.source {
+                Source::Ready(provider) => (provider.clone(), Vec::new()),
+                Source::Entry(entry) => {
+                    let settings = self.bootstrap(slot, &entry.settings, path).await?;
+                    let context = OpenContext::new(slot.name.clone())
+                        .with_environment(opener.environment.clone())
+                        .with_clock(opener.stack.clock.clone())
+                        .with_ambient(entry.trust.clone())
+                        .with_base_dir(opener.base_dir.clone())
+                        .with_user_dirs(opener.config_dir.clone(), opener.state_dir.clone());
+                    let opening = Opening::new(
+                        settings.clone(),
+                        context,
+                        #[cfg(feature = "http")]
+                        opener.transport.clone(),
+                    );
+                    let provider = opener.registry.open(&entry.scheme, opening).await?;
+                    (provider, settings.credential_variables())
+                }
+            };
+            tracing::debug!(
+                provider = &*slot.name,
+                scheme = provider.info().scheme,
+                "opened a provider"
+            );
+            let stack = stack::inner(provider.clone(), &slot.stack_options(&opener.stack));
+            Ok(Opened {
+                provider,
+                stack,
+                interpolated,
+            })
+        }
+        .boxed()
+    }
+
+    /// Fetches the secrets that a provider's own settings refer to.
+    async fn bootstrap(
+        &self,
+        slot: &Slot,
+        settings: &Settings,
+        path: &[Arc<str>],
+    ) -> Result<Settings> {
+        let references = settings.references();
+        if references.is_empty() {
+            return Ok(settings.clone());
+        }
+        let path: Vec<Arc<str>> = path.iter().chain([&slot.name]).cloned().collect();
+        let mut values: BTreeMap<SecretRef, SecretValue> = BTreeMap::new();
+        for (reference, position) in references {
+            if values.contains_key(&reference) {
+                continue;
+            }
+            let call = Call::Get {
+                name: reference.name().clone(),
+                options: secrets_core::GetOptions::default()
+                    .with_version(reference.version().cloned()),
+            };
+            let request = Request::new(call).with_target(reference.provider().map(Arc::from));
+            let value = match self
+                .route(request, path.clone())
+                .await
+                .and_then(into_secret)
+            {
+                Ok(value) => match reference.field() {
+                    Some(field) => value.field(field),
+                    None => Ok(value),
+                },
+                Err(error) => Err(error),
+            };
+            let value = match (value, reference.default()) {
+                (Err(error), Some(default)) if error.kind() == ErrorKind::NotFound => {
+                    Ok(default.into())
+                }
+                (value, _) => value,
+            };
+            values.insert(
+                reference,
+                value.map_err(|error| error.with_position(position))?,
+            );
+        }
+        let mut filled = settings.clone();
+        filled.fill(|reference| {
+            values
+                .get(reference)
+                .cloned()
+                .ok_or_else(|| Error::not_found(reference.name()))
+        })?;
+        Ok(filled)
+    }
+
+    fn route(&self, request: Request, path: Vec<Arc<str>>) -> BoxFuture<'static, Result<Response>> {
+        let router = self.clone();
+        async move {
+            let name: Arc<str> = router.target(request.target.as_deref())?.into();
+            match router.0.chains.get(&name) {
+                Some(chain) => {
+                    let member = |name: Arc<str>, request: Request| {
+                        let (router, path) = (router.clone(), path.clone());
+                        async move { router.ask(&name, request, &path).await }.boxed()
+                    };
+                    chain.call(request, &member).await
+                }
+                None => router.ask(&name, request, &path).await,
+            }
+        }
+        .boxed()
+    }
+
+    async fn ask(&self, name: &str, request: Request, path: &[Arc<str>]) -> Result<Response> {
+        let opened = self.open(name, path).await?;
+        match &request.call {
+            Call::GetMany { items }
+                if !opened.provider.info().capabilities.has(Capability::Batch) =>
+            {
+                // Single gets, so that each has its own retries, timeout and place in the limit.
+                let origin = Origin::fresh(opened.provider.info().name.clone());
+                let gets = items.iter().map(|item| {
+                    let call = Call::Get {
+                        name: item.name.clone(),
+                        options: item.options.clone(),
+                    };
+                    let request = Request::new(call).with_deadline(request.deadline);
+                    let stack = opened.stack.clone();
+                    async move { into_answer(stack.oneshot(request).await?) }
+                });
+                Ok(Response::new(Reply::Secrets(join_all(gets).await), origin))
+            }
+            _ => opened.stack.oneshot(request).await,
+        }
+    }
+}
+
+impl Slot {
+    fn new(name: Arc<str>, source: Source) -> Self {
+        Self {
+            name,
+            source,
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// The options of all stacks, with what this provider's entry says instead.
+    fn stack_options(&self, common: &StackOptions) -> StackOptions {
+        let mut options = common.clone();
+        if let Source::Entry(entry) = &self.source {
+            if let Some(retry) = &entry.retry {
+                options.retry = retry.clone();
+            }
+            if let Some(limit) = entry.attempt_timeout {
+                options.timeouts.attempt = limit;
+            }
+            if let Some(limit) = entry.concurrency {
+                options.concurrency = limit;
+            }
+        }
+        options
+    }
+
+    fn scheme(&self) -> &str {
+        match &self.source {
+            Source::Ready(provider) => provider.info().scheme,
+            Source::Entry(entry) => &entry.scheme,
+        }
+    }
+}
+
+pub(crate) fn into_answer(response: Response) -> Result<Answer> {
+    match response.reply {
+        Reply::Secret(secret) => Ok(Answer::new(secret, response.origin)),
+        _ => Err(Reply::mismatch(secrets_core::Operation::Get)),
+    }
+}
+
+fn into_secret(response: Response) -> Result<SecretValue> {
+    into_answer(response).map(|answer| answer.secret.value)
+}
+
+impl Service<Request> for Router {
+    type Response = Response;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.route(request, Vec::new())
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("providers", &self.0.slots.keys())
+            .field("chains", &self.0.chains.keys())
+            .field("default", &self.0.default)
+            .finish()
+    }
+}

@@ -1,0 +1,780 @@
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::stream::{self, Stream};
+use futures_util::{StreamExt, TryStreamExt};
+use secrets_core::{
+    Answer, Call, Clock, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, GetItem,
+    GetOptions, Health, HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken,
+    ProviderInfo, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretRef, SecretValue, SystemClock, Version, VersionsOptions,
+};
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+use crate::config::{Config, Declared};
+use crate::registry::Registry;
+use crate::router::{Opener, Router, into_answer};
+use crate::stack::{self, AddedLayer, Stack, StackOptions};
+
+/// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
+///
+/// A reference is anything that becomes a [`SecretRef`], such as `"db/password"` or `"main://db/primary#password"`. One
+/// without a provider whose name is declared in the configuration means the declared secret; else it means that name in
+/// the default provider or chain.
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use secrets::Secrets;
+///
+/// let secrets = Secrets::builder().default_provider("memory").build()?;
+/// secrets.put("db/password", "hunter2".into()).await?;
+/// assert_eq!(secrets.get("db/password").await?.expose_str()?, "hunter2");
+/// # Ok::<(), secrets::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Secrets {
+    shared: Arc<Shared>,
+    target: Option<Arc<str>>,
+}
+
+struct Shared {
+    stack: Stack,
+    router: Router,
+    config: Config,
+    declared: HashMap<String, usize>,
+}
+
+/// What a reference comes to: whom to ask, for what, and what to make of the answer.
+struct Resolved {
+    target: Option<Arc<str>>,
+    name: SecretName,
+    version: Option<Version>,
+    field: Option<String>,
+    default: Option<String>,
+}
+
+impl Secrets {
+    /// Starts to build a handle in code.
+    pub fn builder() -> SecretsBuilder {
+        SecretsBuilder::default()
+    }
+
+    /// The configuration behind this handle.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The secrets that the configuration declares.
+    pub fn declared(&self) -> &[Declared] {
+        &self.shared.config.secrets
+    }
+
+    /// The same handle with another default provider or chain. Declared secrets keep the provider they name.
+    pub fn in_provider(&self, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            target: Some(name.into()),
+        }
+    }
+
+    /// Reads a secret: its value, or the field that the reference names. The reference's default stands in for a secret
+    /// that is missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] with the name if there is none; else what the provider or a layer says.
+    pub async fn get<R>(&self, reference: R) -> Result<SecretValue>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        Ok(self.get_with_origin(reference).await?.secret.value)
+    }
+
+    /// Reads a secret with its metadata and where it came from. Otherwise as [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_with_origin<R>(&self, reference: R) -> Result<Answer>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let resolved = self.resolve(&into_ref(reference)?);
+        let options = GetOptions::default().with_version(resolved.version.clone());
+        let call = Call::Get {
+            name: resolved.name.clone(),
+            options,
+        };
+        let answer = self
+            .call(resolved.target.clone(), call)
+            .await
+            .and_then(into_answer);
+        resolved.finish(answer)
+    }
+
+    /// Reads a secret that may be missing. Only a missing secret or field is `None`; every other error stays one.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), without [`ErrorKind::NotFound`].
+    pub async fn get_optional<R>(&self, reference: R) -> Result<Option<SecretValue>>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        optional(self.get(reference).await)
+    }
+
+    /// Reads a secret, or takes this value if it is missing.
+    ///
+    /// # Errors
+    /// As [`get_optional`](Self::get_optional).
+    pub async fn get_or<R>(
+        &self,
+        reference: R,
+        default: impl Into<SecretValue>,
+    ) -> Result<SecretValue>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        Ok(self
+            .get_optional(reference)
+            .await?
+            .unwrap_or_else(|| default.into()))
+    }
+
+    /// Whether a secret is there and can be read.
+    ///
+    /// # Errors
+    /// As [`get_optional`](Self::get_optional).
+    pub async fn has<R>(&self, reference: R) -> Result<bool>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        Ok(self.get_optional(reference).await?.is_some())
+    }
+
+    /// Reads many secrets: one result a reference, in the order asked. Each secret is fetched once, however many
+    /// references or fields of it are asked for; the providers are asked side by side.
+    pub async fn get_many(&self, references: &[SecretRef]) -> Vec<Result<Answer>> {
+        let resolved: Vec<Resolved> = references
+            .iter()
+            .map(|reference| self.resolve(reference))
+            .collect();
+        let mut places: HashMap<
+            (Option<&Arc<str>>, &SecretName, Option<&Version>),
+            (usize, usize),
+        > = HashMap::new();
+        let mut groups: Vec<(Option<Arc<str>>, Vec<GetItem>)> = Vec::new();
+        let mut group_of: HashMap<Option<&Arc<str>>, usize> = HashMap::new();
+        let mut wanted = Vec::with_capacity(resolved.len());
+        for one in &resolved {
+            let key = (one.target.as_ref(), &one.name, one.version.as_ref());
+            let place = *places.entry(key).or_insert_with(|| {
+                let group = *group_of.entry(one.target.as_ref()).or_insert_with(|| {
+                    groups.push((one.target.clone(), Vec::new()));
+                    groups.len() - 1
+                });
+                let items = &mut groups[group].1;
+                let options = GetOptions::default().with_version(one.version.clone());
+                items.push(GetItem::new(one.name.clone(), options));
+                (group, items.len() - 1)
+            });
+            wanted.push(place);
+        }
+        let fetches = groups
+            .into_iter()
+            .map(|(target, items)| self.fetch(target, items));
+        let fetched: Vec<Vec<Result<Answer>>> = futures_util::future::join_all(fetches).await;
+        let finish = |(one, (group, item)): (&Resolved, (usize, usize))| {
+            one.finish(fetched[group][item].clone())
+        };
+        resolved.iter().zip(wanted).map(finish).collect()
+    }
+
+    async fn fetch(&self, target: Option<Arc<str>>, items: Vec<GetItem>) -> Vec<Result<Answer>> {
+        let count = items.len();
+        let reply = self
+            .call(target, Call::GetMany { items })
+            .await
+            .map(|response| response.reply);
+        match reply {
+            Ok(Reply::Secrets(answers)) if answers.len() == count => answers,
+            Ok(_) => vec![Err(Reply::mismatch(Operation::GetMany)); count],
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    /// Reads every secret of the default provider or chain whose name starts with this text.
+    ///
+    /// # Errors
+    /// The first error of the listing or of a secret. A secret that vanishes in between is left out.
+    pub async fn get_all(&self, prefix: &str) -> Result<BTreeMap<SecretName, SecretValue>> {
+        let names: Vec<SecretName> = self
+            .list(prefix)
+            .map_ok(|metadata| metadata.name)
+            .try_collect()
+            .await?;
+        let items = names
+            .iter()
+            .map(|name| GetItem::new(name.clone(), GetOptions::default()))
+            .collect();
+        let answers = self.fetch(self.target.clone(), items).await;
+        let mut all = BTreeMap::new();
+        for (name, answer) in names.into_iter().zip(answers) {
+            if let Some(answer) = optional(answer)? {
+                all.insert(name, answer.secret.value);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads every declared secret in one go: `None` where one that is not required is missing.
+    pub async fn get_declared(&self) -> Vec<(Declared, Result<Option<Answer>>)> {
+        let declared = self.declared();
+        let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
+        let direct = Self {
+            shared: self.shared.clone(),
+            target: self.target.clone(),
+        };
+        let answers = direct.get_many(&references).await;
+        let pairs = declared.iter().zip(answers).map(|(one, answer)| {
+            let answer = if one.required {
+                answer.map(Some)
+            } else {
+                optional(answer)
+            };
+            (one.clone(), answer)
+        });
+        pairs.collect()
+    }
+
+    /// Lists the secrets of the default provider or chain whose names start with this text: metadata, no values. Of two
+    /// equal names in a chain the first counts.
+    pub fn list(&self, prefix: &str) -> impl Stream<Item = Result<Metadata>> + Send + 'static {
+        let (handle, prefix) = (self.clone(), prefix.to_owned());
+        let mut seen = HashSet::new();
+        pages(move |token| {
+            let handle = handle.clone();
+            let options = ListOptions::default()
+                .with_prefix(prefix.clone())
+                .with_page_token(token);
+            async move {
+                into_page(
+                    handle
+                        .call(handle.target.clone(), Call::List { options })
+                        .await?,
+                )
+            }
+        })
+        .try_filter(move |metadata| std::future::ready(seen.insert(metadata.name.clone())))
+    }
+
+    /// Reads a secret's metadata without its value.
+    ///
+    /// # Errors
+    /// What the provider or a layer says.
+    pub async fn describe<R>(&self, reference: R) -> Result<Metadata>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let resolved = self.resolve(&into_ref(reference)?);
+        let options = DescribeOptions::default().with_version(resolved.version);
+        into_metadata(
+            self.call(
+                resolved.target,
+                Call::Describe {
+                    name: resolved.name,
+                    options,
+                },
+            )
+            .await?,
+        )
+    }
+
+    /// Writes a value: creates the secret, or adds a version to it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if the reference has a version, a default or a field; else what the provider says.
+    pub async fn put<R>(&self, reference: R, value: SecretValue) -> Result<Metadata>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        self.put_with(reference, value, PutOptions::default()).await
+    }
+
+    /// Writes a value under conditions, with tags or an end of validity.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn put_with<R>(
+        &self,
+        reference: R,
+        value: SecretValue,
+        options: PutOptions,
+    ) -> Result<Metadata>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let (target, name) = self.whole(reference, Operation::Put)?;
+        into_metadata(
+            self.call(
+                target,
+                Call::Put {
+                    name,
+                    value,
+                    options,
+                },
+            )
+            .await?,
+        )
+    }
+
+    /// Deletes a secret, restorably where the provider can.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn delete<R>(&self, reference: R) -> Result<()>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        self.delete_with(reference, DeleteOptions::default()).await
+    }
+
+    /// Deletes a secret this thoroughly.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn delete_with<R>(&self, reference: R, options: DeleteOptions) -> Result<()>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let (target, name) = self.whole(reference, Operation::Delete)?;
+        self.call(target, Call::Delete { name, options })
+            .await
+            .map(drop)
+    }
+
+    /// Undoes a soft delete.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn restore<R>(&self, reference: R) -> Result<()>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let (target, name) = self.whole(reference, Operation::Restore)?;
+        self.call(target, Call::Restore { name }).await.map(drop)
+    }
+
+    /// Lists a secret's versions, newest first, without values.
+    pub fn versions<R>(&self, reference: R) -> impl Stream<Item = Result<Metadata>> + Send + 'static
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let (handle, whole) = (self.clone(), self.whole(reference, Operation::Versions));
+        pages(move |token| {
+            let (handle, whole) = (handle.clone(), whole.clone());
+            async move {
+                let (target, name) = whole?;
+                let options = VersionsOptions::default().with_page_token(token);
+                into_page(
+                    handle
+                        .call(target, Call::Versions { name, options })
+                        .await?,
+                )
+            }
+        })
+    }
+
+    /// Makes the content of an earlier version current again; answers with the metadata of what is current now.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn rollback<R>(&self, reference: R, to: Version) -> Result<Metadata>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let (target, name) = self.whole(reference, Operation::Rollback)?;
+        let options = RollbackOptions::default();
+        into_metadata(
+            self.call(target, Call::Rollback { name, to, options })
+                .await?,
+        )
+    }
+
+    /// The health of every configured provider, by name. One that cannot even be opened is unavailable.
+    pub async fn health(&self) -> Vec<(String, Health)> {
+        let mut names: Vec<Arc<str>> = self
+            .config()
+            .providers
+            .keys()
+            .map(|name| name.as_str().into())
+            .collect();
+        for name in self.shared.router.opened() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let checks = names.into_iter().map(|name| async move {
+            let health = self.health_of(&name).await;
+            (
+                name.to_string(),
+                health.unwrap_or_else(|error| {
+                    Health::new(HealthStatus::Unavailable, error.message().to_owned())
+                }),
+            )
+        });
+        futures_util::future::join_all(checks).await
+    }
+
+    /// The health of one provider or chain.
+    ///
+    /// # Errors
+    /// If it cannot be opened or asked.
+    pub async fn health_of(&self, name: &str) -> Result<Health> {
+        match self.call(Some(name.into()), Call::Health).await?.reply {
+            Reply::Health(health) => Ok(health),
+            _ => Err(Reply::mismatch(Operation::Health)),
+        }
+    }
+
+    /// What a provider is and can do. Opens it.
+    ///
+    /// # Errors
+    /// If there is no such provider, or it cannot be opened.
+    pub async fn info(&self, provider: &str) -> Result<ProviderInfo> {
+        self.shared.router.info(provider).await
+    }
+
+    /// The providers behind the default: one, or the members of a chain in their order.
+    ///
+    /// # Errors
+    /// If there is no default.
+    pub fn members(&self) -> Result<Vec<Arc<str>>> {
+        self.shared.router.members(self.target.as_deref())
+    }
+
+    /// The environment variables that hold credentials of the providers opened so far, which a child process must not
+    /// inherit.
+    pub fn credential_variables(&self) -> Vec<String> {
+        self.shared.router.credential_variables()
+    }
+
+    /// Closes every provider that was opened: gives back leases, tokens and connections.
+    ///
+    /// # Errors
+    /// The first error; the others are closed all the same.
+    pub async fn close(&self) -> Result<()> {
+        let closes = self
+            .shared
+            .router
+            .opened()
+            .into_iter()
+            .map(|name| self.call(Some(name), Call::Close));
+        let outcomes = futures_util::future::join_all(closes).await;
+        outcomes
+            .into_iter()
+            .try_for_each(|outcome| outcome.map(drop))
+    }
+
+    async fn call(&self, target: Option<Arc<str>>, call: Call) -> Result<Response> {
+        let request = Request::new(call).with_target(target);
+        self.shared.stack.clone().oneshot(request).await
+    }
+
+    fn resolve(&self, reference: &SecretRef) -> Resolved {
+        let declared = match reference.provider() {
+            None => self.shared.declared.get(reference.name().as_str()),
+            Some(_) => None,
+        };
+        let base = declared.map_or(reference, |at| &self.shared.config.secrets[*at].reference);
+        let target = base
+            .provider()
+            .map(Arc::from)
+            .or_else(|| self.target.clone());
+        let field = reference.field().or(base.field()).map(str::to_owned);
+        Resolved {
+            target,
+            name: base.name().clone(),
+            version: reference.version().or(base.version()).cloned(),
+            field,
+            default: reference.default().or(base.default()).map(str::to_owned),
+        }
+    }
+
+    /// What a reference to a whole secret, for a write, comes to.
+    fn whole<R>(&self, reference: R, operation: Operation) -> Result<(Option<Arc<str>>, SecretName)>
+    where
+        R: TryInto<SecretRef>,
+        R::Error: Into<Error>,
+    {
+        let reference = into_ref(reference)?;
+        if reference.version().is_some()
+            || reference.default().is_some()
+            || reference.field().is_some()
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{operation} is about a whole secret, but the reference names a version, a default or a field"),
+            )
+            .with_name(reference.name())
+            .with_hint("leave out what follows `?` or `#`"));
+        }
+        let resolved = self.resolve(&reference);
+        Ok((resolved.target, resolved.name))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets")
+            .field("router", &self.shared.router)
+            .field("target", &self.target)
+            .finish()
+    }
+}
+
+impl Resolved {
+    fn finish(&self, answer: Result<Answer>) -> Result<Answer> {
+        let answer = answer.and_then(|answer| match &self.field {
+            None => Ok(answer),
+            Some(field) => {
+                let value = answer.secret.value.field(field).map_err(|error| {
+                    error
+                        .with_name(&self.name)
+                        .with_provider(answer.origin.provider.clone(), "")
+                })?;
+                Ok(Answer::new(
+                    Secret::new(value, answer.secret.metadata),
+                    answer.origin,
+                ))
+            }
+        });
+        match (answer, &self.default) {
+            (Err(error), Some(default)) if error.kind() == ErrorKind::NotFound => {
+                let secret = Secret::new(default.as_str().into(), Metadata::new(self.name.clone()));
+                Ok(Answer::new(secret, Origin::fresh("default".into())))
+            }
+            (answer, _) => answer,
+        }
+    }
+}
+
+fn into_ref<R>(reference: R) -> Result<SecretRef>
+where
+    R: TryInto<SecretRef>,
+    R::Error: Into<Error>,
+{
+    reference.try_into().map_err(Into::into)
+}
+
+fn optional<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn into_metadata(response: Response) -> Result<Metadata> {
+    match response.reply {
+        Reply::Metadata(metadata) => Ok(metadata),
+        _ => Err(Reply::mismatch(Operation::Describe)),
+    }
+}
+
+fn into_page(response: Response) -> Result<Page> {
+    match response.reply {
+        Reply::Page(page) => Ok(page),
+        _ => Err(Reply::mismatch(Operation::List)),
+    }
+}
+
+/// The items of all pages, one after another; each page is asked for when the one before it is used up.
+fn pages<F, O>(mut ask: F) -> impl Stream<Item = Result<Metadata>> + Send
+where
+    F: FnMut(Option<PageToken>) -> O + Send + 'static,
+    O: Future<Output = Result<Page>> + Send + 'static,
+{
+    enum State {
+        Ask(Option<PageToken>),
+        Done,
+    }
+    let mut next = move |token| ask(token);
+    stream::try_unfold(
+        (VecDeque::new(), State::Ask(None)),
+        move |(mut ready, mut state)| {
+            let asked = match (&mut state, ready.is_empty()) {
+                (State::Ask(token), true) => Some(next(token.take())),
+                _ => None,
+            };
+            async move {
+                if let Some(asked) = asked {
+                    let page = asked.await?;
+                    ready.extend(page.items);
+                    state = page
+                        .next
+                        .map_or(State::Done, |token| State::Ask(Some(token)));
+                }
+                Ok::<_, Error>(Some((ready.pop_front(), (ready, state))))
+            }
+        },
+    )
+    .try_filter_map(|item| std::future::ready(Ok(item)))
+    .boxed()
+}
+
+/// Builds a [`Secrets`] handle. Every setting has a default; providers are opened on first use.
+#[derive(Default)]
+pub struct SecretsBuilder {
+    config: Config,
+    registry: Option<Registry>,
+    environment: Environment,
+    clock: Option<Arc<dyn Clock>>,
+    providers: Vec<(Arc<str>, Arc<dyn SecretProvider>)>,
+    default: Option<String>,
+    inner: Vec<AddedLayer>,
+    outer: Vec<AddedLayer>,
+}
+
+impl SecretsBuilder {
+    /// Providers, chains, declared secrets and limits.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The schemes there are, instead of the built-in ones.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// The environment that providers may read; empty unless given.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Where time comes from; the system's clock unless given.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// A provider that is open already.
+    pub fn provider(
+        mut self,
+        name: impl Into<Arc<str>>,
+        provider: Arc<dyn SecretProvider>,
+    ) -> Self {
+        self.providers.push((name.into(), provider));
+        self
+    }
+
+    /// The provider or chain for references that name none.
+    pub fn default_provider(mut self, name: impl Into<String>) -> Self {
+        self.default = Some(name.into());
+        self
+    }
+
+    /// Adds a layer around the stack of every provider, outside of its retries. The first one added stands outermost.
+    pub fn inner_layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Stack> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Error: Into<BoxError>,
+        <L::Service as Service<Request>>::Future: Send,
+    {
+        self.inner.push(AddedLayer::new(layer));
+        self
+    }
+
+    /// Adds a layer around the whole handle. The first one added stands outermost.
+    pub fn outer_layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Stack> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Error: Into<BoxError>,
+        <L::Service as Service<Request>>::Future: Send,
+    {
+        self.outer.push(AddedLayer::new(layer));
+        self
+    }
+
+    /// Builds the handle. Nothing is opened or asked yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if the default or a chain names a provider that does not exist.
+    pub fn build(self) -> Result<Secrets> {
+        let config = self.config;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let options = StackOptions {
+            retry: config.retry.clone(),
+            timeouts: config.timeouts.clone(),
+            concurrency: config.concurrency,
+            clock,
+            added_inner: self.inner,
+            added_outer: self.outer,
+        };
+        let opener = Opener {
+            registry: self.registry.unwrap_or_else(Registry::builtin),
+            stack: options.clone(),
+            environment: self.environment,
+            base_dir: config.base_dir.clone(),
+            config_dir: config.config_dir.clone(),
+            state_dir: config.state_dir.clone(),
+            #[cfg(feature = "http")]
+            transport: secrets_http::Transport::default(),
+        };
+        let default = self
+            .default
+            .or_else(|| config.default.clone())
+            .map(Arc::from);
+        let router = Router::new(
+            self.providers,
+            &config.providers,
+            &config.chains,
+            default,
+            opener,
+        )?;
+        let declared = config
+            .secrets
+            .iter()
+            .enumerate()
+            .map(|(at, one)| (one.name.clone(), at))
+            .collect();
+        let stack = stack::outer(router.clone(), &options);
+        Ok(Secrets {
+            shared: Arc::new(Shared {
+                stack,
+                router,
+                config,
+                declared,
+            }),
+            target: None,
+        })
+    }
+}
+
+impl fmt::Debug for SecretsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretsBuilder")
+            .field("default", &self.default)
+            .finish_non_exhaustive()
+    }
+}

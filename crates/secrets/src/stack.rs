@@ -1,0 +1,100 @@
+//! The two stacks, and the order of their layers.
+//!
+//! - **inner**, one for each configured provider: retry → concurrency limit → attempt timeout → provider. A retry's sleep
+//!   holds no place in the limit, and each attempt has its own timeout.
+//! - **outer**, one for each handle: trace → deadline → router. The deadline spans queues, retries and failover.
+//!
+//! Layers that a user adds stand outside of ours: around the retries of a provider, or around the whole handle.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrets_core::{Capability, Clock, Error, Request, Response, SecretProvider};
+use tower::limit::ConcurrencyLimitLayer;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
+
+use crate::config::{RetryConfig, TimeoutConfig};
+use crate::layers::{AttemptTimeoutLayer, DeadlineLayer, RetryLayer, TraceLayer, error_from_boxed};
+use crate::service::ProviderService;
+
+/// A composed stack: cheap to clone, and shared by all who hold a clone.
+pub type Stack = BoxCloneSyncService<Request, Response, Error>;
+
+/// How the stacks are built; from the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct StackOptions {
+    pub(crate) retry: RetryConfig,
+    pub(crate) timeouts: TimeoutConfig,
+    pub(crate) concurrency: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) added_inner: Vec<AddedLayer>,
+    pub(crate) added_outer: Vec<AddedLayer>,
+}
+
+/// A layer of the user's, with its types erased.
+#[derive(Clone)]
+pub(crate) struct AddedLayer(Arc<dyn Fn(Stack) -> Stack + Send + Sync>);
+
+impl AddedLayer {
+    pub(crate) fn new<L>(layer: L) -> Self
+    where
+        L: Layer<Stack> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Error: Into<BoxError>,
+        <L::Service as Service<Request>>::Future: Send,
+    {
+        Self(Arc::new(move |stack| {
+            let service = layer
+                .layer(stack)
+                .map_err(|error| error_from_boxed(error.into()));
+            BoxCloneSyncService::new(service)
+        }))
+    }
+}
+
+impl fmt::Debug for AddedLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AddedLayer")
+    }
+}
+
+/// The first layer that was added stands outermost, as in tower's `ServiceBuilder`.
+fn add(layers: &[AddedLayer], stack: Stack) -> Stack {
+    layers
+        .iter()
+        .rev()
+        .fold(stack, |stack, layer| (layer.0)(stack))
+}
+
+pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -> Stack {
+    let put_tokens_honoured = provider.info().capabilities.has(Capability::IdempotentPut);
+    let standard = ServiceBuilder::new()
+        .layer(RetryLayer::new(
+            options.retry.clone(),
+            options.clock.clone(),
+            put_tokens_honoured,
+        ))
+        .layer(ConcurrencyLimitLayer::new(options.concurrency.max(1)))
+        .layer(AttemptTimeoutLayer::new(
+            options.timeouts.attempt,
+            options.clock.clone(),
+        ))
+        .service(ProviderService::new(provider));
+    add(&options.added_inner, BoxCloneSyncService::new(standard))
+}
+
+pub(crate) fn outer<R>(router: R, options: &StackOptions) -> Stack
+where
+    R: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
+    R::Future: Send,
+{
+    let standard = ServiceBuilder::new()
+        .layer(TraceLayer::new(options.clock.clone()))
+        .layer(DeadlineLayer::new(
+            options.timeouts.deadline,
+            options.clock.clone(),
+        ))
+        .service(router);
+    add(&options.added_outer, BoxCloneSyncService::new(standard))
+}
