@@ -2,4 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod canary;
+mod clock;
+pub mod conformance;
 pub mod fault;
+
+pub use clock::ManualClock;

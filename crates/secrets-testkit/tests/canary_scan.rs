@@ -206,7 +206,7 @@ fn commands_are_watched_through_proc() {
             .collect::<Vec<_>>()
     };
 
-    let capture = run("exit 3", "-", "-");
+    let capture = run("sleep 0.1; exit 3", "-", "-");
     assert_eq!(capture.status.code(), Some(3));
     assert!(capture.processes[0].is_root);
     assert!(leaks(&capture).is_empty());

@@ -38,8 +38,8 @@ const SAMPLE: Duration = Duration::from_millis(2);
 impl CommandCapture {
     /// Runs `command` to its end with `stdin` as its input, and watches it and its descendants in `/proc` meanwhile.
     ///
-    /// The watch is by samples every 2 ms: the command itself is always seen, a descendant that lives for less may not
-    /// be. Let the descendant sleep for 50 ms if it is the one that matters. Blocks the thread.
+    /// The watch is by samples, the first right after the start and then every 2 ms: a process that lives for less may
+    /// not be seen. Let the one that matters sleep for 50 ms. Blocks the thread.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Watch {
             .filter_map(|pid| {
                 let seen = self.seen.remove(pid)?;
                 let (cmdline, environ) = (seen.cmdlines.concat(), seen.environs.concat());
-                (!cmdline.is_empty() || !environ.is_empty()).then(|| ProcessSnapshot {
+                (!cmdline.is_empty() || !environ.is_empty()).then_some(ProcessSnapshot {
                     pid: *pid,
                     is_root: *pid == root,
                     cmdline,

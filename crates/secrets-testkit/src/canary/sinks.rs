@@ -132,22 +132,34 @@ impl<'a> Sinks<'a> {
     /// With the list of leaks; when no sink was scanned; when a canary's positive control fails.
     #[track_caller]
     pub fn assert_clean(&self) {
-        for canary in &self.canaries {
-            if let Err(reason) = canary.positive_control() {
-                panic!("the positive control failed: {reason}");
-            }
+        if let Err(reason) = self.verdict() {
+            panic!("{reason}");
         }
-        assert!(
-            self.scanned > 0 && !self.canaries.is_empty(),
-            "nothing was scanned"
-        );
+    }
+
+    /// The same as a result.
+    ///
+    /// # Errors
+    ///
+    /// What [`assert_clean`](Self::assert_clean) would say.
+    pub fn verdict(&self) -> Result<(), String> {
+        for canary in &self.canaries {
+            canary
+                .positive_control()
+                .map_err(|reason| format!("the positive control failed: {reason}"))?;
+        }
+        if self.scanned == 0 || self.canaries.is_empty() {
+            return Err("nothing was scanned".to_owned());
+        }
+        if self.leaks.is_empty() {
+            return Ok(());
+        }
         let leaks: Vec<_> = self.leaks.iter().map(Leak::to_string).collect();
-        assert!(
-            leaks.is_empty(),
+        Err(format!(
             "{} leaks in {} sinks:\n{}",
             leaks.len(),
             self.scanned,
             leaks.join("\n")
-        );
+        ))
     }
 }
