@@ -183,7 +183,10 @@ impl Parser<'_> {
             }
         }
         let source = &self.text[start..self.at];
-        let integer = whole.then(|| source.parse().ok()).flatten();
+        // The sign of a zero is no integer's to keep.
+        let integer = (whole && source != "-0")
+            .then(|| source.parse().ok())
+            .flatten();
         Ok(integer.map_or_else(|| Value::Float(Arc::from(source)), Value::Integer))
     }
 

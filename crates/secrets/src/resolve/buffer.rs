@@ -11,17 +11,40 @@ impl Wiped {
     }
 
     pub(super) fn push_str(&mut self, text: &str) {
-        let needed = self.0.len() + text.len();
-        if needed > self.0.capacity() {
-            let mut larger = String::with_capacity(needed.max(self.0.capacity() * 2));
-            larger.push_str(&self.0);
-            self.0 = Zeroizing::new(larger);
+        if text.len() > self.0.capacity() - self.0.len() {
+            self.grow(text.len());
         }
         self.0.push_str(text);
     }
 
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let needed = self.0.len() + more;
+        let mut larger = String::with_capacity(needed.max(self.0.capacity() * 2));
+        larger.push_str(&self.0);
+        self.0 = Zeroizing::new(larger);
+    }
+
     pub(super) fn push(&mut self, character: char) {
         self.push_str(character.encode_utf8(&mut [0; 4]));
+    }
+
+    /// Writes `text` with `escape` for each character that `special` names, the rest in runs.
+    pub(super) fn push_escaped(
+        &mut self,
+        text: &str,
+        escape: impl Fn(&mut Self, char),
+        special: impl Fn(char) -> bool,
+    ) {
+        let mut plain = 0;
+        for (at, character) in text.char_indices() {
+            if special(character) {
+                self.push_str(&text[plain..at]);
+                escape(self, character);
+                plain = at + character.len_utf8();
+            }
+        }
+        self.push_str(&text[plain..]);
     }
 
     pub(super) fn into_inner(self) -> Zeroizing<String> {

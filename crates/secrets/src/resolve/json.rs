@@ -10,25 +10,19 @@ pub(super) fn quote(out: &mut Wiped, text: &str) {
 
 /// Writes `text` as the inside of a JSON string.
 pub(super) fn escape(out: &mut Wiped, text: &str) {
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let short = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1f => "",
-            _ => continue,
-        };
-        out.push_str(&text[plain..at]);
-        plain = at + 1;
-        if short.is_empty() {
-            // A Wiped never refuses.
-            let _ = write!(out, "\\u{byte:04x}");
-        } else {
-            out.push_str(short);
-        }
-    }
-    out.push_str(&text[plain..]);
+    out.push_escaped(
+        text,
+        |out, character| match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control => {
+                // A Wiped never refuses.
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+        },
+        |character| matches!(character, '"' | '\\' | '\0'..='\x1f'),
+    );
 }

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +6,7 @@ use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue, SourcePosit
 use zeroize::Zeroizing;
 
 use super::buffer::Wiped;
-use super::text::{OPEN, Token, TokenKind, parse_reference, tokens, unclosed};
+use super::text::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
 use super::{FileFormat, dotenv, json, toml, yaml};
 use crate::document::{Document, FailureKind, Format, LineIndex, Node, Style, Value, core_scalar};
 
@@ -31,7 +30,7 @@ pub struct FileScan<'t> {
     syntax: Syntax,
     /// In the order of the text; their spans do not overlap.
     scalars: Vec<Scalar>,
-    references: Vec<SecretRef>,
+    references: References,
     uses: Vec<Use>,
 }
 
@@ -98,32 +97,26 @@ impl<'t> FileScan<'t> {
             file: file.map(Path::to_owned),
             syntax: Syntax::Text,
             scalars: Vec::new(),
-            references: Vec::new(),
+            references: References::default(),
             uses: Vec::new(),
         };
-        let mut known = HashMap::new();
         match format {
-            FileFormat::Yaml => scan.read_document(Format::Yaml, &mut known)?,
-            FileFormat::Toml => scan.read_document(Format::Toml, &mut known)?,
-            FileFormat::Json => scan.read_document(Format::Json, &mut known)?,
+            FileFormat::Yaml => scan.read_document(Format::Yaml)?,
+            FileFormat::Toml => scan.read_document(Format::Toml)?,
+            FileFormat::Json => scan.read_document(Format::Json)?,
             FileFormat::Dotenv => {
                 let assignments = dotenv::parse(text).map_err(|failure| {
                     let error = Error::new(ErrorKind::InvalidConfig, failure.message);
                     scan.locate(error, failure.offset)
                 })?;
                 for assignment in &assignments {
-                    scan.read_scalar(
-                        assignment.span.clone(),
-                        &assignment.text,
-                        Quoting::Dotenv,
-                        &mut known,
-                    )?;
+                    scan.read_scalar(assignment.span.clone(), &assignment.text, Quoting::Dotenv)?;
                 }
                 scan.syntax = Syntax::Dotenv(assignments);
             }
             FileFormat::Text => {
                 let whole = Arc::new(Zeroizing::new(text.to_owned()));
-                scan.read_scalar(0..text.len(), &whole, Quoting::Text, &mut known)?;
+                scan.read_scalar(0..text.len(), &whole, Quoting::Text)?;
             }
         }
         Ok(scan)
@@ -131,7 +124,7 @@ impl<'t> FileScan<'t> {
 
     /// Every reference once, in the order in which the text first names it.
     pub fn references(&self) -> &[SecretRef] {
-        &self.references
+        self.references.as_slice()
     }
 
     /// Every use of a reference with its place.
@@ -141,7 +134,7 @@ impl<'t> FileScan<'t> {
             .iter()
             .map(|used| {
                 let position = self.in_file(index.position(used.offset).into());
-                (&self.references[used.reference], position)
+                (&self.references()[used.reference], position)
             })
             .collect()
     }
@@ -158,7 +151,7 @@ impl<'t> FileScan<'t> {
     ) -> Result<Zeroizing<String>> {
         let first_uses = self.first_uses();
         let values = self
-            .references
+            .references()
             .iter()
             .zip(&first_uses)
             .map(|(reference, offset)| {
@@ -167,7 +160,7 @@ impl<'t> FileScan<'t> {
             .collect::<Result<Vec<_>>>()?;
         let texts = values
             .iter()
-            .zip(&self.references)
+            .zip(self.references())
             .zip(&first_uses)
             .map(|((value, reference), offset)| {
                 value
@@ -195,7 +188,7 @@ impl<'t> FileScan<'t> {
                     let error = Error::new(ErrorKind::InvalidValue, message);
                     let used = scalar.parts.iter().find_map(|part| part.reference);
                     let error = match used {
-                        Some(reference) => error.with_name(self.references[reference].name()),
+                        Some(reference) => error.with_name(self.references()[reference].name()),
                         None => error,
                     };
                     self.locate(error, scalar.span.start)
@@ -209,7 +202,7 @@ impl<'t> FileScan<'t> {
     }
 
     fn first_uses(&self) -> Vec<usize> {
-        let mut offsets = vec![usize::MAX; self.references.len()];
+        let mut offsets = vec![usize::MAX; self.references().len()];
         for used in &self.uses {
             let first = &mut offsets[used.reference];
             *first = (*first).min(used.offset);
@@ -229,11 +222,7 @@ impl<'t> FileScan<'t> {
         error.with_position(self.in_file(position.into()))
     }
 
-    fn read_document(
-        &mut self,
-        format: Format,
-        known: &mut HashMap<SecretRef, usize>,
-    ) -> Result<()> {
+    fn read_document(&mut self, format: Format) -> Result<()> {
         let document = Document::parse(self.text, format).map_err(|failure| {
             let line = self.text.lines().nth(failure.position.line - 1);
             let error = Error::new(ErrorKind::InvalidConfig, failure.message)
@@ -258,7 +247,6 @@ impl<'t> FileScan<'t> {
                     node.span.clone(),
                     text.shared(),
                     Quoting::Document(text.style()),
-                    known,
                 )?;
             }
         }
@@ -272,10 +260,8 @@ impl<'t> FileScan<'t> {
         span: Range<usize>,
         text: &Arc<Zeroizing<String>>,
         quoting: Quoting,
-        known: &mut HashMap<SecretRef, usize>,
     ) -> Result<()> {
-        let decoded = tokens(text).collect::<Vec<_>>();
-        if decoded.is_empty() {
+        if !holds_tokens(text) {
             return Ok(());
         }
         let source = &self.text[span.clone()];
@@ -285,20 +271,20 @@ impl<'t> FileScan<'t> {
             }
             _ => 0,
         };
-        let written = tokens(&source[content..]).collect::<Vec<_>>();
-        let same = |(decoded, written): (&Token, &Token)| {
-            // An unclosed one ends in this scalar's text, but runs on into its closing quote in the source.
-            decoded.kind == TokenKind::Unclosed && written.kind == TokenKind::Unclosed
-                || text[decoded.range.clone()] == source[content..][written.range.clone()]
-        };
-        let located = written.len() == decoded.len() && decoded.iter().zip(&written).all(same);
-
-        let mut parts = Vec::with_capacity(decoded.len());
-        for (index, token) in decoded.into_iter().enumerate() {
-            let source = match written.get(index) {
-                Some(written) if located => {
-                    content + written.range.start..content + written.range.end
-                }
+        let mut written = tokens(&source[content..]);
+        let mut located = true;
+        let mut parts = Vec::with_capacity(1);
+        let first_use = self.uses.len();
+        for token in tokens(text) {
+            let found = written.next().filter(|found| {
+                // An unclosed one ends with this scalar's text, but runs on into its closing quote in the source.
+                let unclosed = TokenKind::Unclosed;
+                token.kind == unclosed && found.kind == unclosed
+                    || text[token.range.clone()] == source[content..][found.range.clone()]
+            });
+            located &= found.is_some();
+            let source = match found {
+                Some(found) if located => content + found.range.start..content + found.range.end,
                 _ => 0..0,
             };
             let offset = span.start + source.start;
@@ -306,18 +292,12 @@ impl<'t> FileScan<'t> {
                 TokenKind::Escape => None,
                 TokenKind::Unclosed => return Err(self.locate(unclosed(), offset)),
                 TokenKind::Reference(inside) => {
-                    let reference = parse_reference(&text[inside])
+                    let reference = self
+                        .references
+                        .add(&text[inside])
                         .map_err(|error| self.locate(error, offset))?;
-                    let next = self.references.len();
-                    let index = *known.entry(reference).or_insert_with_key(|reference| {
-                        self.references.push(reference.clone());
-                        next
-                    });
-                    self.uses.push(Use {
-                        reference: index,
-                        offset,
-                    });
-                    Some(index)
+                    self.uses.push(Use { reference, offset });
+                    Some(reference)
                 }
             };
             parts.push(Part {
@@ -325,6 +305,12 @@ impl<'t> FileScan<'t> {
                 source,
                 reference,
             });
+        }
+        located &= written.next().is_none();
+        if !located {
+            for used in &mut self.uses[first_use..] {
+                used.offset = span.start;
+            }
         }
         self.scalars.push(Scalar {
             span,
@@ -402,7 +388,7 @@ fn collect<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
         return;
     }
     match &node.value {
-        Value::String(text) if text.as_str().contains(OPEN) => found.push(node),
+        Value::String(text) if holds_tokens(text.as_str()) => found.push(node),
         Value::Array(items) => {
             for item in items.iter() {
                 collect(item, found);

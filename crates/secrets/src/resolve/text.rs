@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::ops::Range;
 
 use secrets_core::{Error, ErrorKind, SecretRef};
@@ -22,6 +23,22 @@ pub(super) enum TokenKind {
     Unclosed,
 }
 
+/// Whether there is anything to replace in `text`.
+pub(super) fn holds_tokens(text: &str) -> bool {
+    find_open(text, 0).is_some()
+}
+
+/// The next `${secret:`. Looking for its first byte costs less than a substring search, most texts being short.
+fn find_open(text: &str, mut from: usize) -> Option<usize> {
+    loop {
+        let at = from + text[from..].find('$')?;
+        if text[at..].starts_with(OPEN) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
 /// The references and escapes of `text`, first to last.
 pub(super) fn tokens(text: &str) -> Tokens<'_> {
     Tokens { text, at: 0 }
@@ -36,7 +53,7 @@ impl Iterator for Tokens<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
-        let start = self.at + self.text[self.at..].find(OPEN)?;
+        let start = find_open(self.text, self.at)?;
         let inside = start + OPEN.len();
         if start > self.at && self.text.as_bytes()[start - 1] == b'$' {
             self.at = inside;
@@ -58,6 +75,47 @@ impl Iterator for Tokens<'_> {
             kind,
         })
     }
+}
+
+/// The references of one input, each once however it is spelt.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    list: Vec<SecretRef>,
+    /// By how each is displayed: that is unique, and cheaper to compare than its parts.
+    known: HashMap<Box<str>, usize>,
+}
+
+impl References {
+    pub(super) fn as_slice(&self) -> &[SecretRef] {
+        &self.list
+    }
+
+    /// The number of the reference that `source` spells, which is added if it is new.
+    pub(super) fn add(&mut self, source: &str) -> Result<usize, Error> {
+        if let Some(index) = self.known.get(source) {
+            return Ok(*index);
+        }
+        let reference = parse_reference(source)?;
+        let next = self.list.len();
+        let index = if displays_as_itself(source) {
+            self.known.insert(source.into(), next);
+            next
+        } else {
+            let displayed = reference.to_string().into_boxed_str();
+            *self.known.entry(displayed).or_insert(next)
+        };
+        if index == next {
+            self.list.push(reference);
+        }
+        Ok(index)
+    }
+}
+
+/// Whether a valid reference is certainly displayed as it is spelt: it has nothing to encode and no parameters to order.
+fn displays_as_itself(source: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#');
+    let (name, field) = source.split_once('#').unwrap_or((source, ""));
+    name.as_bytes().iter().chain(field.as_bytes()).all(plain)
 }
 
 /// Reads what stands between `${secret:` and `}`.
@@ -140,6 +198,27 @@ mod tests {
             ["$${secret:", "${secret:a}"]
         );
         assert_eq!(outline("é${secret:a"), ["${secret:a"]);
+    }
+
+    #[test]
+    fn references_are_known_by_what_they_mean() {
+        let mut references = References::default();
+        for (source, index) in [
+            ("a/b", 0),
+            ("a%2Fb", 0),
+            ("a/b", 0),
+            ("a#f", 1),
+            ("a#%66", 1),
+            ("a?default=x&version=1", 2),
+            ("a?version=1&default=x", 2),
+            ("\u{e9}", 3),
+            ("%C3%A9", 3),
+            ("%c3%a9#g#h", 4),
+            ("\u{e9}#g%23h", 4),
+        ] {
+            assert_eq!(references.add(source).unwrap(), index, "{source}");
+        }
+        assert_eq!(references.as_slice().len(), 5);
     }
 
     #[test]

@@ -10,20 +10,21 @@ pub(super) fn quote(out: &mut Wiped, text: &str) {
 
 /// Writes `text` as the inside of a basic string, on one line or in several.
 pub(super) fn escape(out: &mut Wiped, text: &str) {
-    for character in text.chars() {
-        match character {
+    out.push_escaped(
+        text,
+        |out, character| match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            control if control.is_control() => {
+            control => {
                 // A Wiped never refuses.
                 let _ = write!(out, "\\u{:04x}", u32::from(control));
             }
-            other => out.push(other),
-        }
-    }
+        },
+        |character| matches!(character, '"' | '\\') || character.is_control(),
+    );
 }
 
 /// Whether `text` can stand inside `'…'`, which knows no escapes.

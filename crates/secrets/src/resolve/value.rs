@@ -1,9 +1,7 @@
-use std::collections::HashMap;
-
 use secrets_core::{Error, Result, SecretRef, SecretValue};
 use serde_json::Value;
 
-use super::text::{OPEN, TokenKind, parse_reference, tokens, unclosed};
+use super::text::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
 
 /// The references in the strings of a serde value, found but not yet resolved.
 ///
@@ -11,8 +9,7 @@ use super::text::{OPEN, TokenKind, parse_reference, tokens, unclosed};
 #[derive(Debug)]
 pub struct ValueScan {
     value: Value,
-    references: Vec<SecretRef>,
-    known: HashMap<SecretRef, usize>,
+    references: References,
 }
 
 impl ValueScan {
@@ -23,20 +20,16 @@ impl ValueScan {
     /// [`ErrorKind::InvalidName`](secrets_core::ErrorKind::InvalidName) for a malformed reference, whose message tells
     /// where it is as a JSON pointer.
     pub fn new(value: Value) -> Result<Self> {
-        let mut found = Found::default();
+        let mut references = References::default();
         walk(&value, &mut Vec::new(), &mut |text, path| {
-            found.read(text, path)
+            read(&mut references, text).map_err(|error| at_pointer(&error, &pointer(path)))
         })?;
-        Ok(Self {
-            value,
-            references: found.references,
-            known: found.known,
-        })
+        Ok(Self { value, references })
     }
 
     /// Every reference once, in the order in which the value first names it.
     pub fn references(&self) -> &[SecretRef] {
-        &self.references
+        self.references.as_slice()
     }
 
     /// The value with each reference replaced by what `lookup` gives for it, with its field and its default applied.
@@ -50,7 +43,7 @@ impl ValueScan {
         mut lookup: impl FnMut(&SecretRef) -> Result<SecretValue>,
     ) -> Result<Value> {
         let values = self
-            .references
+            .references()
             .iter()
             .map(|reference| {
                 let value = lookup(reference)?;
@@ -62,13 +55,13 @@ impl ValueScan {
             .enumerate()
             .map(|(index, value)| value.map_err(|error| self.locate(error, index)))
             .collect::<Result<Vec<_>>>()?;
-        replace(&mut self.value, &self.known, &values);
+        replace(&mut self.value, &mut self.references, &values);
         Ok(self.value)
     }
 
     /// Adds the pointer of the first string that holds this reference.
     fn locate(&self, error: Error, reference: usize) -> Error {
-        let wanted = &self.references[reference];
+        let wanted = &self.references()[reference];
         let mut place = None;
         // The walk never fails: every reference was read before.
         let _ = walk(&self.value, &mut Vec::new(), &mut |text, path| {
@@ -87,34 +80,17 @@ impl ValueScan {
     }
 }
 
-#[derive(Default)]
-struct Found {
-    references: Vec<SecretRef>,
-    known: HashMap<SecretRef, usize>,
-}
-
-impl Found {
-    fn read(&mut self, text: &str, path: &[String]) -> Result<()> {
-        for token in tokens(text) {
-            let error = match token.kind {
-                TokenKind::Escape => continue,
-                TokenKind::Unclosed => unclosed(),
-                TokenKind::Reference(inside) => match parse_reference(&text[inside]) {
-                    Ok(reference) => {
-                        let next = self.references.len();
-                        self.known.entry(reference).or_insert_with_key(|reference| {
-                            self.references.push(reference.clone());
-                            next
-                        });
-                        continue;
-                    }
-                    Err(error) => error,
-                },
-            };
-            return Err(at_pointer(&error, &pointer(path)));
+fn read(references: &mut References, text: &str) -> Result<()> {
+    for token in tokens(text) {
+        match token.kind {
+            TokenKind::Escape => {}
+            TokenKind::Unclosed => return Err(unclosed()),
+            TokenKind::Reference(inside) => {
+                references.add(&text[inside])?;
+            }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn walk(
@@ -123,7 +99,7 @@ fn walk(
     visit: &mut impl FnMut(&str, &[String]) -> Result<()>,
 ) -> Result<()> {
     match value {
-        Value::String(text) if text.contains(OPEN) => visit(text, path),
+        Value::String(text) if holds_tokens(text) => visit(text, path),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 path.push(index.to_string());
@@ -144,20 +120,19 @@ fn walk(
     }
 }
 
-fn replace(value: &mut Value, known: &HashMap<SecretRef, usize>, values: &[SecretValue]) {
+fn replace(value: &mut Value, references: &mut References, values: &[SecretValue]) {
     match value {
-        Value::String(text) if text.contains(OPEN) => {
+        Value::String(text) if holds_tokens(text) => {
             let mut resolved = String::new();
             let mut at = 0;
             for token in tokens(text) {
                 resolved.push_str(&text[at..token.range.start]);
                 at = token.range.end;
                 let value = match token.kind {
-                    TokenKind::Reference(inside) => text[inside]
-                        .parse::<SecretRef>()
+                    TokenKind::Reference(inside) => references
+                        .add(&text[inside])
                         .ok()
-                        .and_then(|reference| known.get(&reference))
-                        .and_then(|index| values[*index].expose_str().ok())
+                        .and_then(|index| values.get(index)?.expose_str().ok())
                         .unwrap_or_default(),
                     _ => OPEN,
                 };
@@ -168,12 +143,12 @@ fn replace(value: &mut Value, known: &HashMap<SecretRef, usize>, values: &[Secre
         }
         Value::Array(items) => {
             for item in items {
-                replace(item, known, values);
+                replace(item, references, values);
             }
         }
         Value::Object(entries) => {
             for (_, item) in entries {
-                replace(item, known, values);
+                replace(item, references, values);
             }
         }
         _ => {}

@@ -32,14 +32,14 @@ pub(super) fn quote(out: &mut Wiped, text: &str) {
 
 /// Writes `text` as the inside of a double-quoted scalar on one line.
 pub(super) fn escape(out: &mut Wiped, text: &str) {
-    for character in text.chars() {
-        match character {
+    out.push_escaped(
+        text,
+        |out, character| match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            printable if is_printable(printable) => out.push(printable),
             // A Wiped never refuses.
             other => {
                 let _ = match u32::from(other) {
@@ -48,11 +48,12 @@ pub(super) fn escape(out: &mut Wiped, text: &str) {
                     code => write!(out, "\\U{code:08x}"),
                 };
             }
-        }
-    }
+        },
+        |character| matches!(character, '"' | '\\') || !is_printable(character),
+    );
 }
 
-/// Writes `text` as the inside of a single-quoted scalar; `false` if it needs escapes.
+/// Whether `text` can stand inside `'…'` on one line, where only the quote has an escape.
 pub(super) fn fits_single(text: &str) -> bool {
     text.chars().all(is_printable)
 }
