@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
@@ -336,6 +337,12 @@ impl fmt::Debug for Error {
             debug.field("source", &source.to_string());
         }
         debug.finish()
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -227,6 +227,28 @@ impl From<SecretName> for SecretRef {
     }
 }
 
+impl From<&SecretRef> for SecretRef {
+    fn from(reference: &SecretRef) -> Self {
+        reference.clone()
+    }
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for SecretRef {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self> {
+        text.parse()
+    }
+}
+
 impl TryFrom<&str> for SecretRef {
     type Error = Error;
 
