@@ -22,7 +22,9 @@ usage: cargo xtask <command>
                    tests, doc tests and examples against real servers, its own
                    ones unless some are up; the last line tells the totals
   tidy [--fix]     rules that no compiler checks; writes the tables made from code
-  bench [GROUP...] what the command costs, beside the smallest thing possible
+  bench [--built] [GROUP...]
+                   what the command costs, beside the smallest thing possible and
+                   the peers that are installed; fails on counts, never on times
   servers up       start the test servers and leave them running
   servers down     stop what `up` started
   servers status   each server with its address and health

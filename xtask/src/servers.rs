@@ -69,6 +69,11 @@ pub(crate) fn running() -> Result<Option<Vec<(String, String)>>> {
     Ok(complete(&state).then(|| state.variables()))
 }
 
+/// The client that came with the test servers, when they were installed.
+pub(crate) fn openbao() -> Option<PathBuf> {
+    openbao::binary().ok().filter(|path| path.is_file())
+}
+
 /// Starts instances of one's own that end with the guard, or with this process, however it ends.
 pub(crate) fn start_own() -> Result<Guard> {
     let _lock = lock()?;

