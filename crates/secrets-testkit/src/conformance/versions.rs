@@ -243,7 +243,10 @@ async fn rollback_twice(cx: &Context<'_>) -> CaseResult {
 async fn rollback_then_put(cx: &Context<'_>) -> CaseResult {
     let name = cx.name("value")?;
     let (store, versions) = with_versions(cx, &name, 2).await?;
-    store.rollback(&name, &versions[0]).await?;
+    let current = store.rollback(&name, &versions[0]).await?.version;
+    ensure(current.as_ref() != Some(&versions[1]), || {
+        "a rollback took the id of a later version".to_owned()
+    })?;
     let new = store.put_version(&name, b"after").await?;
     ensure(!versions.contains(&new), || {
         "a put after a rollback took the id of an old version".to_owned()
