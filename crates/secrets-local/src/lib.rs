@@ -12,7 +12,11 @@ mod disk;
 #[cfg(any(feature = "dotenv", feature = "env"))]
 mod variable;
 
+#[cfg(feature = "dotenv")]
+pub mod dotenv;
 #[cfg(feature = "env")]
 pub mod env;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "memory")]
 pub mod memory;

@@ -1,0 +1,3 @@
+//! Secrets in a `.env` file.
+
+pub mod syntax;
