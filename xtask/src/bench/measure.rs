@@ -1,4 +1,4 @@
-//! Wall and processor time, memory, instructions and system calls of whole processes.
+//! Wall and processor time, memory, instructions, allocations and system calls of whole processes.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -23,6 +23,8 @@ pub(super) struct Cost {
     pub(super) peak_kib: Option<u64>,
     /// By callgrind.
     pub(super) instructions: Option<u64>,
+    /// Blocks of the heap, by dhat.
+    pub(super) allocations: Option<u64>,
     /// By strace, of the process and its children.
     pub(super) syscalls: Option<u64>,
     /// What the counting server saw.
@@ -40,7 +42,7 @@ pub(super) struct Tools {
 impl Tools {
     pub(super) fn find() -> Self {
         Self {
-            valgrind: is_there("valgrind", "instructions"),
+            valgrind: is_there("valgrind", "instructions and allocations"),
             gnu_time: is_there("/usr/bin/time", "peak memory"),
             strace: is_there("strace", "system calls"),
         }
@@ -71,6 +73,7 @@ pub(super) fn all(
         }
         if tools.valgrind && row.instructions {
             cost.instructions = Some(instructions(invocation)?);
+            cost.allocations = Some(allocations(invocation)?);
         }
     }
     Ok(costs)
@@ -157,6 +160,28 @@ fn peak(invocation: &Invocation) -> Result<u64> {
         .map_err(|_| format!("/usr/bin/time told no size: {}", text.trim()))
 }
 
+fn allocations(invocation: &Invocation) -> Result<u64> {
+    let log = target().join("bench/dhat.log");
+    let options = [
+        "--tool=dhat",
+        "--trace-children=no",
+        "--dhat-out-file=/dev/null",
+        &format!("--log-file={}", log.display()),
+    ];
+    output(&mut invocation.under("valgrind", &options))?;
+    blocks(&read(&log)?).ok_or_else(|| "dhat counted nothing".to_owned())
+}
+
+/// Reads `==12345== Total:     5,182 bytes in 21 blocks`.
+fn blocks(text: &str) -> Option<u64> {
+    let line = text.lines().rfind(|line| line.contains(" Total: "))?;
+    let words: Vec<&str> = line.split_whitespace().rev().collect();
+    match words.as_slice() {
+        ["blocks", count, ..] => count.replace(',', "").parse().ok(),
+        _ => None,
+    }
+}
+
 fn instructions(invocation: &Invocation) -> Result<u64> {
     let profile = target().join("bench/callgrind.out");
     let log = target().join("bench/callgrind.log");
@@ -234,6 +259,9 @@ mod tests {
                     ------ ----------- ----------- --------- --------- ------\n\
                     100.00    0.000996          34        29         1 total\n";
         assert_eq!(total(text), Some(29));
+        let text =
+            "==7== Total:     85,182 bytes in 1,021 blocks\n==7== At t-gmax: 1 bytes in 1 blocks\n";
+        assert_eq!(blocks(text), Some(1_021));
     }
 
     #[test]

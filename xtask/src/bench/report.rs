@@ -6,13 +6,14 @@ use super::row::{Limits, Row};
 /// The first row is the floor to which the ratios are.
 pub(super) fn table(rows: &[Row], costs: &[Cost]) -> String {
     let mut text = format!(
-        "{:<26} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>7}\n",
+        "{:<26} {:>9} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9} {:>6} {:>7}\n",
         "command",
         "wall ms",
         "ratio",
         "cpu ms",
         "peak MiB",
         "M instr",
+        "allocs",
         "syscalls",
         "requests",
         "conns",
@@ -22,13 +23,14 @@ pub(super) fn table(rows: &[Row], costs: &[Cost]) -> String {
         let upstream =
             |count: fn(&super::server::Counts) -> u64| whole(cost.upstream.as_ref().map(count));
         text.push_str(&format!(
-            "{:<26} {:>9.2} {:>7.2} {:>9.2} {:>9} {:>9} {:>9} {:>9} {:>6} {:>7}\n",
+            "{:<26} {:>9.2} {:>7.2} {:>9.2} {:>9} {:>9} {:>8} {:>9} {:>9} {:>6} {:>7}\n",
             row.name,
             cost.wall_ms,
             cost.ratio,
             cost.cpu_ms,
             optional(cost.peak_kib, 1024.0),
             optional(cost.instructions, 1e6),
+            whole(cost.allocations),
             whole(cost.syscalls),
             upstream(|counts| counts.requests),
             upstream(|counts| counts.connections),
@@ -86,6 +88,13 @@ pub(super) fn verdicts(name: &str, limits: &Limits, cost: &Cost) -> Vec<Verdict>
         true,
         limits.instructions,
         instructions,
+    );
+    check(
+        true,
+        "allocations",
+        true,
+        count(limits.allocations),
+        count(cost.allocations),
     );
     check(
         true,
@@ -163,6 +172,7 @@ mod tests {
             cpu_ms: 1.0,
             peak_kib: Some(2048),
             instructions: Some(1_500_000),
+            allocations: Some(21),
             syscalls: None,
             upstream: Some(Counts {
                 requests: 5,
@@ -182,7 +192,7 @@ mod tests {
         let text = table(&rows, &[cost()]);
         let row: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let wanted = [
-            "ours", "2.00", "4.00", "1.00", "2.00", "1.50", "-", "5", "4", "3",
+            "ours", "2.00", "4.00", "1.00", "2.00", "1.50", "21", "-", "5", "4", "3",
         ];
         assert_eq!(row, wanted);
     }

@@ -196,6 +196,8 @@ pub(super) struct Limits {
     /// At most, in millions.
     pub(super) instructions: Option<f64>,
     /// At most.
+    pub(super) allocations: Option<u64>,
+    /// At most.
     pub(super) syscalls: Option<u64>,
     /// At most, in MiB.
     pub(super) peak: Option<f64>,
