@@ -14,8 +14,8 @@ mod service;
 mod stack;
 
 pub use config::{
-    ChainEntry, ChainMember, Config, Declared, LoadOptions, OnError, ProviderEntry, RetryConfig,
-    Settings, TimeoutConfig,
+    ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError, ProviderEntry,
+    RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
 };
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};

@@ -3,20 +3,41 @@
 //! It knows no provider. A provider's own settings stay a located tree, which the registry reads into the provider's
 //! configuration when it is opened.
 
+mod check;
+mod cycles;
 mod de;
+mod describe;
 mod duration;
 mod entries;
+mod format;
+mod guard;
+mod interpolate;
+mod keys;
+mod load;
 mod options;
+mod parse;
+mod profile;
+mod read;
+mod scaffold;
+mod schema;
+mod scheme;
 mod settings;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod tree;
+pub mod trust;
+mod workflow;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrets_core::AmbientCredentials;
+use secrets_core::{
+    AmbientCredentials, Error, ErrorKind, Location, Result, SecretValue, SourcePosition,
+};
 
+pub use describe::{DescribedSetting, SettingOrigin};
 pub use entries::{
     ChainEntry, ChainMember, Declared, OnError, ProviderEntry, RetryConfig, TimeoutConfig,
 };
@@ -29,6 +50,8 @@ pub use settings::Settings;
 pub struct Config {
     /// The file that it was read from; `None` without one.
     pub source: Option<PathBuf>,
+    /// The profile that was merged in.
+    pub profile: Option<String>,
     /// Whether its providers may use credentials that it does not name. A provider that the user chose at the command
     /// line or in the environment has its own [`trust`](ProviderEntry::trust).
     pub trust: AmbientCredentials,
@@ -56,12 +79,15 @@ pub struct Config {
     pub preload: Vec<String>,
     /// How long a value may be answered from memory, where the file says so.
     pub cache_ttl: Option<Duration>,
+    default_position: Option<SourcePosition>,
+    origins: describe::Origins,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             source: None,
+            profile: None,
             trust: AmbientCredentials::Allowed,
             base_dir: PathBuf::from("."),
             config_dir: None,
@@ -75,11 +101,40 @@ impl Default for Config {
             concurrency: 16,
             preload: Vec::new(),
             cache_ttl: None,
+            default_position: None,
+            origins: describe::Origins::default(),
         }
     }
 }
 
 impl Config {
+    /// Finds and reads the configuration for a run. Without any file the default provider is `env`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig), with the place in the file wherever the fault
+    /// is in one: wrong syntax, an unknown key, a wrong type, providers that need each other to open, an unknown profile;
+    /// a file that another user owns or can write, one over 16 MiB, two in one folder; and in a file that was found and
+    /// is not approved, what only a trusted one may do.
+    pub fn load(options: &LoadOptions) -> Result<Self> {
+        load::load(options)
+    }
+
+    /// The text of a fresh `secrets.toml`: the environment, then `main` at this location where one is given, then an
+    /// encrypted file.
+    pub fn scaffold(main: Option<&Location>) -> String {
+        scaffold::scaffold(main)
+    }
+
+    /// The JSON schema (draft 2020-12) of `secrets.toml` and its like.
+    pub fn schema() -> serde_json::Value {
+        schema::schema()
+    }
+
+    /// All settings in effect and where each comes from. What is or may be a credential is `***`.
+    pub fn describe(&self) -> Vec<DescribedSetting> {
+        describe::describe(self)
+    }
+
     /// With this provider under this name.
     pub fn with_provider(mut self, name: impl Into<String>, provider: ProviderEntry) -> Self {
         self.providers.insert(name.into(), provider);
@@ -102,5 +157,58 @@ impl Config {
     pub fn with_default(mut self, name: impl Into<String>) -> Self {
         self.default = Some(name.into());
         self
+    }
+
+    /// Checks that whatever names a provider names one that is declared, or one of `others`: the schemes of a registry
+    /// and providers that are no part of the configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) with the place of the first unknown name, the
+    /// known ones and the nearest of them.
+    pub fn check_names<'a>(&self, others: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let mut known: BTreeSet<&str> = others.into_iter().collect();
+        known.extend(self.providers.keys().map(String::as_str));
+        known.extend(self.chains.keys().map(String::as_str));
+        let default = self
+            .default
+            .as_deref()
+            .map(|name| (name, self.default_position.as_ref()));
+        let members = self.chains.values().flat_map(|chain| {
+            let members = chain.members.iter();
+            members.map(|member| (member.provider.as_str(), member.position.as_ref()))
+        });
+        let references = self
+            .secrets
+            .iter()
+            .filter_map(|secret| Some((secret.reference.provider()?, secret.position.as_ref())));
+        let mut named = default.into_iter().chain(members).chain(references);
+        let unknown = named
+            .find(|(name, _)| !known.contains(name) && !known.contains(scheme::canonical(name)));
+        let Some((name, position)) = unknown else {
+            return Ok(());
+        };
+        let known: Vec<&str> = known.into_iter().collect();
+        let error = Error::new(
+            ErrorKind::InvalidConfig,
+            format!("unknown provider {}", de::shown(name)),
+        )
+        .with_hint(suggest::hint(name, &known, "providers"));
+        Err(match position {
+            Some(position) => error.with_position(position.clone()),
+            None => error,
+        })
+    }
+}
+
+impl Declared {
+    /// Checks a value against the declared format.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`](secrets_core::ErrorKind::InvalidValue) that names the format and nothing of the value.
+    pub fn check_format(&self, value: &SecretValue) -> Result<()> {
+        match &self.format {
+            Some(format) => format::check(format, value),
+            None => Ok(()),
+        }
     }
 }

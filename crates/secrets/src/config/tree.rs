@@ -188,14 +188,7 @@ impl Text {
                     .expose_str()?,
             });
         }
-        // One allocation of the final size: a buffer that grows would leave copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(
-            parts.iter().map(|part| part.len()).sum(),
-        ));
-        for part in parts {
-            text.push_str(part);
-        }
-        Ok(text)
+        Ok(super::interpolate::joined(&parts))
     }
 }
 

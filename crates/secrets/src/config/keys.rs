@@ -1,0 +1,304 @@
+//! The format's keys, once: the reader refuses by this table and the JSON schema is written from it.
+
+use super::entries::OnError;
+
+/// A key that is known in a table.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) about: &'static str,
+}
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+/// What a value may be.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Text,
+    Flag,
+    Count {
+        min: u32,
+        max: u32,
+    },
+    /// `200ms`, `30s`, `1h30m`.
+    Duration,
+    /// A duration, or a whole number of seconds.
+    Seconds,
+    Reference,
+    /// The name of a provider or chain, or a scheme.
+    Provider,
+    /// The name of a declared secret.
+    Secret,
+    Word(&'static [&'static str]),
+    List(&'static Kind),
+    Table(&'static [Key]),
+    /// A table with these keys and those of a provider.
+    Open(&'static [Key]),
+    Map(Names, &'static Kind),
+    /// A string of the first kind, or a table of the second.
+    Either(&'static Kind, &'static Kind),
+    /// The keys of the root without the profiles.
+    Overlay,
+    /// A part of the format that this version does not have yet.
+    Later,
+}
+
+/// What the keys of a map may look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Provider,
+    Secret,
+    Profile,
+}
+
+impl Names {
+    /// The rule as a regular expression, for the schema.
+    pub(super) fn pattern(self) -> &'static str {
+        match self {
+            Self::Provider => "^[a-z][a-z0-9_-]*$",
+            Self::Secret => "^[A-Za-z_][A-Za-z0-9_.-]*$",
+            Self::Profile => "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        }
+    }
+
+    /// What an error calls such a name, and the rule in words.
+    pub(super) fn rule(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Provider => (
+                "name of a provider",
+                "a lowercase letter, then lowercase letters, digits, `-` and `_`",
+            ),
+            Self::Secret => (
+                "name of a secret",
+                "a letter or `_`, then letters, digits, `_`, `.` and `-`",
+            ),
+            Self::Profile => (
+                "name of a profile",
+                "a letter or digit, then letters, digits, `_`, `.` and `-`",
+            ),
+        }
+    }
+
+    pub(super) fn fits(self, name: &str) -> bool {
+        let bytes = name.as_bytes();
+        let Some((first, rest)) = bytes.split_first() else {
+            return false;
+        };
+        match self {
+            Self::Provider => {
+                first.is_ascii_lowercase()
+                    && rest.iter().all(|byte| {
+                        byte.is_ascii_lowercase()
+                            || byte.is_ascii_digit()
+                            || matches!(byte, b'-' | b'_')
+                    })
+            }
+            Self::Secret => (first.is_ascii_alphabetic() || *first == b'_') && word(rest),
+            Self::Profile => first.is_ascii_alphanumeric() && word(rest),
+        }
+    }
+}
+
+fn word(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// The keys of `secrets.toml` and its like.
+pub(super) const ROOT: &[Key] = &[
+    key(
+        "default",
+        Kind::Provider,
+        "the provider or chain that answers references without one",
+    ),
+    key(
+        "providers",
+        Kind::Map(Names::Provider, &Kind::Open(PROVIDER)),
+        "the configured providers by name",
+    ),
+    key(
+        "chains",
+        Kind::Map(Names::Provider, &Kind::Table(CHAIN)),
+        "lists of providers that are asked one after the other, by name",
+    ),
+    key(
+        "secrets",
+        Kind::Map(
+            Names::Secret,
+            &Kind::Either(&Kind::Reference, &Kind::Table(SECRET)),
+        ),
+        "the secrets that the program needs, by name; a string is a reference",
+    ),
+    key(
+        "profiles",
+        Kind::Map(Names::Profile, &Kind::Overlay),
+        "overlays by name; the chosen one is merged into the rest",
+    ),
+    key(
+        "preload",
+        Kind::List(&Kind::Secret),
+        "declared secrets that are read at the start",
+    ),
+    key(
+        "concurrency",
+        Kind::Count {
+            min: 1,
+            max: 10_000,
+        },
+        "how many calls each provider takes at once; default 16",
+    ),
+    key("retry", Kind::Table(RETRY), "how failed calls are repeated"),
+    key("timeouts", Kind::Table(TIMEOUTS), "how long calls may take"),
+    key("cache", Kind::Later, "how long values are kept in memory"),
+    key("audit", Kind::Later, "where uses of secrets are recorded"),
+    key("policy", Kind::Later, "who may use which secret"),
+];
+
+/// The keys of a provider that are not its own.
+pub(super) const PROVIDER: &[Key] = &[
+    key(
+        "type",
+        Kind::Text,
+        "the kind of provider, such as `vault` or `file`; may be left out where there is a location",
+    ),
+    key(
+        "location",
+        Kind::Text,
+        "where it is: a URI without credentials, such as `vault://host:8200/secret`",
+    ),
+    key(
+        "retry",
+        Kind::Table(RETRY),
+        "how its failed calls are repeated",
+    ),
+    key(
+        "attempt_timeout",
+        Kind::Duration,
+        "how long one call of it may take",
+    ),
+    key(
+        "concurrency",
+        Kind::Count {
+            min: 1,
+            max: 10_000,
+        },
+        "how many calls it takes at once",
+    ),
+];
+
+pub(super) const CHAIN: &[Key] = &[
+    key(
+        "providers",
+        Kind::List(&Kind::Either(&Kind::Provider, &Kind::Table(MEMBER))),
+        "the members, in the order in which they are asked",
+    ),
+    key("write", Kind::Provider, "the member that takes writes"),
+];
+
+pub(super) const MEMBER: &[Key] = &[
+    key("provider", Kind::Provider, "the member's name"),
+    key(
+        "on_error",
+        Kind::Word(OnError::NAMES),
+        "what an error of it means; a missing secret is none; default `fail`",
+    ),
+];
+
+pub(super) const SECRET: &[Key] = &[
+    key(
+        "reference",
+        Kind::Reference,
+        "where it is: `[provider://]name[?version=V&default=D][#field]`; default its name",
+    ),
+    key(
+        "env",
+        Kind::Text,
+        "the environment variable that a child process gets it in; default its name",
+    ),
+    key(
+        "required",
+        Kind::Flag,
+        "whether it is an error that it is missing; default true",
+    ),
+    key(
+        "default",
+        Kind::Text,
+        "what stands in for it where it is missing",
+    ),
+    key(
+        "format",
+        Kind::Word(super::format::NAMES),
+        "what its value has to look like",
+    ),
+    key("description", Kind::Text, "what it is for"),
+    key(
+        "rotate_after",
+        Kind::Duration,
+        "the age at which it should be replaced",
+    ),
+];
+
+pub(super) const RETRY: &[Key] = &[
+    key(
+        "max_attempts",
+        Kind::Count { min: 1, max: 100 },
+        "how often a call is made at most, the first time included; default 3",
+    ),
+    key(
+        "base",
+        Kind::Duration,
+        "the bound of the random wait before the second attempt; default 100ms",
+    ),
+    key("max", Kind::Duration, "the largest bound; default 5s"),
+];
+
+pub(super) const TIMEOUTS: &[Key] = &[
+    key(
+        "deadline",
+        Kind::Duration,
+        "one call, repetitions and waits included; default 30s",
+    ),
+    key(
+        "attempt",
+        Kind::Duration,
+        "one call of a provider; default 10s",
+    ),
+];
+
+/// What `settings.secrets` of another YAML file may hold besides the keys of the root.
+pub(super) const WORKFLOW: &[Key] = &[
+    key("backend", Kind::Provider, "another word for `default`"),
+    key(
+        "prefix",
+        Kind::Text,
+        "the prefix of environment variables, for the backend `env`",
+    ),
+    key(
+        "cache_ttl",
+        Kind::Seconds,
+        "how long values are kept in memory",
+    ),
+    key(
+        "aws",
+        Kind::Open(BLOCK),
+        "AWS Secrets Manager: `region`, `secret_name`, `secret_prefix`",
+    ),
+    key("azure", Kind::Open(BLOCK), "Azure Key Vault: `vault_url`"),
+    key(
+        "gcp",
+        Kind::Open(BLOCK),
+        "Google Secret Manager: `project_id`, `secret_prefix`",
+    ),
+    key(
+        "vault",
+        Kind::Open(BLOCK),
+        "HashiCorp Vault or OpenBao: `url`, `token`, `mount`",
+    ),
+];
+
+/// A block of [`WORKFLOW`] has the type that its name says.
+const BLOCK: &[Key] = &[];
