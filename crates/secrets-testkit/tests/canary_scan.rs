@@ -138,6 +138,12 @@ fn sinks_follow_debug_and_the_chain_of_sources() {
             .any(|leak| leak.contains("source 1 {:?}: plain form"))
     );
     assert!(std::panic::catch_unwind(|| sinks.assert_clean()).is_err());
+    let mut sinks = Sinks::new([&canary]);
+    sinks.panic("quiet", || {});
+    assert_eq!(sinks.scanned(), 0);
+    let value = canary.reveal();
+    sinks.panic("loud", move || panic!("cannot use {:?}", value.as_str()));
+    assert_eq!(sinks.leaks()[0].sink, "loud panic");
     assert!(std::panic::catch_unwind(|| Sinks::new([&canary]).assert_clean()).is_err());
 }
 

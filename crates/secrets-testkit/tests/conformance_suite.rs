@@ -173,6 +173,10 @@ const MUTANTS: &[(Defect, &[&str])] = &[
     (Defect::DropsTagsOnPut, &["tags_stay_without_new_ones"]),
     (Defect::GivesOutExpired, &["expired_value_is_not_given_out"]),
     (
+        Defect::TakesSecondsForMillis,
+        &["times_are_told_in_the_right_unit"],
+    ),
+    (
         Defect::IgnoresTokens,
         &[
             "repeated_put_with_one_token_is_one_put",

@@ -12,7 +12,7 @@
 //! use secrets_testkit::canary::{Canary, Form, Sinks};
 //!
 //! let canary = Canary::generate();
-//! let leak = format!("cannot parse {:?}", canary.reveal());
+//! let leak = format!("cannot parse {:?}", canary.reveal().as_str());
 //! assert_eq!(canary.scan(&leak)[0].form, Form::Plain);
 //!
 //! let mut sinks = Sinks::new([&canary]);

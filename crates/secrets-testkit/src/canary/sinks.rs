@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
+use std::panic::{UnwindSafe, catch_unwind};
 
 use super::command::CommandCapture;
 use super::scanner::{Canary, Hit};
@@ -87,6 +88,18 @@ impl<'a> Sinks<'a> {
             source = error.source();
             depth += 1;
         }
+    }
+
+    /// Scans the message of a panic, if `work` panics. What the panic hook prints goes to stderr and is not seen here.
+    pub fn panic(&mut self, name: impl Display, work: impl FnOnce() + UnwindSafe) {
+        let Err(payload) = catch_unwind(work) else {
+            return;
+        };
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied());
+        self.bytes(format_args!("{name} panic"), text.unwrap_or_default());
     }
 
     /// Scans what a capture has recorded so far.

@@ -13,6 +13,7 @@ cases! { "write":
     put_creates_and_replaces [Put],
     put_answers_with_metadata [Put],
     put_leaves_other_secrets_alone [Put],
+    times_are_told_in_the_right_unit [Put],
     create_writes_a_new_secret [Create],
     create_refuses_an_existing_secret [Create],
     create_refused_adds_no_version [Create, Versions],
@@ -90,6 +91,37 @@ async fn put_leaves_other_secrets_alone(cx: &Context<'_>) -> CaseResult {
     store.holds(&names[0], b"changed").await?;
     for (number, name) in names.iter().enumerate().skip(1) {
         store.holds(name, number.to_string()).await?;
+    }
+    Ok(())
+}
+
+async fn times_are_told_in_the_right_unit(cx: &Context<'_>) -> CaseResult {
+    // Clocks of servers differ by minutes; seconds that are taken for milliseconds differ by decades.
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let name = cx.name("value")?;
+    let store = cx.open().await?;
+    let now = cx.fixture.clock().wall();
+    let mut told = vec![
+        store.put(&name, b"value").await?,
+        store.get(&name).await?.metadata,
+    ];
+    if cx.has(Capability::Describe) {
+        told.push(store.describe(&name).await?);
+    }
+    if cx.has(Capability::List) {
+        told.extend(store.list(&cx.prefix(), None).await?);
+    }
+    if cx.has(Capability::Versions) {
+        told.extend(store.versions(&name, None).await?);
+    }
+    for time in told
+        .iter()
+        .flat_map(|metadata| [metadata.created_at, metadata.updated_at])
+        .flatten()
+    {
+        ensure(now - DAY < time && time < now + DAY, || {
+            format!("a secret that was put at {now:?} is told to be of {time:?}")
+        })?;
     }
     Ok(())
 }

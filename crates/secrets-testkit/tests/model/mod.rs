@@ -45,6 +45,7 @@ pub enum Defect {
     ClaimsBatch,
     DropsTagsOnPut,
     GivesOutExpired,
+    TakesSecondsForMillis,
     IgnoresTokens,
     ChecksSizeLate,
     SwallowsDeleted,
@@ -84,6 +85,7 @@ pub const LIMIT: usize = 64 * 1024;
 struct Revision {
     id: u64,
     value: Vec<u8>,
+    created_at: SystemTime,
     expires_at: Option<SystemTime>,
     token: Option<String>,
 }
@@ -223,6 +225,7 @@ impl Model {
         Metadata::new(name.clone())
             .with_version(version(revision.id))
             .with_tags(entry.tags.clone())
+            .with_created_at(revision.created_at)
             .with_expires_at(revision.expires_at)
             .with_state(match entry.deleted {
                 true => SecretState::Deleted,
@@ -312,6 +315,10 @@ impl Model {
         let revision = Revision {
             id: last.map_or(1, |last| last.id + 1),
             value: self.stored(value, last.map(|last| last.value.as_slice())),
+            created_at: match self.is(Defect::TakesSecondsForMillis) {
+                true => SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600),
+                false => self.clock.wall(),
+            },
             expires_at: options.expires_at,
             token: options.idempotency_token.clone(),
         };
@@ -725,6 +732,7 @@ impl Fixture for ModelFixture {
         let revision = Revision {
             id: 1,
             value: value.expose_bytes().to_vec(),
+            created_at: self.clock.wall(),
             expires_at: None,
             token: None,
         };
