@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// It blocks, so a caller on an asynchronous runtime takes it on a thread for blocking work. It lies on the folder, so
 /// that it needs no file of its own and outlives the exchange of the file; where folders cannot be locked (Windows,
-/// NFS), a file `.NAME.lock` beside it is locked instead.
+/// NFS), a file `.NAME.lock` beside it is locked instead. So whoever holds one must not ask for another one in the same
+/// folder.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,

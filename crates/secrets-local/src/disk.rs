@@ -8,22 +8,35 @@ use secrets_core::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
 /// A file's content, and what the file system said about exactly that file.
+#[cfg(feature = "file")]
 pub(crate) struct Content {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) metadata: Metadata,
 }
 
-/// Reads a regular file of at most `limit` bytes; `None` if there is none. The metadata belongs to the open file, so
-/// that no check can be deceived by a file that is exchanged in between.
+/// Reads a regular file of at most `limit` bytes; `None` if there is none.
+#[cfg(feature = "file")]
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Content>> {
-    match open(path) {
-        Ok(file) => read_open(file, path, limit).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io_error("read", path, error)),
-    }
+    let Some(mut opened) = open(path, limit)? else {
+        return Ok(None);
+    };
+    let bytes = opened.read()?;
+    Ok(Some(Content {
+        bytes,
+        metadata: opened.metadata,
+    }))
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// A regular file that is open. What is known about it is known of exactly this file, so that no check can be deceived by
+/// another one that takes its place in between.
+pub(crate) struct Opened<'a> {
+    pub(crate) metadata: Metadata,
+    file: File,
+    path: &'a Path,
+}
+
+/// Opens a regular file of at most `limit` bytes; `None` if there is none.
+pub(crate) fn open(path: &Path, limit: u64) -> Result<Option<Opened<'_>>> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -33,10 +46,11 @@ fn open(path: &Path) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
         options.custom_flags(flags.bits() as i32);
     }
-    options.open(path)
-}
-
-fn read_open(mut file: File, path: &Path, limit: u64) -> Result<Content> {
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("read", path, error)),
+    };
     let metadata = file
         .metadata()
         .map_err(|error| io_error("read", path, error))?;
@@ -55,26 +69,37 @@ fn read_open(mut file: File, path: &Path, limit: u64) -> Result<Content> {
             ),
         ));
     }
-    // The buffer never grows, since growing would leave a copy behind that nobody wipes.
-    let mut bytes = Zeroizing::new(vec![0; metadata.len() as usize + 1]);
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(io_error("read", path, error)),
+    Ok(Some(Opened {
+        metadata,
+        file,
+        path,
+    }))
+}
+
+impl Opened<'_> {
+    /// The whole content.
+    pub(crate) fn read(&mut self) -> Result<Zeroizing<Vec<u8>>> {
+        // The buffer never grows, since growing would leave a copy behind that nobody wipes.
+        let mut bytes = Zeroizing::new(vec![0; self.metadata.len() as usize + 1]);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.file.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error("read", self.path, error)),
+            }
         }
+        if filled == bytes.len() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{} grew while it was read", self.path.display()),
+            )
+            .with_hint("try again"));
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
     }
-    if filled == bytes.len() {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("{} grew while it was read", path.display()),
-        )
-        .with_hint("try again"));
-    }
-    bytes.truncate(filled);
-    Ok(Content { bytes, metadata })
 }
 
 /// An error of the file system as ours: `cannot read FILE: permission denied`.
@@ -118,11 +143,15 @@ mod tests {
 
     #[test]
     fn reads_a_file_to_its_limit_and_tells_a_missing_one() {
+        let read = |path: &Path, limit| match open(path, limit)? {
+            Some(mut opened) => opened.read().map(Some),
+            None => Ok(None),
+        };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         assert!(read(&path, 5).unwrap().is_none());
         std::fs::write(&path, b"12345").unwrap();
-        assert_eq!(*read(&path, 5).unwrap().unwrap().bytes, b"12345");
+        assert_eq!(*read(&path, 5).unwrap().unwrap(), b"12345");
         let error = read(&path, 4).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     }
@@ -130,7 +159,7 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        let error = read(folder.path(), 5).map(|_| ()).unwrap_err();
+        let error = open(folder.path(), 5).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert!(!error.to_string().contains('\n'));
     }
@@ -142,7 +171,7 @@ mod tests {
         let path = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
-        let error = read(&path, 5).map(|_| ()).unwrap_err();
+        let error = open(&path, 5).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     }
 }
