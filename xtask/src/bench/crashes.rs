@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use super::Bench;
-use super::ours::{self, TOKEN};
+use super::ours::{self, Server};
 use super::report::{Verdict, judge};
 use super::row::output;
 use super::server::Upstream;
@@ -16,9 +16,12 @@ const SECRETS: usize = 20;
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("crashes")?;
     let upstream = Upstream::start(bench, 0)?;
-    let server = format!("http://{}", upstream.address());
-    let invocation = ours::vault(bench, &folder, &server, TOKEN, &ours::separate(SECRETS))?
-        .asked(&["run", "--", "/bin/true"]);
+    let server = Server::counting(upstream.address());
+    let invocation = ours::vault(bench, &folder, &server, &ours::separate(SECRETS))?.asked(&[
+        "run",
+        "--",
+        "/bin/true",
+    ]);
     output(&mut invocation.command())?;
     let (mut killed, mut failed) = (0, 0);
     for _ in 0..RUNS {

@@ -8,7 +8,7 @@ use super::Bench;
 use super::row::Invocation;
 use crate::shell::{Result, at};
 
-/// What stands in front of a key/value server, counted or real.
+/// What the counting server takes, as it takes anything.
 pub(super) const TOKEN: &str = "bench-token";
 
 /// A variable, and where its value is.
@@ -58,18 +58,41 @@ pub(super) fn names_file(folder: &Path, wanted: &[Wanted]) -> Result<PathBuf> {
     write(&folder.join("names.txt"), &text)
 }
 
-/// Our command with a configuration for a key/value server: an http or https URL.
+/// A key/value server as our configuration knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    /// An http or https URL.
+    pub(super) address: String,
+    pub(super) token: String,
+    /// Whom to trust, for https.
+    pub(super) ca: Option<String>,
+}
+
+impl Server {
+    /// The counting one.
+    pub(super) fn counting(address: &str) -> Self {
+        Self {
+            address: format!("http://{address}"),
+            token: TOKEN.to_owned(),
+            ca: None,
+        }
+    }
+}
+
+/// Our command with a configuration for a key/value server and these secrets declared.
 pub(super) fn vault(
     bench: &Bench,
     folder: &Path,
-    server: &str,
-    token: &str,
+    server: &Server,
     wanted: &[Wanted],
 ) -> Result<Invocation> {
     let mut text = format!(
-        "default = \"main\"\n\n[providers.main]\ntype = \"vault\"\nlocation = \"{}\"\ntoken = \"{token}\"\n",
-        location(server)
+        "default = \"main\"\n\n[providers.main]\ntype = \"vault\"\naddress = \"{}\"\ntoken = \"{}\"\n",
+        server.address, server.token
     );
+    if let Some(ca) = &server.ca {
+        let _ = writeln!(text, "ca_cert = \"{ca}\"");
+    }
     for one in wanted {
         let _ = write!(
             text,
@@ -79,13 +102,6 @@ pub(super) fn vault(
     }
     write(&folder.join("secrets.toml"), &text)?;
     Ok(command(bench, folder))
-}
-
-fn location(server: &str) -> String {
-    match server.strip_prefix("http://") {
-        Some(host) => format!("vault://{host}/secret?tls=false"),
-        None => format!("vault://{}/secret", server.trim_start_matches("https://")),
-    }
 }
 
 /// Our command in a folder that has a configuration.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::ours::{self, TOKEN, Wanted};
+use super::ours::{self, Server, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side, output};
 use super::server::Upstream;
 use super::{Bench, measured};
@@ -13,14 +13,15 @@ use crate::shell::Result;
 /// As many as our own default.
 const IN_FLIGHT: &str = "16";
 const ONE: &str = "app/s0000";
+const ONE_VALUE: &str = "value-of-app.s0000";
 
 /// One secret, at once.
 pub(super) fn one(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("vault")?;
     let mut upstream = Upstream::start(bench, 0)?;
-    let server = format!("http://{}", upstream.address());
-    let mut rows = single(bench, &folder, &server, TOKEN, true)?;
-    rows.extend(peers_one(bench, &folder, &server, TOKEN)?);
+    let server = Server::counting(upstream.address());
+    let mut rows = single(bench, &folder, &server, true)?;
+    rows.extend(peers_one(bench, &folder, &server)?);
     Ok(measured(bench, rows, 31, Some(&mut upstream))?.broken)
 }
 
@@ -43,13 +44,31 @@ pub(super) fn real(bench: &Bench) -> Result<Vec<String>> {
             .map(|(_, value)| value.clone())
             .ok_or_else(|| format!("the test servers do not tell {name}"))
     };
-    let (server, token) = (
-        read("POLYSECRETS_TEST_BAO_ADDR")?,
-        read("POLYSECRETS_TEST_BAO_TOKEN")?,
+    let server = Server {
+        address: read("POLYSECRETS_TEST_BAO_ADDR")?,
+        token: read("POLYSECRETS_TEST_BAO_TOKEN")?,
+        ca: None,
+    };
+    let encrypted = Server {
+        address: read("POLYSECRETS_TEST_BAO_TLS_ADDR")?,
+        token: read("POLYSECRETS_TEST_BAO_TLS_TOKEN")?,
+        ca: Some(read("POLYSECRETS_TEST_BAO_TLS_CA")?),
+    };
+    let bao = read("POLYSECRETS_TEST_BAO_BIN")?;
+    seed(&bao, &folder, &server)?;
+    seed(&bao, &folder, &encrypted)?;
+    let mut rows = single(bench, &folder, &server, false)?;
+    let place = bench.folder("openbao-tls")?;
+    let own = ours::vault(bench, &place, &encrypted, &[])?;
+    rows.push(
+        Row::new(
+            "secrets get, TLS",
+            Side::Ours,
+            own.asked(&["get", &reference()]),
+        )
+        .printing(ONE_VALUE),
     );
-    seed(&read("POLYSECRETS_TEST_BAO_BIN")?, &folder, &server, &token)?;
-    let mut rows = single(bench, &folder, &server, &token, false)?;
-    rows.extend(peers_one(bench, &folder, &server, &token)?);
+    rows.extend(peers_one(bench, &folder, &server)?);
     Ok(measured(bench, rows, 31, None)?.broken)
 }
 
@@ -84,22 +103,11 @@ pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
 }
 
 /// The floor's and our `get`.
-fn single(
-    bench: &Bench,
-    folder: &Path,
-    server: &str,
-    token: &str,
-    counted: bool,
-) -> Result<Vec<Row>> {
-    let address = server.trim_start_matches("http://");
-    let floor = Invocation::new(
-        &bench.yardstick,
-        &["get", address, token, ONE, "value"],
-        folder,
-    );
-    let value = "value-of-app.s0000";
-    let reference = format!("main://{ONE}#value");
-    let own = ours::vault(bench, folder, server, token, &[])?.asked(&["get", &reference]);
+fn single(bench: &Bench, folder: &Path, server: &Server, counted: bool) -> Result<Vec<Row>> {
+    let address = server.address.trim_start_matches("http://");
+    let words = ["get", address, &server.token, ONE, "value"];
+    let floor = Invocation::new(&bench.yardstick, &words, folder);
+    let own = ours::vault(bench, folder, server, &[])?.asked(&["get", &reference()]);
     let limits = Limits {
         requests: counted.then_some(1),
         instructions: Some(8.0),
@@ -108,11 +116,15 @@ fn single(
         ..Limits::default()
     };
     Ok(vec![
-        Row::new("floor get", Side::Floor, floor).printing(value),
+        Row::new("floor get", Side::Floor, floor).printing(ONE_VALUE),
         Row::new("secrets get", Side::Ours, own)
-            .printing(value)
+            .printing(ONE_VALUE)
             .within(limits),
     ])
+}
+
+fn reference() -> String {
+    format!("main://{ONE}#value")
 }
 
 /// The floor's and our `run`, with the variables read back out of the child for proof.
@@ -134,7 +146,7 @@ fn running(
         &[&prefix[..], &["/bin/true"]].concat(),
         folder,
     );
-    let own = ours::vault(bench, folder, &format!("http://{address}"), TOKEN, wanted)?;
+    let own = ours::vault(bench, folder, &Server::counting(address), wanted)?;
     Ok(vec![
         Row::new("floor run", Side::Floor, floor)
             .proved_by(&[&prefix[..], &tail[..]].concat(), &values)
@@ -163,9 +175,9 @@ fn values(wanted: &[Wanted]) -> String {
     values.join("\n")
 }
 
-fn seed(bao: &str, folder: &Path, server: &str, token: &str) -> Result<()> {
+fn seed(bao: &str, folder: &Path, server: &Server) -> Result<()> {
     let pairs = [
-        (ONE, "value-of-app.s0000"),
+        (ONE, ONE_VALUE),
         (
             "secretspec/bench/default/S0000",
             "value-of-secretspec.bench.default.S0000",
@@ -182,14 +194,18 @@ fn seed(bao: &str, folder: &Path, server: &str, token: &str) -> Result<()> {
                 &format!("value={value}"),
             ])
             .env("HOME", folder)
-            .env("BAO_ADDR", server)
-            .env("BAO_TOKEN", token);
+            .env("BAO_ADDR", &server.address)
+            .env("BAO_TOKEN", &server.token);
+        if let Some(ca) = &server.ca {
+            command.env("BAO_CACERT", ca);
+        }
         output(&mut command)?;
     }
     Ok(())
 }
 
-fn peers_one(bench: &Bench, folder: &Path, server: &str, token: &str) -> Result<Vec<Row>> {
+fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> {
+    let (server, token) = (server.address.as_str(), server.token.as_str());
     let mut rows = Vec::new();
     let host = server.trim_start_matches("http://");
     let known = |invocation: Invocation| {
@@ -219,7 +235,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &str, token: &str) -> Result<
         );
         ours::write(&folder.join("fnox.toml"), &text)?;
         let invocation = known(Invocation::new(path, &["get", "S0000"], folder));
-        rows.push(Row::new("fnox get", Side::Peer, invocation).printing("value-of-app.s0000"));
+        rows.push(Row::new("fnox get", Side::Peer, invocation).printing(ONE_VALUE));
     }
     if let Some(path) = bench.peers.path("bao") {
         let words = ["kv", "get", "-mount=secret", "-field=value", ONE];
@@ -229,7 +245,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &str, token: &str) -> Result<
         // Two seconds a run under callgrind tell nothing that the times do not.
         rows.push(
             Row::new("bao kv get", Side::Peer, invocation)
-                .printing("value-of-app.s0000")
+                .printing(ONE_VALUE)
                 .uncounted(),
         );
     }
