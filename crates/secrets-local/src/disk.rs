@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 #[cfg(feature = "file")]
 pub(crate) struct Content {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
+    #[cfg_attr(not(feature = "dotenv"), expect(dead_code, reason = "for .env files"))]
     pub(crate) metadata: Metadata,
 }
 
