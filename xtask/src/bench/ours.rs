@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Bench;
@@ -118,8 +120,12 @@ pub(super) fn command(bench: &Bench, folder: &Path) -> Invocation {
         )
 }
 
+/// Only its owner can read it, as it should be with what holds a token or values.
 pub(super) fn write(path: &Path, text: &str) -> Result<PathBuf> {
-    at(path, fs::write(path, text))?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = at(path, options.open(path))?;
+    at(path, file.write_all(text.as_bytes()))?;
     Ok(path.to_owned())
 }
 
