@@ -1,1 +1,22 @@
-//! The one HTTP and TLS transport that polysecrets providers share.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod base_url;
+mod buffer;
+mod client;
+mod error;
+mod json;
+mod proxy;
+mod retry_after;
+mod tls;
+mod transport;
+
+pub use base_url::{BaseUrl, encode_segment};
+pub use buffer::WipedBuffer;
+pub use client::{DEFAULT_BODY_LIMIT, HttpClient, HttpRequest, HttpResponse, sensitive_header};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use json::{decode, encode};
+pub use reqwest::Url;
+pub use retry_after::retry_after;
+pub use tls::root_stores_parsed;
+pub use transport::{ClientIdentity, ClientOptions, Transport};

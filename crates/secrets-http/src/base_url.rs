@@ -1,0 +1,158 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use secrets_core::{Error, ErrorKind, Result};
+
+/// All but the characters that RFC 3986 calls unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// One segment of a path, percent-encoded so that nothing in it has a meaning of its own. `.` and `..` are not encoded:
+/// a [`SecretName`](secrets_core::SecretName) has no such segment.
+pub fn encode_segment(segment: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(segment, SEGMENT)
+}
+
+/// The address of a service: `http` or `https`, a host, perhaps a path that all requests start with; no user
+/// information, query or fragment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    url: Url,
+    origin: String,
+}
+
+impl BaseUrl {
+    /// Reads an address such as `https://vault.example:8200`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], which does not repeat the text: it may hold a password.
+    pub fn parse(text: &str) -> Result<Self> {
+        let url = Url::parse(text.trim()).map_err(|_| invalid("is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid("does not start with `http://` or `https://`"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("holds user information before `@`").with_hint(
+                "credentials do not belong in an address; set them in the provider's own settings",
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("has a query or a fragment"));
+        }
+        let origin = url.origin().ascii_serialization();
+        Ok(Self { url, origin })
+    }
+
+    /// Scheme, host and port, as it may be shown.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The host; an IPv6 address has brackets.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port, also where it is the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or_default()
+    }
+
+    /// Whether connections use TLS.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Whether the host is this machine: `localhost`, a name under it, or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host().trim_matches(['[', ']']);
+        match host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        }
+    }
+
+    /// The URL of a path below the address. The path has no leading `/`, its segments are encoded.
+    pub fn join(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        let path = format!("{}/{path}", self.url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        url
+    }
+}
+
+fn invalid(rule: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, format!("the address {rule}"))
+        .with_hint("an address looks like `https://host:8200`")
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{}",
+            self.origin,
+            self.url.path().trim_end_matches('/')
+        )
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_encoded_paths() {
+        let base = BaseUrl::parse("https://Host/prefix/").unwrap();
+        assert_eq!(base.to_string(), "https://host/prefix");
+        assert_eq!((base.host(), base.port()), ("host", 443));
+        let path = format!("v1/{}", encode_segment("a b?#%2e%2e/ü+"));
+        assert_eq!(
+            base.join(&path).as_str(),
+            "https://host/prefix/v1/a%20b%3F%23%252e%252e%2F%C3%BC%2B"
+        );
+    }
+
+    #[test]
+    fn tells_what_is_local() {
+        for (text, local) in [
+            ("http://127.0.0.1:8200", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:8200", true),
+            ("http://localhost", true),
+            ("http://localhost.evil.example", false),
+            ("http://10.0.0.1", false),
+            ("http://127.0.0.1.evil.example", false),
+        ] {
+            assert_eq!(BaseUrl::parse(text).unwrap().is_loopback(), local, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_without_repeating() {
+        for text in [
+            "hunter2",
+            "ftp://hunter2",
+            "https://user:hunter2@host",
+            "https://hunter2@host",
+            "https://host?hunter2",
+            "https://host#hunter2",
+            "",
+        ] {
+            let error = BaseUrl::parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+}
