@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +16,16 @@ use crate::canary::Sinks;
 /// More pages than any listing of the suite has: a listing that does not end must not hang the run.
 const MAX_PAGES: usize = 100_000;
 
+/// A value of more bytes is deleted after its case, or it would slow down every later one on a store that is one file.
+const HEAVY: usize = 8 * 1024;
+
 /// What a case works with: the fixture, and names that no other case uses.
 pub(super) struct Context<'a> {
     pub(super) fixture: &'a dyn Fixture,
     pub(super) capabilities: Capabilities,
     label: String,
     names: Mutex<BTreeSet<SecretName>>,
+    is_heavy: AtomicBool,
 }
 
 impl<'a> Context<'a> {
@@ -30,6 +35,7 @@ impl<'a> Context<'a> {
             capabilities,
             label,
             names: Mutex::default(),
+            is_heavy: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +89,9 @@ impl<'a> Context<'a> {
 
     /// A store that holds these secrets, put or else seeded.
     pub(super) async fn holding(&self, secrets: &[(&SecretName, &[u8])]) -> Result<Store<'a>> {
+        if secrets.iter().any(|(_, value)| value.len() > HEAVY) {
+            self.is_heavy.store(true, Ordering::Relaxed);
+        }
         if self.has(Capability::Put) {
             let store = self.open().await?;
             for (name, value) in secrets {
@@ -97,9 +106,11 @@ impl<'a> Context<'a> {
         self.open().await
     }
 
-    /// Deletes every secret that this case may have made; a case that failed must not keep the run from going on.
+    /// Deletes every secret that this case may have made, where that is asked for or needed. Errors are left alone: the case
+    /// has its outcome already.
     pub(super) async fn clean_up(&self) {
-        if self.fixture.is_disposable() || !self.has(Capability::Delete) {
+        let is_light = !self.is_heavy.load(Ordering::Relaxed);
+        if (self.fixture.is_disposable() && is_light) || !self.has(Capability::Delete) {
             return;
         }
         let mode = if self.has(Capability::Purge) {
