@@ -1,0 +1,614 @@
+//! Who we are to the server: login at the first use, renewal in the background, one refresh after a refusal.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use secrets_core::{Error, ErrorKind, Result, SecretValue};
+use secrets_http::{HeaderValue, HttpResponse, Method as HttpMethod, decode, encode, sensitive_header};
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::AbortHandle;
+use zeroize::Zeroizing;
+
+use crate::endpoint::{Call, Endpoint, encode_path};
+use crate::error::{self, Asked};
+use crate::wire::{
+    AppRoleLogin, CertLogin, Envelope, JwtLogin, PasswordLogin, TokenInfo, WrappedSecretId,
+};
+
+/// A given token is looked up only by a process that lives this long: whoever reads one secret pays one request.
+const LOOKUP_AFTER: Duration = Duration::from_secs(30);
+/// The first and the longest wait after a renewal that failed.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+/// A token is not used in the last part of its life, so that it does not end under way.
+const MARGIN: Duration = Duration::from_secs(5);
+/// The largest credential file; a real one has a few kilobytes.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// How a token is come by.
+pub(crate) enum Method {
+    Token(SecretValue),
+    TokenFile(PathBuf),
+    WrappedToken(SecretValue),
+    AppRole {
+        mount: String,
+        role_id: SecretValue,
+        secret_id: Option<Credential>,
+        wrapped: bool,
+    },
+    Userpass {
+        mount: String,
+        username: String,
+        password: SecretValue,
+    },
+    /// Kubernetes and JWT differ by nothing but where they are mounted.
+    Jwt {
+        mount: String,
+        role: Option<String>,
+        jwt: Credential,
+    },
+    Cert {
+        mount: String,
+        name: Option<String>,
+    },
+}
+
+impl Method {
+    /// Whether the token is ours, from a login that can be repeated.
+    fn is_login(&self) -> bool {
+        matches!(
+            self,
+            Self::AppRole { .. } | Self::Userpass { .. } | Self::Jwt { .. } | Self::Cert { .. }
+        )
+    }
+}
+
+/// A credential that is given, or in a file that is read at each use.
+pub(crate) enum Credential {
+    Given(SecretValue),
+    File(PathBuf),
+}
+
+impl Credential {
+    fn read(&self, what: &str) -> Result<SecretValue> {
+        match self {
+            Self::Given(value) => Ok(value.clone()),
+            Self::File(path) => read_file(path, what),
+        }
+    }
+}
+
+/// A token and what is known of its life.
+pub(crate) struct Token {
+    pub(crate) header: HeaderValue,
+    /// When it ends, in milliseconds of the monotonic clock; `u64::MAX` if that is not known.
+    ends: AtomicU64,
+    life: Option<Duration>,
+    renewable: bool,
+}
+
+impl Token {
+    fn given(value: &SecretValue, what: &str) -> Result<Self> {
+        Ok(Self {
+            header: sensitive_header(value, what)?,
+            ends: AtomicU64::new(u64::MAX),
+            life: None,
+            renewable: false,
+        })
+    }
+
+    fn set_life(&self, now: Duration, life: Duration) {
+        let usable = life.saturating_sub(MARGIN.min(life / 10));
+        let ends = u64::try_from((now + usable).as_millis()).unwrap_or(u64::MAX);
+        self.ends.store(ends, Ordering::Relaxed);
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        now.as_millis() >= u128::from(self.ends.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// What to do after the server has refused a token.
+pub(crate) enum Refused {
+    /// Ask once more, with this one.
+    Repeat(Arc<Token>),
+    /// The token is good: the refusal is meant.
+    Denied,
+}
+
+/// The outcome of the last attempt, for those who waited while it was made.
+#[derive(Clone)]
+enum Outcome {
+    Refreshed,
+    TokenIsGood,
+    Failed(Error),
+}
+
+pub(crate) struct Auth(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    method: Method,
+    current: RwLock<Option<Arc<Token>>>,
+    /// Held by whoever logs in or looks up. Whoever waited for it takes the outcome instead of trying again.
+    gate: Arc<tokio::sync::Mutex<Option<Outcome>>>,
+    attempts: AtomicU64,
+    /// The secret id that was in the wrapping: that opens only once.
+    unwrapped: Mutex<Option<SecretValue>>,
+    upkeep: Mutex<Option<AbortHandle>>,
+    has_leases: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop_upkeep();
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.method {
+            Method::Token(_) => "Auth(token)",
+            Method::TokenFile(_) => "Auth(token file)",
+            Method::WrappedToken(_) => "Auth(wrapped token)",
+            Method::AppRole { .. } => "Auth(approle)",
+            Method::Userpass { .. } => "Auth(userpass)",
+            Method::Jwt { .. } => "Auth(jwt)",
+            Method::Cert { .. } => "Auth(cert)",
+        })
+    }
+}
+
+impl Auth {
+    /// Checks what can be checked without a request.
+    pub(crate) fn new(endpoint: Endpoint, method: Method) -> Result<Self> {
+        match &method {
+            Method::Token(value) => {
+                Token::given(value, "the token")?;
+            }
+            Method::WrappedToken(value) => {
+                Token::given(value, "the wrapping token")?;
+            }
+            _ => {}
+        }
+        Ok(Self(Arc::new(Inner {
+            endpoint,
+            method,
+            current: RwLock::new(None),
+            gate: Arc::default(),
+            attempts: AtomicU64::new(0),
+            unwrapped: Mutex::new(None),
+            upkeep: Mutex::new(None),
+            has_leases: AtomicBool::new(false),
+        })))
+    }
+
+    /// The token to use; logs in if there is none. Of many callers at once one logs in, the others take its outcome.
+    pub(crate) async fn token(&self) -> Result<Arc<Token>> {
+        if let Some(token) = self.0.usable() {
+            return Ok(token);
+        }
+        // Neither needs a request, so there is nothing to do only once.
+        if matches!(self.0.method, Method::Token(_) | Method::TokenFile(_)) {
+            let token = self.0.acquire().await?;
+            return Ok(self.0.install(token));
+        }
+        let seen = self.0.attempts.load(Ordering::Acquire);
+        let gate = Arc::clone(&self.0.gate).lock_owned().await;
+        if let Some(token) = self.0.usable() {
+            return Ok(token);
+        }
+        if self.0.attempts.load(Ordering::Acquire) != seen
+            && let Some(Outcome::Failed(failure)) = &*gate
+        {
+            return Err(failure.clone());
+        }
+        self.attempt(gate, |inner| async move { inner.login().await }).await?;
+        self.0.usable().ok_or_else(short_lived)
+    }
+
+    /// Says what to do after a 403: that may mean a token that has ended, or that the policies do not allow it. At most
+    /// one lookup, or one login, for all callers that were refused with the same token.
+    pub(crate) async fn refused(&self, used: &Arc<Token>, looks_bad: bool) -> Result<Refused> {
+        let seen = self.0.attempts.load(Ordering::Acquire);
+        let gate = Arc::clone(&self.0.gate).lock_owned().await;
+        if let Some(token) = self.0.other_than(used) {
+            return Ok(Refused::Repeat(token));
+        }
+        if self.0.attempts.load(Ordering::Acquire) != seen {
+            match &*gate {
+                Some(Outcome::TokenIsGood) => return Ok(Refused::Denied),
+                Some(Outcome::Failed(failure)) => return Err(failure.clone()),
+                _ => {}
+            }
+        }
+        let used_by_task = Arc::clone(used);
+        let outcome = self
+            .attempt(gate, move |inner| async move { inner.refresh(&used_by_task, looks_bad).await })
+            .await?;
+        match (outcome, self.0.other_than(used)) {
+            (Outcome::Refreshed, Some(token)) => Ok(Refused::Repeat(token)),
+            (Outcome::Refreshed, None) => Err(short_lived()),
+            (_, _) => Ok(Refused::Denied),
+        }
+    }
+
+    /// Runs one attempt to its end, even if the caller goes away: a secret id may be used up by it.
+    async fn attempt<F, R>(
+        &self,
+        mut gate: OwnedMutexGuard<Option<Outcome>>,
+        work: F,
+    ) -> Result<Outcome>
+    where
+        F: FnOnce(Arc<Inner>) -> R + Send + 'static,
+        R: Future<Output = Result<Outcome>> + Send,
+    {
+        let inner = Arc::clone(&self.0);
+        let task = tokio::spawn(async move {
+            let result = work(Arc::clone(&inner)).await;
+            *gate = Some(match &result {
+                Ok(outcome) => outcome.clone(),
+                Err(failure) => Outcome::Failed(failure.clone()),
+            });
+            inner.attempts.fetch_add(1, Ordering::Release);
+            result
+        });
+        task.await
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login did not come to its end"))?
+    }
+
+    /// A dynamic secret was given out under the token, which would be revoked together with it.
+    pub(crate) fn note_lease(&self) {
+        self.0.has_leases.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends renewal, and gives back the token of a login that no lease depends on.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.0.stop_upkeep();
+        let token = {
+            let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+            current.take()
+        };
+        let is_ours = self.0.method.is_login() && !self.0.has_leases.load(Ordering::Relaxed);
+        if let Some(token) = token
+            && is_ours
+            && !token.is_over(self.0.now())
+        {
+            let revoke = Call {
+                method: HttpMethod::POST,
+                ..Call::delete("auth/token/revoke-self")
+            };
+            // A token that cannot be revoked ends by itself.
+            if let Err(failure) = self.0.endpoint.send_checked(&revoke, Some(&token.header)).await {
+                tracing::debug!(error = %failure, "the token was not revoked");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Duration {
+        self.endpoint.clock.monotonic()
+    }
+
+    fn current(&self) -> Option<Arc<Token>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
+    }
+
+    fn usable(&self) -> Option<Arc<Token>> {
+        self.current().filter(|token| !token.is_over(self.now()))
+    }
+
+    fn other_than(&self, used: &Arc<Token>) -> Option<Arc<Token>> {
+        self.usable().filter(|token| !Arc::ptr_eq(token, used))
+    }
+
+    /// Makes a token the current one and looks after it.
+    fn install(self: &Arc<Self>, token: Token) -> Arc<Token> {
+        let token = Arc::new(token);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&token));
+        let first_wait = match (token.renewable, token.life) {
+            (true, Some(life)) => Some(renew_after(life)),
+            (_, None) => Some(LOOKUP_AFTER),
+            _ => None,
+        };
+        let upkeep = first_wait.map(|wait| {
+            let task = upkeep(Arc::downgrade(self), Arc::downgrade(&token), wait);
+            tokio::spawn(task).abort_handle()
+        });
+        self.replace_upkeep(upkeep);
+        token
+    }
+
+    fn forget(&self, token: &Arc<Token>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, token)) {
+            *current = None;
+        }
+    }
+
+    fn stop_upkeep(&self) {
+        self.replace_upkeep(None);
+    }
+
+    fn replace_upkeep(&self, next: Option<AbortHandle>) {
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = std::mem::replace(&mut *upkeep, next) {
+            running.abort();
+        }
+    }
+
+    async fn login(self: Arc<Self>) -> Result<Outcome> {
+        let token = self.acquire().await?;
+        self.install(token);
+        Ok(Outcome::Refreshed)
+    }
+
+    async fn refresh(self: Arc<Self>, used: &Arc<Token>, looks_bad: bool) -> Result<Outcome> {
+        if let Method::TokenFile(_) = self.method {
+            let token = self.acquire().await?;
+            if token.header != used.header {
+                self.install(token);
+                return Ok(Outcome::Refreshed);
+            }
+        }
+        let is_login = self.method.is_login();
+        if !(is_login && (looks_bad || used.is_over(self.now()))) && self.is_good(used).await? {
+            return Ok(Outcome::TokenIsGood);
+        }
+        if is_login {
+            return self.login().await;
+        }
+        Err(Error::new(ErrorKind::Unauthenticated, "the server does not accept the token").with_hint(
+            "it is wrong, expired, revoked, of another namespace, or may not look itself up; set a new one",
+        ))
+    }
+
+    /// Whether the server knows the token, for which it is asked.
+    async fn is_good(&self, token: &Token) -> Result<bool> {
+        let call = Call::read("auth/token/lookup-self");
+        let response = self.endpoint.send(&call, Some(&token.header)).await?;
+        match response.status.as_u16() {
+            403 => Ok(false),
+            _ => self.endpoint.check(response, Asked::Other).map(|_| true),
+        }
+    }
+
+    /// Comes by a token, however the method does that.
+    async fn acquire(&self) -> Result<Token> {
+        let (path, body) = match &self.method {
+            Method::Token(value) => return Token::given(value, "the token"),
+            Method::TokenFile(path) => {
+                return Token::given(&read_file(path, "the token file")?, "the token in the file");
+            }
+            Method::WrappedToken(wrapping) => {
+                let response = self.unwrap(wrapping).await?;
+                return self.issued(&response);
+            }
+            Method::AppRole { mount, role_id, secret_id, wrapped } => {
+                let secret_id = self.secret_id(secret_id.as_ref(), *wrapped).await?;
+                let login = AppRoleLogin {
+                    role_id: role_id.expose_str()?,
+                    secret_id: secret_id.as_ref().map(SecretValue::expose_str).transpose()?,
+                };
+                (format!("auth/{}/login", encode_path(mount)), encode(&login, 256)?)
+            }
+            Method::Userpass { mount, username, password } => {
+                let login = PasswordLogin { password: password.expose_str()? };
+                let user = encode_path(username).replace('/', "%2F");
+                let path = format!("auth/{}/login/{user}", encode_path(mount));
+                (path, encode(&login, 6 * password.len() + 32)?)
+            }
+            Method::Jwt { mount, role, jwt } => {
+                let jwt = jwt.read("the JWT file")?;
+                let login = JwtLogin { role: role.as_deref(), jwt: jwt.expose_str()? };
+                let path = format!("auth/{}/login", encode_path(mount));
+                (path, encode(&login, jwt.len() + 256)?)
+            }
+            Method::Cert { mount, name } => {
+                let login = CertLogin { name: name.as_deref() };
+                (format!("auth/{}/login", encode_path(mount)), encode(&login, 64)?)
+            }
+        };
+        let call = Call::post(path, body, Asked::Login);
+        let response = self.endpoint.send_checked(&call, None).await?;
+        self.issued(&response)
+    }
+
+    async fn secret_id(
+        &self,
+        given: Option<&Credential>,
+        wrapped: bool,
+    ) -> Result<Option<SecretValue>> {
+        let Some(given) = given else { return Ok(None) };
+        let opened = {
+            let unwrapped = self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner);
+            unwrapped.clone()
+        };
+        if !wrapped {
+            return given.read("the secret id file").map(Some);
+        }
+        if opened.is_some() {
+            return Ok(opened);
+        }
+        let wrapping = given.read("the secret id file")?;
+        let response = self.unwrap(&wrapping).await?;
+        let envelope: Envelope<'_> = decode(&response.body)?;
+        let Some(data) = envelope.data else {
+            return Err(not_wrapped("secret id"));
+        };
+        let inside: WrappedSecretId<'_> =
+            decode(data.get().as_bytes()).map_err(|_| not_wrapped("secret id"))?;
+        let secret_id = SecretValue::from(&*inside.secret_id);
+        *self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret_id.clone());
+        Ok(Some(secret_id))
+    }
+
+    async fn unwrap(&self, wrapping: &SecretValue) -> Result<HttpResponse> {
+        let header = sensitive_header(wrapping, "the wrapping token")?;
+        let call = Call {
+            method: HttpMethod::POST,
+            asked: Asked::Login,
+            ..Call::read("sys/wrapping/unwrap")
+        };
+        let answer = self.endpoint.send_checked(&call, Some(&header)).await;
+        answer.map_err(|failure| match failure.kind() {
+            ErrorKind::Unauthenticated => Error::new(
+                ErrorKind::Unauthenticated,
+                "the wrapping token is expired or used up",
+            )
+            .with_hint("if you have not used it, somebody else has: revoke what was in it and have it issued anew"),
+            _ => failure,
+        })
+    }
+
+    fn issued(&self, response: &HttpResponse) -> Result<Token> {
+        let envelope: Envelope<'_> = decode(&response.body)?;
+        let Some(login) = envelope.auth else {
+            return Err(not_wrapped("token"));
+        };
+        let value = SecretValue::from(&*login.client_token);
+        let mut token = Token::given(&value, "the token from the server")?;
+        if login.lease_duration > 0 {
+            let life = Duration::from_secs(login.lease_duration);
+            token.life = Some(life);
+            token.renewable = login.renewable;
+            token.set_life(self.now(), life);
+        } else {
+            // A root token: it has no end, and nothing to renew.
+            token.life = Some(Duration::MAX);
+        }
+        Ok(token)
+    }
+
+    /// Renews the token, and answers how long it lives now.
+    async fn renew(&self, token: &Token) -> Result<Duration> {
+        let call = Call::post("auth/token/renew-self", "{}".into(), Asked::Other);
+        let response = self.endpoint.send_checked(&call, Some(&token.header)).await?;
+        let envelope: Envelope<'_> = decode(&response.body)?;
+        let seconds = envelope.auth.map_or(0, |auth| auth.lease_duration);
+        Ok(Duration::from_secs(seconds))
+    }
+
+    /// How long a given token still lives, if it can be renewed.
+    async fn look_up(&self, token: &Token) -> Result<Option<Duration>> {
+        let call = Call::read("auth/token/lookup-self");
+        let response = self.endpoint.send_checked(&call, Some(&token.header)).await?;
+        let envelope: Envelope<'_> = decode(&response.body)?;
+        let Some(data) = envelope.data else { return Ok(None) };
+        let info: TokenInfo = decode(data.get().as_bytes())?;
+        Ok((info.renewable && info.ttl > 0).then(|| Duration::from_secs(info.ttl)))
+    }
+}
+
+/// Renews a token for as long as it and its provider are there. After a failure it waits, longer each time; when the
+/// token cannot be renewed any more, it ends, and the next use logs in.
+async fn upkeep(inner: Weak<Inner>, token: Weak<Token>, first_wait: Duration) {
+    let mut wait = first_wait;
+    let mut backoff = FIRST_BACKOFF;
+    let mut life = None;
+    loop {
+        tokio::time::sleep(wait).await;
+        let (Some(inner), Some(token)) = (inner.upgrade(), token.upgrade()) else {
+            return;
+        };
+        let known = life.or(token.life);
+        let renewed = match known {
+            Some(_) => inner.renew(&token).await.map(Some),
+            None => inner.look_up(&token).await,
+        };
+        match (renewed, known) {
+            (Ok(Some(lives)), None) => {
+                life = Some(lives);
+                wait = renew_after(lives);
+            }
+            // Less than half of what it was: the server will not let it live much longer.
+            (Ok(Some(lives)), Some(before)) if lives >= before / 2 => {
+                token.set_life(inner.now(), lives);
+                life = Some(lives);
+                backoff = FIRST_BACKOFF;
+                wait = renew_after(lives);
+            }
+            (Ok(Some(lives)), Some(_)) => {
+                token.set_life(inner.now(), lives);
+                return;
+            }
+            (Ok(None), _) => return,
+            (Err(failure), _) if failure.is_retryable() && !token.is_over(inner.now()) => {
+                tracing::debug!(error = %failure, "the token was not renewed");
+                wait = jittered(failure.retry_after().unwrap_or(backoff).max(backoff));
+                backoff = (2 * backoff).min(LONGEST_BACKOFF);
+            }
+            (Err(failure), _) => {
+                tracing::debug!(error = %failure, "the token cannot be renewed");
+                if inner.method.is_login() {
+                    inner.forget(&token);
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Two thirds of a life, so that there is time left to try again.
+fn renew_after(life: Duration) -> Duration {
+    jittered(life.mul_f64(2.0 / 3.0)).max(Duration::from_millis(500))
+}
+
+/// 10 % more or less, so that processes which started together do not stay together.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+fn short_lived() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        "the token from the login ended at once",
+    )
+    .with_hint("give the role a longer `token_ttl`")
+}
+
+fn not_wrapped(what: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidResponse,
+        format!("the answer to the login holds no {what}"),
+    )
+    .with_hint("check that the wrapping token was made around the right thing")
+}
+
+/// A credential from a file, without the white space that editors and `echo` leave at its ends.
+fn read_file(path: &Path, what: &str) -> Result<SecretValue> {
+    use std::io::Read as _;
+
+    let unreadable = |cause: std::io::Error| {
+        error::invalid_config(format!("cannot read {what} {}: {}", path.display(), cause.kind()))
+            .with_hint("check that the file is there and readable")
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(error::invalid_config(format!(
+            "{what} {} has {length} bytes, too many for a credential",
+            path.display()
+        )));
+    }
+    // One byte more than the limit, so that the buffer never grows and leaves no copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    let trimmed = bytes.trim_ascii();
+    if trimmed.is_empty() {
+        return Err(error::invalid_config(format!("{what} {} is empty", path.display())));
+    }
+    Ok(trimmed.into())
+}

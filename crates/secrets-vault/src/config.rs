@@ -1,0 +1,284 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use secrets_core::{Location, Result, SecretValue};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+/// The port of a `vault://` location that names none.
+const DEFAULT_PORT: u16 = 8200;
+
+/// How a Vault or OpenBao server is reached, and who we are to it.
+///
+/// At most one credential is given: `token`, `token_file`, `wrapped_token`, `approle`, `userpass`, `kubernetes`, `jwt` or
+/// `cert`. Without one, and only where the location is the user's own, the variables `VAULT_TOKEN` and `BAO_TOKEN` and
+/// the file `~/.vault-token` are looked at. Relative paths start from the folder of the configuration.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct VaultConfig {
+    /// The server's address, such as `https://vault.example:8200`. Default: `VAULT_ADDR`, then `BAO_ADDR`.
+    #[serde(alias = "url")]
+    pub address: Option<String>,
+    /// The path at which the secrets engine is mounted. Default: `secret`.
+    pub mount: Option<String>,
+    /// The namespace that mount and login are in. Default: `VAULT_NAMESPACE`, then `BAO_NAMESPACE`, else the root.
+    pub namespace: Option<String>,
+    /// Which engine is mounted there. Default: `auto`, found out from the server.
+    #[serde(alias = "kv_version")]
+    pub engine: Engine,
+    /// Which form a value has in the engine. Default: `auto`.
+    pub shape: Shape,
+    /// The key that holds a value which is not a JSON object. Default: `value`.
+    pub value_field: Option<String>,
+    /// A PEM file with the CAs to trust instead of the system's. Default: `VAULT_CACERT`, then `BAO_CACERT`.
+    pub ca_cert: Option<PathBuf>,
+    /// A PEM file with the certificate that the client shows.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with the private key of `client_cert`.
+    pub client_key: Option<PathBuf>,
+    /// Sends credentials in clear over `http://` to another machine. Default: no; to this machine they always may go.
+    pub allow_http: bool,
+    /// A token.
+    pub token: Option<SecretValue>,
+    /// A file that holds a token, such as an agent writes. It is read again when the server refuses the token.
+    pub token_file: Option<PathBuf>,
+    /// A single-use wrapping token around a token. It is unwrapped at the first use.
+    pub wrapped_token: Option<SecretValue>,
+    /// Login as an application.
+    pub approle: Option<AppRoleConfig>,
+    /// Login with a user name and a password.
+    pub userpass: Option<UserpassConfig>,
+    /// Login with the service account of a Kubernetes pod.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// Login with a JWT.
+    pub jwt: Option<JwtConfig>,
+    /// Login with the client certificate.
+    pub cert: Option<CertConfig>,
+}
+
+/// Login as an application. The secret id is in one of `secret_id` and `secret_id_file`, or absent for a role without.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct AppRoleConfig {
+    /// The role's id.
+    pub role_id: Option<SecretValue>,
+    /// The secret id.
+    pub secret_id: Option<SecretValue>,
+    /// A file that holds the secret id; read again at each login.
+    pub secret_id_file: Option<PathBuf>,
+    /// Whether what is given is not the secret id, but a single-use wrapping token around it. Default: no.
+    pub wrapped: bool,
+    /// Where the auth method is mounted. Default: `approle`.
+    pub mount: Option<String>,
+}
+
+/// Login with a user name and a password.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct UserpassConfig {
+    /// The user's name.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<SecretValue>,
+    /// Where the auth method is mounted. Default: `userpass`.
+    pub mount: Option<String>,
+}
+
+/// Login with the service account of a Kubernetes pod.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct KubernetesConfig {
+    /// The role to log in as.
+    pub role: Option<String>,
+    /// The file with the service account's token; read again at each login. Default:
+    /// `/var/run/secrets/kubernetes.io/serviceaccount/token`.
+    pub token_file: Option<PathBuf>,
+    /// Where the auth method is mounted. Default: `kubernetes`.
+    pub mount: Option<String>,
+}
+
+/// Login with a JWT, which is in one of `token` and `token_file`.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct JwtConfig {
+    /// The role to log in as; the auth method's default role if absent.
+    pub role: Option<String>,
+    /// The JWT.
+    pub token: Option<SecretValue>,
+    /// A file that holds the JWT; read again at each login.
+    pub token_file: Option<PathBuf>,
+    /// Where the auth method is mounted. Default: `jwt`.
+    pub mount: Option<String>,
+}
+
+/// Login with the certificate of `client_cert`.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct CertConfig {
+    /// The role to log in as; the first one that fits the certificate if absent.
+    pub name: Option<String>,
+    /// Where the auth method is mounted. Default: `cert`.
+    pub mount: Option<String>,
+}
+
+/// Which secrets engine is mounted. In a configuration: `auto`, `kv-v2` (or 2), `kv-v1` (or 1), `generic`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Engine {
+    /// Found out from the server. A read that meets KV version 2 costs no request for that.
+    #[default]
+    Auto,
+    /// Key/value with versions.
+    KvV2,
+    /// Key/value without versions.
+    KvV1,
+    /// Any other engine that answers to a read, such as `database`: the name is the path below the mount
+    /// (`creds/readonly`), the value is the answer's data as a JSON object, the lease is in the metadata. Each read
+    /// makes a new credential.
+    Generic,
+}
+
+impl<'de> Deserialize<'de> for Engine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EngineVisitor;
+
+        impl Visitor<'_> for EngineVisitor {
+            type Value = Engine;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`auto`, `kv-v2`, `kv-v1`, `generic`, 2 or 1")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Engine, E> {
+                match text {
+                    "auto" => Ok(Engine::Auto),
+                    "kv-v2" | "2" => Ok(Engine::KvV2),
+                    "kv-v1" | "1" => Ok(Engine::KvV1),
+                    "generic" => Ok(Engine::Generic),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Engine, E> {
+                match number {
+                    2 => Ok(Engine::KvV2),
+                    1 => Ok(Engine::KvV1),
+                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+                }
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Engine, E> {
+                match u64::try_from(number) {
+                    Ok(number) => self.visit_u64(number),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(EngineVisitor)
+    }
+}
+
+/// Which form a value has in a key/value engine, which stores maps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Shape {
+    /// A JSON object is the map itself, anything else the text under `value_field`.
+    #[default]
+    Auto,
+    /// Always the text under `value_field`; other keys of the map are not looked at.
+    Value,
+    /// Always the map itself: only JSON objects can be written.
+    Map,
+}
+
+impl VaultConfig {
+    /// Takes address, mount and namespace from `vault://host:port/mount?namespace=N`. That means `https`; `tls=off` means
+    /// `http`. The port is 8200 if none is given.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for another parameter, another value of `tls`, or no
+    /// host.
+    pub fn set_location(&mut self, location: &Location) -> Result<()> {
+        location.expect_parameters(&["namespace", "tls"])?;
+        let scheme = match location.parameter("tls") {
+            None | Some("on") => "https",
+            Some("off") => "http",
+            Some(_) => {
+                return Err(crate::error::invalid_config("`tls` in the location is neither `on` nor `off`")
+                    .with_hint("leave it out for https, write `tls=off` for plain http"));
+            }
+        };
+        if location.host().is_empty() {
+            return Err(crate::error::invalid_config("the location names no host")
+                .with_hint("a location looks like `vault://host:8200/secret?namespace=team`"));
+        }
+        let port = location.port().unwrap_or(DEFAULT_PORT);
+        self.address = Some(format!("{scheme}://{}:{port}", location.host()));
+        let mount = location.path().trim_matches('/');
+        if !mount.is_empty() {
+            self.mount = Some(mount.to_owned());
+        }
+        if let Some(namespace) = location.parameter("namespace") {
+            self.namespace = Some(namespace.to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrets_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_location_is_address_mount_and_namespace() {
+        let mut config = VaultConfig::default();
+        let location = "vault://Host/team/kv/?namespace=a/b".parse().unwrap();
+        config.set_location(&location).unwrap();
+        assert_eq!(config.address.as_deref(), Some("https://host:8200"));
+        assert_eq!(config.mount.as_deref(), Some("team/kv"));
+        assert_eq!(config.namespace.as_deref(), Some("a/b"));
+
+        let plain = "vault://[::1]:1234?tls=off".parse().unwrap();
+        config.set_location(&plain).unwrap();
+        assert_eq!(config.address.as_deref(), Some("http://[::1]:1234"));
+        assert_eq!(config.mount.as_deref(), Some("team/kv"));
+    }
+
+    #[test]
+    fn a_location_with_anything_else_is_refused() {
+        for text in ["vault://h?tls=no", "vault:///secret", "vault://h?token=hunter2"] {
+            let location = text.parse().unwrap();
+            let error = VaultConfig::default().set_location(&location).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{text}");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn reads_the_keys_of_people_and_of_older_documents() {
+        let config: VaultConfig = serde_json::from_str(
+            r#"{"url":"https://v","token":"hunter2","mount":"kv","kv_version":2,"shape":"map",
+                "approle":{"role_id":"r","secret_id":"s","wrapped":true}}"#,
+        )
+        .unwrap();
+        assert_eq!(config.engine, Engine::KvV2);
+        assert_eq!(config.shape, Shape::Map);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        for engine in ["auto", "kv-v1", "generic"] {
+            let text = format!(r#"{{"engine":"{engine}"}}"#);
+            assert!(serde_json::from_str::<VaultConfig>(&text).is_ok());
+        }
+        for wrong in [r#"{"engine":3}"#, r#"{"engine":-1}"#, r#"{"tokn":"x"}"#, r#"{"cert":{"x":1}}"#] {
+            assert!(serde_json::from_str::<VaultConfig>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! How a value becomes the map that a key/value engine stores, and back.
+//!
+//! A JSON object is stored as the map itself, unless the engine would change it: it reads numbers as 64-bit floating
+//! point, and replaces halves of surrogate pairs. Such an object, and all other text, is stored under one key, which
+//! gives back every byte. Bytes that are not text are stored in base64, with a second key that says so; that key is in
+//! the map, and not in the secret's custom metadata, since it has to be true of each version and to be written with it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrets_core::{Error, ErrorKind, Result, SecretValue};
+use secrets_http::WipedBuffer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::Shape;
+
+/// The key that stands beside a value in base64.
+const ENCODING_KEY: &str = "polysecrets-encoding";
+const BASE64: &str = "base64";
+
+/// The largest map, as JSON, that is sent. Raft storage takes entries of 1 MiB unless `max_entry_size` says otherwise
+/// (OpenBao and Vault documentation, "Limits"); 4 KiB of it are left for what the server adds.
+pub(crate) const MAX_MAP_BYTES: usize = 1024 * 1024 - 4 * 1024;
+
+/// A mount's rules for values.
+#[derive(Debug, Clone)]
+pub(crate) struct Shaper {
+    pub(crate) shape: Shape,
+    pub(crate) field: String,
+}
+
+impl Shaper {
+    /// The map to store, as JSON text. `keeps_numbers`: whether the engine stores numbers as they are written.
+    pub(crate) fn to_map(&self, value: &SecretValue, keeps_numbers: bool) -> Result<SecretValue> {
+        let map = match self.shape {
+            Shape::Value => self.single(value)?,
+            Shape::Map => {
+                if !value.is_json_object() {
+                    return Err(invalid("the value is not a JSON object")
+                        .with_hint("`shape = \"map\"` stores only objects; `auto` and `value` store anything"));
+                }
+                if !is_kept(value.expose_bytes(), keeps_numbers) {
+                    return Err(invalid("the server would change a number or character of the JSON object")
+                        .with_hint("write the number as a string, or use `shape = \"auto\"`"));
+                }
+                value.clone()
+            }
+            Shape::Auto if value.is_json_object() => {
+                if self.looks_single(&entries(value.expose_bytes())?) {
+                    return Err(invalid(format!(
+                        "a JSON object with the key `{}` alone could not be told from a plain value",
+                        self.field
+                    ))
+                    .with_hint("add a key, or set `value_field` or `shape = \"map\"`"));
+                }
+                if is_kept(value.expose_bytes(), keeps_numbers) {
+                    value.clone()
+                } else {
+                    self.single(value)?
+                }
+            }
+            Shape::Auto => self.single(value)?,
+        };
+        if map.len() > MAX_MAP_BYTES {
+            return Err(too_large(map.len()));
+        }
+        Ok(map)
+    }
+
+    /// The value that a stored map stands for.
+    pub(crate) fn from_map(&self, map: SecretValue) -> Result<SecretValue> {
+        if self.shape == Shape::Map {
+            return Ok(map);
+        }
+        let entries = entries(map.expose_bytes())?;
+        let has_field = entries.iter().any(|(key, _)| *key == self.field);
+        if self.shape == Shape::Value && !has_field {
+            return Err(invalid(format!("the secret has no key `{}`", self.field))
+                .with_hint("set `value_field` to the key that holds the value, or `shape = \"auto\"`"));
+        }
+        let is_encoded = entries.iter().any(|(key, raw)| is_marker(key, raw));
+        let single = self.looks_single(&entries)
+            && entries.iter().all(|(_, raw)| raw.get().starts_with('"'));
+        if self.shape == Shape::Auto && !single {
+            return Ok(map);
+        }
+        let text = map.field(&self.field)?;
+        if is_encoded { decode_base64(&text) } else { Ok(text) }
+    }
+
+    fn single(&self, value: &SecretValue) -> Result<SecretValue> {
+        let unexpected = |_| Error::new(ErrorKind::Unexpected, "cannot write the value as JSON");
+        let room = value.len() + value.len() / 3 + self.field.len() + ENCODING_KEY.len() + 64;
+        let mut out = WipedBuffer::with_capacity(room);
+        out.extend_from_slice(b"{");
+        serde_json::to_writer(&mut out, &self.field).map_err(unexpected)?;
+        out.extend_from_slice(b":");
+        if let Ok(text) = std::str::from_utf8(value.expose_bytes()) {
+            serde_json::to_writer(&mut out, text).map_err(unexpected)?;
+            out.extend_from_slice(b"}");
+        } else {
+            let length = base64::encoded_len(value.len(), true).unwrap_or(usize::MAX);
+            if length > MAX_MAP_BYTES {
+                return Err(too_large(length));
+            }
+            let mut encoded = Zeroizing::new(String::with_capacity(length));
+            STANDARD.encode_string(value.expose_bytes(), &mut encoded);
+            out.extend_from_slice(b"\"");
+            out.extend_from_slice(encoded.as_bytes());
+            out.extend_from_slice(format!("\",\"{ENCODING_KEY}\":\"{BASE64}\"}}").as_bytes());
+        }
+        Ok(out.into_value())
+    }
+
+    /// Whether a map has the form in which a plain value is stored.
+    fn looks_single(&self, entries: &[(Cow<'_, str>, &RawValue)]) -> bool {
+        match entries {
+            [(key, _)] => *key == self.field,
+            [(a, x), (b, y)] => {
+                *a == self.field && is_marker(b, y) || *b == self.field && is_marker(a, x)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_marker(key: &str, raw: &RawValue) -> bool {
+    key == ENCODING_KEY && raw.get().trim_matches('"') == BASE64
+}
+
+fn decode_base64(text: &SecretValue) -> Result<SecretValue> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    STANDARD
+        .decode_vec(text.expose_bytes(), &mut bytes)
+        .map_err(|_| {
+            Error::new(
+                ErrorKind::IntegrityFailure,
+                "the secret says that it is base64, but it is not",
+            )
+            .with_hint("write it again; another program may have changed it")
+        })?;
+    Ok(SecretValue::from_zeroizing(bytes))
+}
+
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidValue, message)
+}
+
+fn too_large(length: usize) -> Error {
+    invalid(format!(
+        "the value takes {length} bytes as JSON, of at most {MAX_MAP_BYTES}"
+    ))
+    .with_hint("store large values elsewhere, and the key that encrypts them here")
+}
+
+fn entries(map: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
+    struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+    impl<'de> Deserialize<'de> for Entries<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct EntriesVisitor;
+
+            impl<'de> Visitor<'de> for EntriesVisitor {
+                type Value = Entries<'de>;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a map")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                    let mut entries = Vec::new();
+                    while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                        entries.push((key, map.next_value::<&'de RawValue>()?));
+                    }
+                    Ok(Entries(entries))
+                }
+            }
+
+            deserializer.deserialize_map(EntriesVisitor)
+        }
+    }
+
+    secrets_http::decode::<Entries<'_>>(map).map(|entries| entries.0)
+}
+
+/// Whether the server gives valid JSON back as it was: all numbers with their text, all strings with their characters.
+fn is_kept(json: &[u8], keeps_numbers: bool) -> bool {
+    let mut rest = json;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = match first {
+            b'"' => match string_end(tail) {
+                Some(rest) => rest,
+                None => return false,
+            },
+            b'-' | b'0'..=b'9' => {
+                let end = tail
+                    .iter()
+                    .position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                    .unwrap_or(tail.len());
+                if !keeps_numbers && !is_kept_number(&rest[..=end]) {
+                    return false;
+                }
+                &tail[end..]
+            }
+            _ => tail,
+        };
+    }
+    true
+}
+
+/// What follows a string whose opening quote is gone; `None` if it holds half of a surrogate pair.
+fn string_end(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        match rest {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', b'u', tail @ ..] => {
+                let unit = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+                let (digits, tail) = tail.split_at_checked(4)?;
+                rest = match unit(digits)? {
+                    0xd800..0xdc00 => {
+                        let (low, tail) = tail.strip_prefix(b"\\u")?.split_at_checked(4)?;
+                        (0xdc00..0xe000).contains(&unit(low)?).then_some(tail)?
+                    }
+                    0xdc00..0xe000 => return None,
+                    _ => tail,
+                };
+            }
+            [b'\\', _, tail @ ..] | [_, tail @ ..] => rest = tail,
+            [] => return None,
+        }
+    }
+}
+
+/// Whether Go reads this number as floating point and writes it again as it was. Between 1e-6 and 1e21 it writes the
+/// shortest digits without an exponent, as Rust does.
+fn is_kept_number(text: &[u8]) -> bool {
+    let Some(text) = std::str::from_utf8(text).ok() else {
+        return false;
+    };
+    text.parse::<f64>().is_ok_and(|number| {
+        let size = number.abs();
+        (size == 0.0 || (1.0e-6..1.0e21).contains(&size)) && number.to_string() == text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shaper(shape: Shape) -> Shaper {
+        Shaper { shape, field: "value".to_owned() }
+    }
+
+    fn stored(shape: Shape, value: impl Into<SecretValue>) -> String {
+        let map = shaper(shape).to_map(&value.into(), false).unwrap();
+        map.expose_str().unwrap().to_owned()
+    }
+
+    fn read(shape: Shape, map: &str) -> Result<String> {
+        let value = shaper(shape).from_map(map.into())?;
+        Ok(value.expose_str()?.to_owned())
+    }
+
+    fn refused(shape: Shape, value: impl Into<SecretValue>) {
+        let error = shaper(shape).to_map(&value.into(), false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn text_is_stored_under_the_value_field() {
+        assert_eq!(stored(Shape::Auto, "hunter2"), r#"{"value":"hunter2"}"#);
+        assert_eq!(stored(Shape::Auto, "[1]"), r#"{"value":"[1]"}"#);
+        assert_eq!(stored(Shape::Auto, ""), r#"{"value":""}"#);
+        assert_eq!(stored(Shape::Value, r#"{"a":1}"#), r#"{"value":"{\"a\":1}"}"#);
+    }
+
+    #[test]
+    fn objects_are_the_map_if_they_come_back_unchanged() {
+        for kept in [
+            r#"{"a":1754110382,"b":0.5,"c":-0,"d":[9007199254740991,{"e":"1e400"}]}"#,
+            r#"{"a":"\ud83d\ude00\\ud800\"1e400"}"#,
+            "{}",
+        ] {
+            assert_eq!(stored(Shape::Auto, kept), kept);
+            assert_eq!(stored(Shape::Map, kept), kept);
+        }
+        for changed in [
+            r#"{"a":0.10}"#,
+            r#"{"a":1e5}"#,
+            r#"{"a":12345678901234567890123}"#,
+            r#"{"a":9007199254740993}"#,
+            r#"{"a":1e400}"#,
+            r#"{"a":[0.0000001]}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":"\udc00"}"#,
+        ] {
+            let map = stored(Shape::Auto, changed);
+            assert!(map.starts_with(r#"{"value":"#), "{map}");
+            assert_eq!(read(Shape::Auto, &map).unwrap(), changed);
+            refused(Shape::Map, changed);
+        }
+        let numbers = shaper(Shape::Auto).to_map(&r#"{"a":0.10}"#.into(), true).unwrap();
+        assert_eq!(numbers.expose_str().unwrap(), r#"{"a":0.10}"#);
+    }
+
+    #[test]
+    fn objects_that_look_like_a_plain_value_are_refused() {
+        refused(Shape::Auto, r#"{"value":"x"}"#);
+        refused(Shape::Auto, r#"{"value":{"a":1}}"#);
+        refused(Shape::Auto, r#"{"value":"eA==","polysecrets-encoding":"base64"}"#);
+        assert_eq!(stored(Shape::Map, r#"{"value":"x"}"#), r#"{"value":"x"}"#);
+    }
+
+    #[test]
+    fn only_objects_fit_the_shape_map() {
+        for value in ["x", "[]", "", "{"] {
+            refused(Shape::Map, value);
+        }
+    }
+
+    #[test]
+    fn maps_of_others_are_read() {
+        let map = r#"{"password":"p","user":"u"}"#;
+        assert_eq!(read(Shape::Auto, map).unwrap(), map);
+        assert_eq!(read(Shape::Auto, r#"{"value":7}"#).unwrap(), r#"{"value":7}"#);
+        assert_eq!(read(Shape::Auto, r#"{"value":"7"}"#).unwrap(), "7");
+        assert_eq!(read(Shape::Value, r#"{"value":7,"x":1}"#).unwrap(), "7");
+        assert_eq!(read(Shape::Map, r#"{"value":"7"}"#).unwrap(), r#"{"value":"7"}"#);
+        let missing = read(Shape::Value, map).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::InvalidValue);
+        let damaged = r#"{"value":"%","polysecrets-encoding":"base64"}"#;
+        assert_eq!(read(Shape::Auto, damaged).unwrap_err().kind(), ErrorKind::IntegrityFailure);
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let limit = MAX_MAP_BYTES - r#"{"value":""}"#.len();
+        assert_eq!(stored(Shape::Auto, "x".repeat(limit)).len(), MAX_MAP_BYTES);
+        refused(Shape::Auto, "x".repeat(limit + 1));
+        refused(Shape::Auto, vec![0xff; limit]);
+        refused(Shape::Auto, "\u{1}".repeat(limit / 5));
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_comes_back(bytes: Vec<u8>) {
+            for shape in [Shape::Auto, Shape::Value] {
+                let shaper = shaper(shape);
+                let value = SecretValue::from(bytes.clone());
+                let back = shaper.from_map(shaper.to_map(&value, false).unwrap()).unwrap();
+                prop_assert_eq!(back.expose_bytes(), &bytes[..]);
+            }
+        }
+
+        #[test]
+        fn numbers_that_pass_are_written_by_the_server_as_they_were(number: f64) {
+            let text = number.to_string();
+            if number.is_finite() && is_kept_number(text.as_bytes()) {
+                prop_assert_eq!(text.parse::<f64>().unwrap(), number);
+            }
+        }
+    }
+}
