@@ -292,7 +292,7 @@ async fn what_cannot_be_held_is_refused_and_changes_nothing() {
     for value in [
         SecretValue::from(vec![0xff]),
         "a\0b".into(),
-        vec![b'x'; 1024 * 1024 + 1].into(),
+        vec![b'x'; 64 * 1024 + 1].into(),
     ] {
         let error = provider
             .put(&name("A"), &value, &PutOptions::default())

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use secrets_core::{
     Clock, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions, ListOptions,
@@ -12,28 +12,10 @@ use secrets_core::{
     SecretValue, Version, VersionsOptions,
 };
 use secrets_local::memory::{self, MemoryConfig, MemoryProvider};
+use secrets_testkit::ManualClock;
 
-#[derive(Debug)]
-struct HandClock(Mutex<Duration>);
-
-impl HandClock {
-    fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
-    }
-}
-
-impl Clock for HandClock {
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.monotonic()
-    }
-}
-
-async fn opened(config: MemoryConfig) -> (MemoryProvider, Arc<HandClock>) {
-    let clock = Arc::new(HandClock(Mutex::new(Duration::from_secs(1))));
+async fn opened(config: MemoryConfig) -> (MemoryProvider, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new());
     let context = OpenContext::new("test").with_clock(clock.clone());
     (memory::open(config, context).await.unwrap(), clock)
 }

@@ -24,8 +24,9 @@ use crate::variable;
 /// The scheme of this provider.
 pub const SCHEME: &str = "dotenv";
 
-/// The largest value that is written, in bytes.
-const MAX_VALUE_BYTES: usize = 1024 * 1024;
+/// The largest value that is written, in bytes. Linux gives a variable 128 KiB with its name (`MAX_ARG_STRLEN`), so that
+/// a much larger one could be written and then not be used.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// The largest file that is read or written, in bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;

@@ -238,10 +238,13 @@ impl<'a> Parser<'a> {
 
     fn check_characters(&mut self) -> Result<()> {
         let bytes = self.text.as_bytes();
-        let wrong = bytes.iter().enumerate().position(|(at, byte)| {
-            *byte == 0 || *byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')
-        });
-        let Some(wrong) = wrong else {
+        let nul = self.text.find('\0');
+        let lone = self
+            .text
+            .match_indices('\r')
+            .map(|(at, _)| at)
+            .find(|at| bytes.get(at + 1) != Some(&b'\n'));
+        let Some(wrong) = nul.into_iter().chain(lone).min() else {
             return Ok(());
         };
         self.advance_lines(wrong);
@@ -418,26 +421,31 @@ impl<'a> Parser<'a> {
         span
     }
 
-    fn quoted(&mut self, quote: u8) -> Result<(Range<usize>, Quoting)> {
-        let start = self.at;
-        let bytes = self.text.as_bytes();
-        let mut end = start + 1;
-        loop {
-            match bytes.get(end) {
-                None => {
-                    return Err(invalid("this quote is never closed", self.position(start))
-                        .with_hint("close it, or quote the value with the other kind of quote"));
-                }
-                Some(byte) if *byte == quote => break,
-                // Only what escapes a quote or a backslash matters for where the value ends.
-                Some(b'\\')
-                    if quote == b'"' && matches!(bytes.get(end + 1), Some(b'"' | b'\\')) =>
-                {
-                    end += 2;
-                }
-                Some(_) => end += 1,
+    /// Where the value that starts here ends.
+    fn closing_quote(&self, quote: u8) -> Option<usize> {
+        let find = |from: usize| Some(from + self.text[from..].find(char::from(quote))?);
+        let mut at = self.at + 1;
+        let mut end = find(at)?;
+        if quote == b'\'' {
+            return Some(end);
+        }
+        // A backslash takes the character after it along, which may be this quote.
+        while let Some(backslash) = self.text[at..end].find('\\') {
+            at += backslash + 1;
+            at += self.text[at..].chars().next()?.len_utf8();
+            if at > end {
+                end = find(at)?;
             }
         }
+        Some(end)
+    }
+
+    fn quoted(&mut self, quote: u8) -> Result<(Range<usize>, Quoting)> {
+        let start = self.at;
+        let end = self.closing_quote(quote).ok_or_else(|| {
+            invalid("this quote is never closed", self.position(start))
+                .with_hint("close it, or quote the value with the other kind of quote")
+        })?;
         self.advance_lines(end + 1);
         let quoting = if quote == b'"' {
             Quoting::Double
@@ -632,6 +640,15 @@ mod tests {
             assert_eq!(*quote(value).unwrap(), written, "{value:?}");
         }
         assert_eq!(quote("a\0").unwrap_err().kind(), ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn a_long_value_takes_time_in_proportion() {
+        let value = "\\\"'\n".repeat(200_000);
+        let text = format!("KEY={}", *quote(&value).unwrap());
+        let start = std::time::Instant::now();
+        assert_eq!(parse(&text).unwrap()[0].value, SecretValue::from(value));
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 
     #[test]

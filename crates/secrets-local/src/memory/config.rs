@@ -10,12 +10,18 @@ use serde::Deserialize;
 pub struct MemoryConfig {
     /// How many versions of a secret are kept, the current one included; older ones are destroyed. Default: 10.
     pub keep_versions: NonZeroUsize,
+    /// The largest value in bytes; a larger one is refused. Default: 1 MiB.
+    pub max_value_bytes: usize,
 }
+
+/// What [`MemoryConfig::max_value_bytes`] is by default.
+pub(super) const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
 impl Default for MemoryConfig {
     fn default() -> Self {
         Self {
             keep_versions: const { NonZeroUsize::new(10).unwrap() },
+            max_value_bytes: MAX_VALUE_BYTES,
         }
     }
 }
@@ -24,6 +30,12 @@ impl MemoryConfig {
     /// Keeps so many versions of a secret.
     pub fn with_keep_versions(mut self, versions: NonZeroUsize) -> Self {
         self.keep_versions = versions;
+        self
+    }
+
+    /// Refuses values with more bytes than these.
+    pub fn with_max_value_bytes(mut self, limit: usize) -> Self {
+        self.max_value_bytes = limit;
         self
     }
 

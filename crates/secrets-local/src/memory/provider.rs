@@ -3,19 +3,19 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use secrets_core::{
-    Capabilities, Capability, Clock, DeleteOptions, DescribeOptions, GetItem, GetOptions, Health,
-    HealthStatus, ListOptions, Location, Metadata, OpenContext, Page, ProviderInfo, PutOptions,
-    Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
-    VersionsOptions,
+    Capabilities, Capability, Clock, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
+    GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext, Page,
+    ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
+    SecretValue, Version, VersionsOptions,
 };
 
-use super::MemoryConfig;
+use super::config::{MAX_VALUE_BYTES, MemoryConfig};
 use super::store::{Now, Store};
 
 /// The scheme of this provider.
 pub const SCHEME: &str = "memory";
 
-/// What it can do: everything.
+/// What it can do: everything. The limit for values is that of its configuration.
 pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Put,
     Capability::Create,
@@ -33,7 +33,8 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Expiry,
     Capability::Binary,
     Capability::Batch,
-]);
+])
+.with_max_value_bytes(MAX_VALUE_BYTES);
 
 /// Secrets in memory. A clone shares them; another [`open`] does not.
 ///
@@ -46,6 +47,7 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
 #[derive(Clone)]
 pub struct MemoryProvider {
     info: ProviderInfo,
+    max_value_bytes: usize,
     clock: Arc<dyn Clock>,
     store: Arc<RwLock<Store>>,
 }
@@ -60,8 +62,9 @@ pub async fn open(config: MemoryConfig, context: OpenContext) -> Result<MemoryPr
             SCHEME,
             context.provider,
             Location::of_scheme(SCHEME),
-            CAPABILITIES,
+            CAPABILITIES.with_max_value_bytes(config.max_value_bytes),
         ),
+        max_value_bytes: config.max_value_bytes,
         clock: context.clock,
         store: Arc::new(RwLock::new(Store::new(config.keep_versions))),
     })
@@ -124,6 +127,17 @@ impl SecretProvider for MemoryProvider {
         value: &SecretValue,
         options: &PutOptions,
     ) -> Result<Metadata> {
+        if value.len() > self.max_value_bytes {
+            return Err(Error::new(
+                ErrorKind::InvalidValue,
+                format!(
+                    "the value has {} bytes, at most {} are kept",
+                    value.len(),
+                    self.max_value_bytes
+                ),
+            )
+            .with_name(name));
+        }
         self.write().put(name, value, options, self.now())
     }
 
