@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use secrets_core::{Error, ErrorKind, Result, SourcePosition};
 
-use super::{Config, Declared};
+use super::Config;
 
 struct Edge<'c> {
     to: &'c str,
@@ -54,11 +54,6 @@ enum State {
 }
 
 fn edges(config: &Config) -> BTreeMap<&str, Vec<Edge<'_>>> {
-    let declared: HashMap<&str, &Declared> = config
-        .secrets
-        .iter()
-        .map(|secret| (secret.name.as_str(), secret))
-        .collect();
     let known = |name: &str| -> Option<&str> {
         let provider = config.providers.get_key_value(name).map(|(name, _)| name);
         let chain = || config.chains.get_key_value(name).map(|(name, _)| name);
@@ -67,13 +62,7 @@ fn edges(config: &Config) -> BTreeMap<&str, Vec<Edge<'_>>> {
     let mut graph: BTreeMap<&str, Vec<Edge<'_>>> = BTreeMap::new();
     for (name, provider) in &config.providers {
         for (reference, position) in provider.settings.references() {
-            let target = match reference.provider() {
-                Some(provider) => Some(provider),
-                None => match declared.get(reference.name().as_str()) {
-                    Some(declared) => declared.reference.provider().or(config.default.as_deref()),
-                    None => config.default.as_deref(),
-                },
-            };
+            let target = reference.provider().or(config.default.as_deref());
             if let Some(to) = target.and_then(known) {
                 graph.entry(name).or_default().push(Edge {
                     to,

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use secrets_core::{AmbientCredentials, Location, SecretRef, SourcePosition};
@@ -147,7 +148,7 @@ impl OnError {
 }
 
 /// One declared secret: `[secrets.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Declared {
     /// The key by which the program and its templates know it.
@@ -198,6 +199,22 @@ impl Declared {
     /// The environment variable that a child process gets it in.
     pub fn env_name(&self) -> &str {
         self.env.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl fmt::Debug for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the rest of the reference: its default may have come from the environment.
+        f.debug_struct("Declared")
+            .field("name", &self.name)
+            .field("provider", &self.reference.provider())
+            .field("secret", self.reference.name())
+            .field("env", &self.env)
+            .field("required", &self.required)
+            .field("format", &self.format)
+            .field("rotate_after", &self.rotate_after)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }
 

@@ -57,6 +57,14 @@ pub(super) fn load(options: &LoadOptions) -> Result<Config> {
     Ok(config)
 }
 
+/// The file that would be read.
+pub(super) fn file(options: &LoadOptions) -> Result<Option<PathBuf>> {
+    let chosen = choose(options)?;
+    Ok(chosen.map(|chosen| match chosen {
+        Chosen::Flag(path) | Chosen::Variable(path) | Chosen::Found(path) => path,
+    }))
+}
+
 fn choose(options: &LoadOptions) -> Result<Option<Chosen>> {
     if let Some(file) = &options.file {
         return Ok(Some(Chosen::Flag(options.working_dir.join(file))));

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use secrets_core::{Environment, SecretValue};
+use secrets_core::{Environment, Result, SecretValue};
 
 /// What decides which configuration is loaded: the command line, the environment and the folders of the user.
 #[derive(Debug, Clone)]
@@ -60,6 +60,14 @@ impl LoadOptions {
             .collect();
         let working_dir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         Self::new(working_dir, environment)
+    }
+
+    /// The file that [`Config::load`](crate::Config::load) reads, without reading it; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for two files in one folder.
+    pub fn config_file(&self) -> Result<Option<PathBuf>> {
+        super::load::file(self)
     }
 
     /// With this file, as from `--config`.

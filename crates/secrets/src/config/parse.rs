@@ -48,6 +48,14 @@ pub(super) fn config(root: &Node, trust: &AmbientCredentials) -> Result<Config> 
         config.secrets.push(secret(entry, &mut origins)?);
     }
     unique_variables(&config.secrets)?;
+    let declared = config
+        .secrets
+        .iter()
+        .map(|secret| (secret.name.clone(), secret.reference.clone()))
+        .collect();
+    for provider in config.providers.values_mut() {
+        provider.settings.resolve_declared(&declared);
+    }
     config.preload = preload(&fields, &config.secrets, &mut origins)?;
     if let Some(count) = fields.count("concurrency", &mut origins)? {
         config.concurrency = count as usize;

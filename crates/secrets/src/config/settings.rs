@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use secrets_core::{Error, Location, Result, SecretRef, SecretValue, SourcePositi
 use serde::de::DeserializeOwned;
 
 use super::de;
-use super::tree::{Entry, Node, Piece, Text, Value, located};
+use super::tree::{Entry, Node, Piece, Place, Text, Value, located};
 
 /// One provider's own settings, from a configuration file, pairs or a location. Cheap enough to clone; clones share the
 /// record of which variables went into credentials.
@@ -64,6 +64,20 @@ impl Settings {
     pub(super) fn with_invalid_location(mut self, error: Error) -> Self {
         self.invalid_location = Some(error);
         self
+    }
+
+    /// Puts declared references in place of their names.
+    pub(super) fn resolve_declared(&mut self, declared: &HashMap<String, SecretRef>) {
+        walk(&mut self.root, &mut |_, text| {
+            for piece in &mut text.pieces {
+                if let Piece::Secret { reference, .. } = piece
+                    && reference.provider().is_none()
+                    && let Some(meant) = declared.get(reference.name().as_str())
+                {
+                    *reference = overlaid(meant, reference);
+                }
+            }
+        });
     }
 
     pub(super) fn root(&self) -> &Node {
@@ -124,7 +138,20 @@ impl Settings {
         &mut self,
         mut lookup: impl FnMut(&SecretRef) -> Result<SecretValue>,
     ) -> Result<()> {
-        fill(&mut self.root, &mut lookup)
+        let mut failure = None;
+        walk(&mut self.root, &mut |place, text| {
+            for piece in &mut text.pieces {
+                if let Piece::Secret { reference, value } = piece
+                    && failure.is_none()
+                {
+                    match lookup(reference) {
+                        Ok(answer) => *value = Some(answer),
+                        Err(error) => failure = Some(located(error, place)),
+                    }
+                }
+            }
+        });
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -167,22 +194,28 @@ fn collect(node: &Node, found: &mut Vec<(SecretRef, SourcePosition)>) {
     }
 }
 
-fn fill(node: &mut Node, lookup: &mut dyn FnMut(&SecretRef) -> Result<SecretValue>) -> Result<()> {
+fn walk(node: &mut Node, visit: &mut dyn FnMut(Option<&Place>, &mut Text)) {
     match &mut node.value {
-        Value::Text(text) => {
-            for piece in &mut text.pieces {
-                if let Piece::Secret { reference, value } = piece {
-                    let answer =
-                        lookup(reference).map_err(|error| located(error, node.place.as_ref()))?;
-                    *value = Some(answer);
-                }
-            }
-            Ok(())
-        }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, lookup)),
+        Value::Text(text) => visit(node.place.as_ref(), text),
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, visit)),
         Value::Table(entries) => entries
             .iter_mut()
-            .try_for_each(|entry| fill(&mut entry.value, lookup)),
-        _ => Ok(()),
+            .for_each(|entry| walk(&mut entry.value, visit)),
+        _ => {}
     }
+}
+
+/// The declared reference, with what the reference to it says itself.
+fn overlaid(declared: &SecretRef, reference: &SecretRef) -> SecretRef {
+    let mut meant = declared.clone();
+    if let Some(version) = reference.version() {
+        meant = meant.with_version(version.clone());
+    }
+    if let Some(default) = reference.default() {
+        meant = meant.with_default(default);
+    }
+    if let Some(field) = reference.field() {
+        meant = meant.with_field(field);
+    }
+    meant
 }

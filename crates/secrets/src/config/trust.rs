@@ -54,6 +54,40 @@ pub fn is_trusted(config: &Path, state_dir: &Path) -> Result<bool> {
     Ok(is_approved(&read::source(config)?, state_dir))
 }
 
+/// The paths that have an approval, in alphabetical order. Whether one still holds, [`is_trusted`] tells.
+///
+/// # Errors
+/// [`ErrorKind::Unexpected`] if the approvals cannot be read.
+pub fn approved(state_dir: &Path) -> Result<Vec<PathBuf>> {
+    let folder = state_dir.join("trusted");
+    let failed = |error: &io::Error| {
+        Error::new(
+            ErrorKind::Unexpected,
+            format!(
+                "the approvals in {} cannot be read: {}",
+                folder.display(),
+                error.kind()
+            ),
+        )
+    };
+    let records = match fs::read_dir(&folder) {
+        Ok(records) => records,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(&error)),
+    };
+    let mut paths = Vec::new();
+    for entry in records {
+        let path = entry.map_err(|error| failed(&error))?.path();
+        // What counts for nothing as an approval is not listed as one.
+        let Ok(source) = read::source(&path) else {
+            continue;
+        };
+        paths.extend(source.text.lines().nth(1).map(PathBuf::from));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
 /// Whether what was read is approved.
 pub(super) fn is_approved(source: &Source, state_dir: &Path) -> bool {
     let record = record(&source.canonical, state_dir);

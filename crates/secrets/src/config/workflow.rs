@@ -110,11 +110,6 @@ fn block(mut entry: Entry) -> Entry {
         Value::Table(settings) => settings,
         _ => Vec::new(),
     };
-    if entry.key == "vault" {
-        for setting in settings.iter_mut().filter(|setting| setting.key == "url") {
-            setting.key = "address".to_owned();
-        }
-    }
     settings.push(kind(
         scheme::canonical(&entry.key),
         entry.key_place.as_ref(),
