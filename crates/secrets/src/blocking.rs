@@ -1,6 +1,7 @@
 //! The same handle for programs without a runtime.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
@@ -43,6 +44,26 @@ macro_rules! blocking {
 }
 
 impl Secrets {
+    /// A handle for the configuration in this file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], located in the file.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self> {
+        let runtime = runtime()?;
+        let handle = runtime.block_on(crate::Secrets::from_config(path))?;
+        Ok(Self { handle, runtime })
+    }
+
+    /// A handle for the configuration that the environment names or that is found from the working directory upwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], located in the file.
+    pub fn from_env() -> Result<Self> {
+        let runtime = runtime()?;
+        let handle = runtime.block_on(crate::Secrets::from_env())?;
+        Ok(Self { handle, runtime })
+    }
+
     /// A handle that was built elsewhere and not used yet.
     ///
     /// # Errors

@@ -5,6 +5,9 @@ pub mod blocking;
 mod chain;
 mod config;
 mod document;
+mod field;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod layers;
 mod registry;
 mod resolve;
@@ -12,11 +15,15 @@ mod router;
 mod secrets;
 mod service;
 mod stack;
+#[cfg(feature = "template")]
+mod template;
+mod wiped;
 
 pub use config::{
-    ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError, ProviderEntry,
-    RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
+    ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError,
+    ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
 };
+pub use field::SecretField;
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::{Secrets, SecretsBuilder};
@@ -30,3 +37,5 @@ pub use secrets_core::{
 };
 pub use service::ProviderService;
 pub use stack::Stack;
+#[cfg(feature = "template")]
+pub use template::{Lookup, Template};

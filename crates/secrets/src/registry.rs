@@ -69,6 +69,22 @@ impl Opening {
 type Opened = BoxFuture<'static, Result<Arc<dyn SecretProvider>>>;
 type OpenFn = Arc<dyn Fn(Opening) -> Opened + Send + Sync>;
 
+/// Registers a provider crate or module, which all have the same names. `transport` is for those that speak HTTP.
+#[allow(unused_macros, reason = "a build without any provider registers none")]
+macro_rules! builtin {
+    ($registry:ident, $($module:ident)::+, $config:ident $(, $transport:ident)?) => {
+        $registry.register($($module)::+::SCHEME, |opening| async move {
+            let Opening { settings, context, $($transport,)? .. } = opening;
+            let mut config: $($module)::+::$config = settings.deserialize()?;
+            if let Some(location) = settings.location() {
+                config.set_location(location)?;
+            }
+            let provider = $($module)::+::open(config, context $(, $transport)?).await?;
+            Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
+        });
+    };
+}
+
 /// Which schemes there are, and how a provider of each is opened.
 #[derive(Clone, Default)]
 pub struct Registry {
@@ -83,15 +99,18 @@ impl Registry {
 
     /// With every scheme whose feature is on.
     pub fn builtin() -> Self {
+        #[allow(unused_mut, reason = "a build without any provider registers none")]
         let mut registry = Self::empty();
         #[cfg(feature = "memory")]
-        registry.register(secrets_local::memory::SCHEME, |opening| async move {
-            let config = opening.settings.deserialize()?;
-            Ok(
-                Arc::new(secrets_local::memory::open(config, opening.context).await?)
-                    as Arc<dyn SecretProvider>,
-            )
-        });
+        builtin!(registry, secrets_local::memory, MemoryConfig);
+        #[cfg(feature = "env")]
+        builtin!(registry, secrets_local::env, EnvConfig);
+        #[cfg(feature = "dotenv")]
+        builtin!(registry, secrets_local::dotenv, DotenvConfig);
+        #[cfg(feature = "file")]
+        builtin!(registry, secrets_local::file, FileConfig);
+        #[cfg(feature = "vault")]
+        builtin!(registry, secrets_vault, VaultConfig, transport);
         registry
     }
 

@@ -52,7 +52,7 @@ struct Slot {
 
 enum Source {
     Ready(Arc<dyn SecretProvider>),
-    Entry(ProviderEntry),
+    Entry(Box<ProviderEntry>),
 }
 
 #[derive(Clone)]
@@ -76,13 +76,13 @@ impl Router {
             let entry = ProviderEntry::new(scheme, Settings::default());
             slots.insert(
                 Arc::from(scheme),
-                Slot::new(scheme.into(), Source::Entry(entry)),
+                Slot::new(scheme.into(), Source::Entry(Box::new(entry))),
             );
         }
         for (name, entry) in entries {
             slots.insert(
                 Arc::from(name.as_str()),
-                Slot::new(name.as_str().into(), Source::Entry(entry.clone())),
+                Slot::new(name.as_str().into(), Source::Entry(Box::new(entry.clone()))),
             );
         }
         for (name, provider) in ready {
@@ -114,6 +114,23 @@ impl Router {
     /// What a provider says about itself; opens it.
     pub(crate) async fn info(&self, name: &str) -> Result<ProviderInfo> {
         Ok(self.open(name, &[]).await?.provider.info().clone())
+    }
+
+    /// The scheme of a provider, and what it is opened with.
+    #[cfg(feature = "file")]
+    pub(crate) async fn settings(&self, name: &str) -> Result<(String, Settings, OpenContext)> {
+        let slot = self.slot(name)?;
+        match &slot.source {
+            Source::Entry(entry) => {
+                let settings = self.bootstrap(slot, &entry.settings, &[]).await?;
+                let context = self.0.opener.context(slot, entry);
+                Ok((entry.scheme.clone(), settings, context))
+            }
+            Source::Ready(_) => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("the provider {name} has no settings, since it was opened elsewhere"),
+            )),
+        }
     }
 
     /// The providers that a target leads to: the members of a chain, or the one provider.
@@ -224,12 +241,7 @@ impl Router {
                 Source::Ready(provider) => (provider.clone(), Vec::new()),
                 Source::Entry(entry) => {
                     let settings = self.bootstrap(slot, &entry.settings, path).await?;
-                    let context = OpenContext::new(slot.name.clone())
-                        .with_environment(opener.environment.clone())
-                        .with_clock(opener.stack.clock.clone())
-                        .with_ambient(entry.trust.clone())
-                        .with_base_dir(opener.base_dir.clone())
-                        .with_user_dirs(opener.config_dir.clone(), opener.state_dir.clone());
+                    let context = opener.context(slot, entry);
                     let opening = Opening::new(
                         settings.clone(),
                         context,
@@ -349,6 +361,17 @@ impl Router {
             }
             _ => opened.stack.oneshot(request).await,
         }
+    }
+}
+
+impl Opener {
+    fn context(&self, slot: &Slot, entry: &ProviderEntry) -> OpenContext {
+        OpenContext::new(slot.name.clone())
+            .with_environment(self.environment.clone())
+            .with_clock(self.stack.clock.clone())
+            .with_ambient(entry.trust.clone())
+            .with_base_dir(self.base_dir.clone())
+            .with_user_dirs(self.config_dir.clone(), self.state_dir.clone())
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::stream::{self, Stream};
@@ -12,7 +13,7 @@ use secrets_core::{
 };
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use crate::config::{Config, Declared};
+use crate::config::{Config, Declared, LoadOptions};
 use crate::registry::Registry;
 use crate::router::{Opener, Router, into_answer};
 use crate::stack::{self, AddedLayer, Stack, StackOptions};
@@ -48,6 +49,9 @@ struct Shared {
     declared: HashMap<String, usize>,
 }
 
+/// A secret that is fetched once: of whom, which, and which version of it.
+type Wanted<'a> = (Option<&'a Arc<str>>, &'a SecretName, Option<&'a Version>);
+
 /// What a reference comes to: whom to ask, for what, and what to make of the answer.
 struct Resolved {
     target: Option<Arc<str>>,
@@ -61,6 +65,35 @@ impl Secrets {
     /// Starts to build a handle in code.
     pub fn builder() -> SecretsBuilder {
         SecretsBuilder::default()
+    }
+
+    /// A handle for the configuration in this file, with the environment of the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], located in the file.
+    pub async fn from_config(path: impl AsRef<Path>) -> Result<Self> {
+        let mut options = LoadOptions::from_process();
+        options.file = Some(path.as_ref().to_owned());
+        Self::from_options(&options)
+    }
+
+    /// A handle for the configuration that the environment names or that is found from the working directory upwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], located in the file.
+    pub async fn from_env() -> Result<Self> {
+        Self::from_options(&LoadOptions::from_process())
+    }
+
+    /// A handle for what these options lead to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], located in the file.
+    pub fn from_options(options: &LoadOptions) -> Result<Self> {
+        Self::builder()
+            .config(Config::load(options)?)
+            .environment(options.environment.clone())
+            .build()
     }
 
     /// The configuration behind this handle.
@@ -166,10 +199,8 @@ impl Secrets {
             .iter()
             .map(|reference| self.resolve(reference))
             .collect();
-        let mut places: HashMap<
-            (Option<&Arc<str>>, &SecretName, Option<&Version>),
-            (usize, usize),
-        > = HashMap::new();
+        // The group of each secret, and its place in there.
+        let mut places: HashMap<Wanted<'_>, (usize, usize)> = HashMap::new();
         let mut groups: Vec<(Option<Arc<str>>, Vec<GetItem>)> = Vec::new();
         let mut group_of: HashMap<Option<&Arc<str>>, usize> = HashMap::new();
         let mut wanted = Vec::with_capacity(resolved.len());
@@ -491,6 +522,11 @@ impl Secrets {
             .try_for_each(|outcome| outcome.map(drop))
     }
 
+    #[cfg(feature = "file")]
+    pub(crate) fn router(&self) -> &Router {
+        &self.shared.router
+    }
+
     async fn call(&self, target: Option<Arc<str>>, call: Call) -> Result<Response> {
         let request = Request::new(call).with_target(target);
         self.shared.stack.clone().oneshot(request).await
@@ -610,30 +646,29 @@ where
     F: FnMut(Option<PageToken>) -> O + Send + 'static,
     O: Future<Output = Result<Page>> + Send + 'static,
 {
-    enum State {
-        Ask(Option<PageToken>),
-        Done,
-    }
-    let mut next = move |token| ask(token);
-    stream::try_unfold(
-        (VecDeque::new(), State::Ask(None)),
-        move |(mut ready, mut state)| {
-            let asked = match (&mut state, ready.is_empty()) {
-                (State::Ask(token), true) => Some(next(token.take())),
-                _ => None,
-            };
-            async move {
-                if let Some(asked) = asked {
-                    let page = asked.await?;
-                    ready.extend(page.items);
-                    state = page
-                        .next
-                        .map_or(State::Done, |token| State::Ask(Some(token)));
-                }
-                Ok::<_, Error>(Some((ready.pop_front(), (ready, state))))
+    // What is ready to be given out, and the token of the page after it; no token at all once the last page is there.
+    let state = (VecDeque::new(), Some(None));
+    stream::try_unfold(state, move |(mut ready, mut token)| {
+        let asked = match (ready.is_empty(), token.take()) {
+            (true, Some(next)) => Some(ask(next)),
+            (_, kept) => {
+                token = kept;
+                None
             }
-        },
-    )
+        };
+        async move {
+            if let Some(asked) = asked {
+                let page: Page = asked.await?;
+                ready.extend(page.items);
+                token = page.next.map(Some);
+            }
+            match ready.pop_front() {
+                // An empty page that is not the last one gives nothing, and the next one is asked for.
+                None if token.is_none() => Ok(None),
+                item => Ok::<_, Error>(Some((item, (ready, token)))),
+            }
+        }
+    })
     .try_filter_map(|item| std::future::ready(Ok(item)))
     .boxed()
 }
@@ -734,12 +769,12 @@ impl SecretsBuilder {
         let opener = Opener {
             registry: self.registry.unwrap_or_else(Registry::builtin),
             stack: options.clone(),
-            environment: self.environment,
             base_dir: config.base_dir.clone(),
             config_dir: config.config_dir.clone(),
             state_dir: config.state_dir.clone(),
             #[cfg(feature = "http")]
-            transport: secrets_http::Transport::default(),
+            transport: secrets_http::Transport::new(self.environment.clone()),
+            environment: self.environment,
         };
         let default = self
             .default

@@ -5,8 +5,8 @@
 //! their format; the result is parsed again and must differ at those scalars alone. `$${secret:` stands for a literal
 //! `${secret:`. Both steps cost time linear in the input and the values.
 
-mod buffer;
 mod dotenv;
+mod fetch;
 mod json;
 mod scan;
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue, SourcePosition};
 use zeroize::Zeroizing;
 
-use super::buffer::Wiped;
 use super::text::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
 use super::{FileFormat, dotenv, json, toml, yaml};
 use crate::document::{Document, FailureKind, Format, LineIndex, Node, Style, Value, core_scalar};
+use crate::wiped::Wiped;
 
 /// The references of a file or a text, found but not yet resolved.
 ///
@@ -105,10 +105,11 @@ impl<'t> FileScan<'t> {
             FileFormat::Toml => scan.read_document(Format::Toml)?,
             FileFormat::Json => scan.read_document(Format::Json)?,
             FileFormat::Dotenv => {
-                let assignments = dotenv::parse(text).map_err(|failure| {
-                    let error = Error::new(ErrorKind::InvalidConfig, failure.message);
-                    scan.locate(error, failure.offset)
-                })?;
+                let assignments =
+                    dotenv::parse(text).map_err(|error| match error.position().cloned() {
+                        Some(position) => error.with_position(scan.in_file(position)),
+                        None => error,
+                    })?;
                 for assignment in &assignments {
                     scan.read_scalar(assignment.span.clone(), &assignment.text, Quoting::Dotenv)?;
                 }
@@ -184,8 +185,7 @@ impl<'t> FileScan<'t> {
             let text = scalar.expected(&texts);
             scalar
                 .write(&mut out, self.text, &texts, &text)
-                .map_err(|message| {
-                    let error = Error::new(ErrorKind::InvalidValue, message);
+                .map_err(|error| {
                     let used = scalar.parts.iter().find_map(|part| part.reference);
                     let error = match used {
                         Some(reference) => error.with_name(self.references()[reference].name()),
@@ -479,13 +479,7 @@ impl Scalar {
     }
 
     /// Writes the scalar so that it reads as `expected`, and as much like its source as that allows.
-    fn write(
-        &self,
-        out: &mut Wiped,
-        text: &str,
-        values: &[&str],
-        expected: &str,
-    ) -> Result<(), &'static str> {
+    fn write(&self, out: &mut Wiped, text: &str, values: &[&str], expected: &str) -> Result<()> {
         let source = &text[self.span.clone()];
         let one_line = !source.contains(['\n', '\r']);
         let all = |fits: fn(&str) -> bool| {

@@ -305,7 +305,12 @@ fn errors_are_located_and_say_what_to_do() {
             (1, 7),
             "expected a value",
         ),
-        ("A\n", FileFormat::Dotenv, (1, 1), "expected `NAME=value`"),
+        (
+            "A\n",
+            FileFormat::Dotenv,
+            (1, 2),
+            "expected `=` after the key",
+        ),
         ("A=\"x", FileFormat::Dotenv, (1, 3), "never closed"),
     ] {
         let error = refused(text, format);

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use super::buffer::Wiped;
+use crate::wiped::Wiped;
 
 pub(super) fn quote(out: &mut Wiped, text: &str) {
     out.push('"');

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use super::buffer::Wiped;
+use crate::wiped::Wiped;
 
 /// Words that a parser of YAML 1.1 or 1.2 takes for something else than a string.
 const TYPED_WORDS: &[&str] = &[

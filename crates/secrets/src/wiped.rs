@@ -3,14 +3,14 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// A string that grows without leaving copies of itself behind.
-pub(super) struct Wiped(Zeroizing<String>);
+pub(crate) struct Wiped(Zeroizing<String>);
 
 impl Wiped {
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Zeroizing::new(String::with_capacity(bytes)))
     }
 
-    pub(super) fn push_str(&mut self, text: &str) {
+    pub(crate) fn push_str(&mut self, text: &str) {
         if text.len() > self.0.capacity() - self.0.len() {
             self.grow(text.len());
         }
@@ -25,12 +25,12 @@ impl Wiped {
         self.0 = Zeroizing::new(larger);
     }
 
-    pub(super) fn push(&mut self, character: char) {
+    pub(crate) fn push(&mut self, character: char) {
         self.push_str(character.encode_utf8(&mut [0; 4]));
     }
 
     /// Writes `text` with `escape` for each character that `special` names, the rest in runs.
-    pub(super) fn push_escaped(
+    pub(crate) fn push_escaped(
         &mut self,
         text: &str,
         escape: impl Fn(&mut Self, char),
@@ -47,7 +47,7 @@ impl Wiped {
         self.push_str(&text[plain..]);
     }
 
-    pub(super) fn into_inner(self) -> Zeroizing<String> {
+    pub(crate) fn into_inner(self) -> Zeroizing<String> {
         self.0
     }
 }
