@@ -1,9 +1,13 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use secrets_core::{Error, ErrorKind, Location, Result, SecretValue};
 use serde::Deserialize;
 
 use super::envelope::MAX_WORK_FACTOR;
+
+/// How many versions of a secret are kept by default.
+const KEPT_VERSIONS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
 /// Where the encrypted file is and how it is opened.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,7 +26,7 @@ pub struct FileConfig {
     /// The passphrase, for a store that has one. Default: none.
     pub passphrase: Option<SecretValue>,
     /// How many versions of a secret are kept, at least 1. Default: 10.
-    pub keep_versions: usize,
+    pub keep_versions: NonZeroUsize,
     /// The work to derive a key from a new passphrase: 2 to the power of this, 10 to 20. Default: measured to take at
     /// most a second, from 15 to 18.
     pub work_factor: Option<u8>,
@@ -35,7 +39,7 @@ impl Default for FileConfig {
             identity: None,
             identity_key: None,
             passphrase: None,
-            keep_versions: 10,
+            keep_versions: KEPT_VERSIONS,
             work_factor: None,
         }
     }
@@ -67,7 +71,7 @@ impl FileConfig {
     }
 
     /// With so many versions of a secret.
-    pub fn with_keep_versions(mut self, count: usize) -> Self {
+    pub fn with_keep_versions(mut self, count: NonZeroUsize) -> Self {
         self.keep_versions = count;
         self
     }
@@ -106,9 +110,6 @@ impl FileConfig {
         if self.path.file_name().is_none() {
             return wrong("`path` does not name a file".into());
         }
-        if self.keep_versions == 0 {
-            return wrong("`keep_versions` is at least 1".into());
-        }
         match self.work_factor {
             Some(factor) if !(10..=MAX_WORK_FACTOR).contains(&factor) => {
                 wrong(format!("`work_factor` is from 10 to {MAX_WORK_FACTOR}"))
@@ -129,12 +130,12 @@ mod tests {
         let config: FileConfig =
             serde_json::from_str(r#"{"path":"s.txt","keep_versions":3,"passphrase":"p"}"#).unwrap();
         assert_eq!(
-            (config.path.as_path(), config.keep_versions),
+            (config.path.as_path(), config.keep_versions.get()),
             (Path::new("s.txt"), 3)
         );
         assert!(serde_json::from_str::<FileConfig>(r#"{"pth":"s.txt"}"#).is_err());
         assert!(FileConfig::default().check().is_ok());
-        assert!(FileConfig::default().with_keep_versions(0).check().is_err());
+        assert!(serde_json::from_str::<FileConfig>(r#"{"keep_versions":0}"#).is_err());
         assert!(FileConfig::default().with_work_factor(30).check().is_err());
         assert!(FileConfig::default().with_path("..").check().is_err());
     }

@@ -219,7 +219,8 @@ impl Contents {
                     State::Enabled | State::Purged => error,
                 });
             }
-            (PutMode::IfVersion(version), Some(current)) if current.version() == *version => {}
+            (PutMode::IfVersion(version), Some(current))
+                if current.facts.state == State::Enabled && current.version() == *version => {}
             (PutMode::IfVersion(_), _) => {
                 return Err(Error::of(ErrorKind::Conflict)
                     .with_name(name)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretValue};
+use secrets_core::{Error, ErrorKind, OpenContext, PutOptions, Result, SecretName, SecretValue};
 
 use super::config::FileConfig;
 use super::conflict::{self, Sides};
@@ -200,6 +200,24 @@ impl FileStore {
         let (merged, report) = self.merge_sides(sides)?;
         atomic::replace(out, &merged.write(), 0o600)?;
         Ok(report)
+    }
+
+    /// Writes many secrets as one change: all of them or, if one cannot be written, none. Existing ones get a new
+    /// version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] if a value or the whole is too large; else as for every reading and writing.
+    pub fn put_all(
+        &self,
+        secrets: impl IntoIterator<Item = (SecretName, SecretValue)>,
+    ) -> Result<()> {
+        let (keep, now) = (self.0.keep_versions, self.now());
+        self.change(|contents| {
+            for (name, value) in secrets {
+                contents.put(&name, &value, &PutOptions::default(), keep, now)?;
+            }
+            Ok(Change::Made(()))
+        })
     }
 
     /// Who may open the store.

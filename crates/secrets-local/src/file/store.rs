@@ -62,7 +62,7 @@ impl FileStore {
             identity,
             passphrase: config.passphrase,
             work_factor: config.work_factor,
-            keep_versions: config.keep_versions,
+            keep_versions: config.keep_versions.get(),
             revisions: context.state_dir.as_deref().map(Revisions::new),
             clock: context.clock.clone(),
             opened: RwLock::new(None),

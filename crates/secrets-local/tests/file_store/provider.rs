@@ -82,7 +82,7 @@ async fn the_file_shows_names_and_no_values() {
 #[tokio::test]
 async fn versions_are_kept_to_their_number_and_rolled_back() {
     let room = Room::new();
-    let config = FileConfig::default().with_keep_versions(3);
+    let config = FileConfig::default().with_keep_versions(std::num::NonZeroUsize::new(3).unwrap());
     let provider = open(config, room.context()).await.unwrap();
     for number in 1..=5 {
         put(&provider, "key", &format!("v{number}")).await;
@@ -264,6 +264,12 @@ async fn a_deleted_value_stays_deleted_when_a_new_one_is_written() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let stale = PutOptions::default().with_mode(PutMode::IfVersion("1".into()));
+    let error = provider
+        .put(&key, &SecretValue::from("new"), &stale)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     put(&provider, "key", "new").await;
     assert_eq!(get(&provider, "key").await.unwrap(), "new");
     let first = GetOptions::default().with_version(Version::from("1"));
@@ -416,6 +422,27 @@ async fn many_are_read_in_the_order_asked() {
         values,
         [value("2"), Err(ErrorKind::NotFound), value("1"), value("2")]
     );
+}
+
+#[tokio::test]
+async fn many_are_written_as_one_change_or_not_at_all() {
+    let room = Room::new();
+    let store = room.store();
+    let secret = |key: &str, size| (name(key), SecretValue::from(vec![b'x'; size]));
+    store
+        .put_all([secret("a", 1), secret("b", 2), secret("a", 3)])
+        .unwrap();
+    assert_eq!(store.summary().unwrap().revision, 2);
+    assert_eq!(get(&room.provider().await, "a").await.unwrap(), "xxx");
+    let before = room.bytes();
+    let error = store
+        .put_all([secret("c", 1), secret("d", 2 << 20)])
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.name()),
+        (ErrorKind::InvalidValue, Some(&name("d")))
+    );
+    assert_eq!(room.bytes(), before);
 }
 
 #[tokio::test]
