@@ -1,2 +1,108 @@
 //! The `secrets` command.
-fn main() {}
+
+mod child;
+mod cli;
+mod commands;
+mod exit;
+mod failure;
+mod files;
+mod generate;
+mod output;
+mod progress;
+mod prompt;
+mod settings;
+mod show;
+mod trace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Verb};
+use exit::Exit;
+use failure::{Failure, Outcome};
+use output::Palette;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    if asks_for_version(std::env::args_os()) {
+        let line = concat!("secrets ", env!("CARGO_PKG_VERSION"), "\n");
+        return match output::data(line.as_bytes()) {
+            Ok(()) | Err(Failure::ClosedOutput) => Exit::Ok.into(),
+            Err(_) => Exit::Other.into(),
+        };
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is data and usage is speech; the library knows which is which. A reader who left is no error.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            }
+            .into();
+        }
+    };
+    let palette = Palette::new(cli.global.color);
+    trace::start(cli.global.verbose, palette);
+    let is_run = matches!(cli.verb, Verb::Run(_));
+    let outcome = start(cli.verb, &Settings::new(cli.global, palette));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            let mut exit = failure.exit();
+            // The program's own codes must not be mistaken for ours.
+            if is_run && !matches!(exit, Exit::CannotExecute | Exit::CommandNotFound) {
+                exit = Exit::BeforeChild;
+            }
+            if let Failure::Told(told) = failure {
+                output::report(palette, &told);
+            }
+            exit.into()
+        }
+    }
+}
+
+/// The grammar of all commands costs more than this answer may.
+fn asks_for_version(mut words: impl Iterator<Item = OsString>) -> bool {
+    let word = words.nth(1);
+    word.is_some_and(|word| word == "--version" || word == "-V") && words.next().is_none()
+}
+
+fn start(verb: Verb, settings: &Settings) -> Outcome {
+    match verb {
+        Verb::Init(command) => commands::init::run(&command, settings),
+        Verb::Set(command) => commands::set::run(command, settings),
+        Verb::Get(command) => commands::get::run(&command, settings),
+        Verb::List(command) => commands::list::run(&command, settings),
+        Verb::Delete(command) => commands::delete::run(&command, settings),
+        Verb::Restore(command) => commands::restore::run(&command, settings),
+        Verb::Versions(command) => commands::versions::run(&command, settings),
+        Verb::Rollback(command) => commands::rollback::run(&command, settings),
+        Verb::Run(command) => commands::run::run(command, settings),
+        Verb::Render(command) => commands::render::run(&command, settings),
+        Verb::Check(command) => commands::check::run(&command, settings),
+        Verb::Status(command) => commands::status::run(&command, settings),
+        Verb::Config(command) => commands::config::run(&command, settings),
+        Verb::Trust(command) => commands::trust::run(&command, settings),
+        Verb::Store(command) => commands::store::run(&command, settings),
+        Verb::Completions(command) => commands::completions::run(&command),
+        Verb::Demo(command) => commands::demo::run(&command, settings),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bare_question_is_answered_early() {
+        let asks = |words: &[&str]| asks_for_version(words.iter().map(OsString::from));
+        assert!(asks(&["secrets", "--version"]) && asks(&["secrets", "-V"]));
+        assert!(!asks(&["secrets"]) && !asks(&["secrets", "get", "--version"]));
+        assert!(!asks(&["secrets", "--version", "get"]));
+    }
+}

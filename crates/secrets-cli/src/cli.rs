@@ -1,0 +1,514 @@
+//! What was typed. What it means is in `settings.rs`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrets::FileFormat;
+
+use crate::exit;
+use crate::generate::{self, Recipe};
+
+/// Use secrets from any store: fetch them, hand them to programs, fill them into files.
+#[derive(Debug, Parser)]
+#[command(
+    name = "secrets",
+    bin_name = "secrets",
+    version,
+    after_help = exit::HELP,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    propagate_version = false,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Read this configuration instead of looking for one.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Lay this profile over the configuration.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Use this provider by default: a configured name, a scheme, or a location such as vault://host:8200/secret.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PROVIDER",
+        alias = "secrets-backend"
+    )]
+    pub(crate) provider: Option<String>,
+    /// Say more on standard error; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colour messages.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = false
+    )]
+    pub(crate) color: ColorChoice,
+}
+
+/// When messages are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Init(Init),
+    Set(Set),
+    Get(Get),
+    List(List),
+    Delete(Delete),
+    Restore(Restore),
+    Versions(Versions),
+    Rollback(Rollback),
+    Run(Run),
+    Render(Render),
+    Check(Check),
+    Status(Status),
+    Config(Config),
+    Trust(Trust),
+    Store(Store),
+    Completions(Completions),
+    Demo(Demo),
+}
+
+/// Write a configuration and make the store that it names.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets init\n  secrets init --provider vault://vault.example.com:8200/secret --yes"
+)]
+pub(crate) struct Init {
+    /// Ask nothing; take the defaults.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Do not approve the written configuration for credentials that it does not name.
+    #[arg(long)]
+    pub(crate) no_trust: bool,
+}
+
+/// Write a secret. The value comes from a hidden prompt, a pipe, a file or a generator, never from an argument.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets set db/password\n  secrets set db/password --generate alnum:40\n  pass show db | secrets set db/password --stdin"
+)]
+pub(crate) struct Set {
+    /// Which secret: [provider://]name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Only if there is no such secret yet.
+    #[arg(long)]
+    pub(crate) create: bool,
+    /// Only if the current version is this one.
+    #[arg(long, value_name = "VERSION", conflicts_with = "create")]
+    pub(crate) if_version: Option<String>,
+    /// Replace the tags; may be repeated.
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub(crate) tags: Vec<String>,
+    /// Write the metadata of the new version as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Taken only to say why it is not.
+    #[arg(hide = true, allow_hyphen_values = true, num_args = 0..)]
+    pub(crate) refused: Vec<OsString>,
+}
+
+/// Where a value comes from; from a prompt if nothing is said.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Source {
+    /// Read standard input to its end, byte for byte.
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// Read this file, byte for byte.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Make a random value of a kind (alnum, hex, base64url, ascii, digits) and a number of characters.
+    #[arg(long, value_name = "KIND:LENGTH", num_args = 0..=1, default_missing_value = generate::DEFAULT)]
+    pub(crate) generate: Option<Recipe>,
+}
+
+/// Write a secret's value to standard output.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets get db/password\n  secrets get db --field user\n  secrets get tls/key --out key.pem"
+)]
+pub(crate) struct Get {
+    /// Which secret: [provider://]name[?version=V&default=D][#field].
+    pub(crate) reference: String,
+    /// Only this field of a value that is a JSON object.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) field: Option<String>,
+    /// This version instead of the current one.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+/// In which form a value is shown.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Form {
+    /// Write the value with its metadata as JSON; bytes that are not text as base64.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write only the first and last four characters, and nothing of a value under 20.
+    #[arg(long)]
+    pub(crate) hint: bool,
+    /// Write to this file, which only you can read.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// List secrets, never their values.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets list\n  secrets list --prefix db/ --json")]
+pub(crate) struct List {
+    /// Only names that start with this text.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) prefix: String,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Delete a secret.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets delete db/password\n  secrets delete db/password --purge --yes"
+)]
+pub(crate) struct Delete {
+    /// Which secret: [provider://]name.
+    pub(crate) name: String,
+    /// All versions, for good.
+    #[arg(long)]
+    pub(crate) purge: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// Undo a delete, where the provider can.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets restore db/password")]
+pub(crate) struct Restore {
+    /// Which secret: [provider://]name.
+    pub(crate) name: String,
+}
+
+/// List the versions of a secret, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets versions db/password")]
+pub(crate) struct Versions {
+    /// Which secret: [provider://]name.
+    pub(crate) name: String,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make the content of an earlier version current again.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets versions db/password\n  secrets rollback db/password 3"
+)]
+pub(crate) struct Rollback {
+    /// Which secret: [provider://]name.
+    pub(crate) name: String,
+    /// Which version, as `secrets versions` shows it.
+    pub(crate) version: String,
+    /// Write the metadata of what is current now as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Run a program with the declared secrets in its environment.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets run -- ./server --port 8080\n  secrets run --clean --keep-env VAULT_ADDR -- env",
+    override_usage = "secrets run [OPTIONS] -- PROGRAM [ARGUMENT]..."
+)]
+pub(crate) struct Run {
+    /// Give the program only the secrets and PATH, HOME, USER, LOGNAME, SHELL, TERM, LANG, LC_*, TZ, TMPDIR and PWD.
+    #[arg(long)]
+    pub(crate) clean: bool,
+    /// Refuse to replace a variable that is set already.
+    #[arg(long)]
+    pub(crate) no_override: bool,
+    /// Keep a variable that would be removed; may be repeated.
+    #[arg(long = "keep-env", value_name = "VARIABLE")]
+    pub(crate) keep: Vec<String>,
+    /// The program and its arguments.
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM"
+    )]
+    pub(crate) program: Vec<OsString>,
+}
+
+/// Write files with their ${secret:…} references filled in.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets render app.yaml --out /run/app/app.yaml\n  secrets render --template nginx.conf.j2 > nginx.conf"
+)]
+pub(crate) struct Render {
+    /// The files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write to this file, which only you can read, instead of standard output.
+    #[arg(long, value_name = "FILE", conflicts_with = "out_dir")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write each file under its own name into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out_dir: Option<PathBuf>,
+    /// Read the files as this, whatever they are called.
+    #[arg(
+        long,
+        value_name = "yaml|toml|json|dotenv|text",
+        conflicts_with = "template"
+    )]
+    pub(crate) format: Option<FileFormat>,
+    /// The files are templates with {{ secrets.NAME }}.
+    #[arg(long)]
+    pub(crate) template: bool,
+    /// Taken only to say why it is not.
+    #[arg(long, hide = true)]
+    pub(crate) in_place: bool,
+}
+
+/// Check that every declared secret, and every reference in the files, resolves. No value is shown.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets check\n  secrets check app.yaml deploy/*.toml")]
+pub(crate) struct Check {
+    /// Files with references.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Read the files as this, whatever they are called.
+    #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
+    pub(crate) format: Option<FileFormat>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show which provider each declared secret comes from, and how the providers do.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets status\n  secrets status --json")]
+pub(crate) struct Status {
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Look at the configuration.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets config show --origin\n  secrets config check")]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) verb: ConfigVerb,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Show what is in effect, without credentials.
+    #[command(after_help = "Example:\n  secrets config show --origin")]
+    Show {
+        /// Show the file and line that each setting comes from.
+        #[arg(long)]
+        origin: bool,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read the configuration strictly and open nothing.
+    #[command(after_help = "Example:\n  secrets config check --config deploy/secrets.toml")]
+    Check,
+    /// Write the JSON schema of the configuration.
+    #[command(after_help = "Example:\n  secrets config schema > secrets.schema.json")]
+    Schema,
+}
+
+/// Approve a configuration to use credentials that it does not name, such as VAULT_TOKEN.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets trust\n  secrets trust --list\n  secrets trust ./secrets.toml --revoke"
+)]
+pub(crate) struct Trust {
+    /// The configuration; the one that is found from here if none is named.
+    pub(crate) file: Option<PathBuf>,
+    /// Take the approval back.
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) revoke: bool,
+    /// List what is approved.
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) list: bool,
+}
+
+/// Look after the encrypted file; of several, the one that --provider names.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets store recipients list\n  secrets store merge")]
+pub(crate) struct Store {
+    #[command(subcommand)]
+    pub(crate) verb: StoreVerb,
+}
+
+/// What to do with the encrypted file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Accept a store that is older than the one that was seen last, as after a git checkout.
+    #[command(after_help = "Example:\n  secrets store accept")]
+    Accept,
+    /// Resolve a git conflict in the store, entry by entry.
+    #[command(
+        after_help = "Example:\n  git merge main || secrets store merge && git add .secrets/store.txt\n  git config merge.secrets.driver 'secrets store merge --driver %O %A %B'"
+    )]
+    Merge {
+        /// Merge these files as git's merge driver does, and write the result to OURS.
+        #[arg(long, num_args = 3, value_names = ["BASE", "OURS", "THEIRS"])]
+        driver: Vec<PathBuf>,
+    },
+    /// Show the store's id, its revision and how many secrets it has.
+    #[command(after_help = "Example:\n  secrets store info")]
+    Info {
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Who can open the store.
+    #[command(
+        after_help = "Example:\n  secrets store recipients add age1…\n  secrets store recipients rekey"
+    )]
+    Recipients {
+        #[command(subcommand)]
+        verb: RecipientsVerb,
+    },
+}
+
+/// What to do with the recipients.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecipientsVerb {
+    /// List them.
+    List {
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let these open the store too.
+    Add {
+        /// Public keys: age1… or ssh-ed25519 ….
+        #[arg(required = true, value_name = "RECIPIENT")]
+        recipients: Vec<String>,
+    },
+    /// Do not let these open the store any more; makes a new data key.
+    Remove {
+        /// Public keys, as `list` shows them.
+        #[arg(required = true, value_name = "RECIPIENT")]
+        recipients: Vec<String>,
+    },
+    /// Make a new data key for the same recipients.
+    Rekey,
+}
+
+/// Write a completion script for a shell.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets completions bash > ~/.local/share/bash-completion/completions/secrets"
+)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Show the main job on an encrypted store in a temporary folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secrets demo")]
+pub(crate) struct Demo {
+    /// Keep the folder, to look at it.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn visit(command: &clap::Command, path: &str) {
+            for verb in command.get_subcommands() {
+                let path = format!("{path} {}", verb.get_name());
+                let inner = verb.get_subcommands().next().is_some();
+                let help = verb
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                if !path.starts_with("secrets store recipients ") {
+                    assert!(help.starts_with("Example:\n"), "{path} has no example");
+                    assert!(
+                        help.contains(&path) || inner,
+                        "the example of {path} is another one's"
+                    );
+                }
+                assert!(
+                    verb.get_about().is_some(),
+                    "{path} says nothing about itself"
+                );
+                visit(verb, &path);
+            }
+        }
+        visit(&Cli::command(), "secrets");
+    }
+
+    #[test]
+    fn the_program_keeps_its_own_flags() {
+        let cli = Cli::try_parse_from(["secrets", "run", "--clean", "--", "env", "-i", "--clean"])
+            .unwrap();
+        let Verb::Run(run) = cli.verb else {
+            panic!("not run");
+        };
+        assert_eq!(run.program, ["env", "-i", "--clean"]);
+    }
+
+    #[test]
+    fn the_backend_is_the_provider() {
+        let cli = Cli::try_parse_from(["secrets", "list", "--secrets-backend", "env"]).unwrap();
+        assert_eq!(cli.global.provider.as_deref(), Some("env"));
+    }
+}

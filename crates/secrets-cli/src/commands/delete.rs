@@ -1,0 +1,32 @@
+//! `secrets delete`.
+
+use secrets::{DeleteMode, DeleteOptions, SecretRef};
+
+use crate::cli::Delete;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::settings::Settings;
+use crate::{output, prompt};
+
+pub(crate) fn run(command: &Delete, settings: &Settings) -> Outcome {
+    let reference: SecretRef = command.name.parse()?;
+    let (question, mode) = if command.purge {
+        (
+            format!("delete all versions of {reference} for good?"),
+            DeleteMode::Purge,
+        )
+    } else {
+        (format!("delete {reference}?"), DeleteMode::Soft)
+    };
+    if !command.yes && !prompt::confirm(&question, "use --yes to delete without a question")? {
+        return Err(Failure::other("cancelled"));
+    }
+    let name = reference.to_string();
+    settings.with_secrets(async |secrets| {
+        Ok(secrets
+            .delete_with(reference, DeleteOptions::default().with_mode(mode))
+            .await?)
+    })?;
+    output::say(format!("deleted {name}"));
+    Ok(Exit::Ok)
+}

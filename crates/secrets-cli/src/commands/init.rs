@@ -1,0 +1,204 @@
+//! `secrets init`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use secrets::file::{FileConfig, FileStore};
+use secrets::{Config, ErrorKind, Location, OpenContext, Registry, canonical_scheme, trust};
+
+use super::trust::state_dir;
+use crate::cli::Init;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome, reason};
+use crate::settings::Settings;
+use crate::{files, output, prompt};
+
+const FILE: &str = "secrets.toml";
+/// The names that a configuration can have; two in one folder are an error for every command.
+const NAMES: [&str; 4] = [FILE, "secrets.yaml", "secrets.yml", "secrets.json"];
+/// What must not be committed.
+const IGNORED: [&str; 3] = [".env", ".env.local", ".env.*.local"];
+
+pub(crate) fn run(command: &Init, settings: &Settings) -> Outcome {
+    let target = target(settings)?;
+    let folder = target.parent().unwrap_or(Path::new(".")).to_owned();
+    let main = main_provider(command, settings)?;
+
+    let (store, made) = store(&folder, settings)?;
+    files::create_public(&target, Config::scaffold(main.as_ref()).as_bytes())
+        .map_err(|error| cannot_create(&target, &error))?;
+    ignore(&folder.join(".gitignore"))?;
+
+    output::say(format!("wrote {}", target.display()));
+    let path = store.path().display();
+    output::say(if made {
+        format!("made the encrypted store {path}: commit it, its key stays with you")
+    } else {
+        format!("kept the encrypted store {path}, which was there")
+    });
+    if !command.no_trust {
+        trust::approve(&target, state_dir(settings)?)?;
+        output::say(
+            "trusted the configuration as it is now; after a change of yours, run `secrets trust`",
+        );
+    }
+    output::say(
+        "next: `secrets set NAME`, then declare it in the configuration, then `secrets run -- PROGRAM`",
+    );
+    Ok(Exit::Ok)
+}
+
+/// The file to write, which must be the first of its kind in its folder.
+fn target(settings: &Settings) -> Outcome<PathBuf> {
+    let load = &settings.load;
+    let target = load
+        .working_dir
+        .join(load.file.as_deref().unwrap_or(Path::new(FILE)));
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let others = NAMES.iter().map(|name| folder.join(name));
+    let own = std::iter::once(target.clone());
+    match own
+        .chain(others)
+        .find(|path| fs::symlink_metadata(path).is_ok())
+    {
+        Some(there) => Err(exists(&there)),
+        None => Ok(target),
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::input(format!(
+        "{} exists already, and is left as it is",
+        path.display()
+    ))
+    .with_hint("edit it, or remove it first")
+}
+
+fn cannot_create(path: &Path, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => Failure::file("write", path, error),
+    }
+}
+
+/// Where the secrets are besides the encrypted file, if anywhere.
+fn main_provider(command: &Init, settings: &Settings) -> Outcome<Option<Location>> {
+    const TWIN: &str = "use --yes for an encrypted file, or --provider LOCATION";
+
+    let answer = match &settings.load.provider {
+        Some(provider) => provider.clone(),
+        None if command.yes => return Ok(None),
+        None => {
+            output::say(
+                "where are the secrets? `file` is an encrypted file beside the configuration;",
+            );
+            output::say("a server is a location such as vault://vault.example.com:8200/secret");
+            prompt::word("provider:", "file", TWIN)?
+        }
+    };
+    if canonical_scheme(&answer) == "file" {
+        return Ok(None);
+    }
+    let registry = Registry::builtin();
+    let known: Vec<&str> = registry.schemes().collect();
+    let scheme = answer.split(':').next().unwrap_or_default();
+    if !known.contains(&canonical_scheme(scheme)) {
+        return Err(Failure::input(format!("unknown provider type {scheme:?}"))
+            .with_hint(format!("known types: {}", known.join(", "))));
+    }
+    if !answer.contains(':') {
+        return Err(
+            Failure::input(format!("it is not said where the {answer} is"))
+                .with_hint("give a location, such as vault://vault.example.com:8200/secret"),
+        );
+    }
+    Ok(Some(answer.parse()?))
+}
+
+/// The encrypted store with its key. Both are kept if they are there: a clone of a project brings its store along.
+fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
+    let load = &settings.load;
+    if load.environment.text("SECRETS_IDENTITY").is_none() {
+        let identity = load
+            .config_dir
+            .as_ref()
+            .map(|folder| folder.join("identity.txt"));
+        let identity = identity.ok_or_else(|| {
+            Failure::input("there is no folder to keep your key in")
+                .with_hint("set HOME or XDG_CONFIG_HOME")
+        })?;
+        if fs::symlink_metadata(&identity).is_err() {
+            let public = FileStore::generate_identity(&identity)?;
+            output::say(format!(
+                "made your key {}: keep a copy of it in a safe place",
+                identity.display()
+            ));
+            output::say(format!(
+                "its public part, for others to let you in: {public}"
+            ));
+        }
+    }
+    let context = OpenContext::new("local")
+        .with_environment(load.environment.clone())
+        .with_base_dir(folder)
+        .with_user_dirs(load.config_dir.clone(), load.state_dir.clone());
+    let store = FileStore::open(FileConfig::default(), &context)?;
+    match FileStore::create(FileConfig::default(), &context, store.own_recipients()?) {
+        Ok(created) => Ok((created, true)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok((store, false)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds the lines that are missing.
+fn ignore(path: &Path) -> Outcome<()> {
+    let before = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Failure::file("read", path, &error)),
+    };
+    let after = with_ignored(&before);
+    if after == before {
+        return Ok(());
+    }
+    fs::write(path, after).map_err(|error| {
+        Failure::input(format!(
+            "cannot write {}: {}",
+            path.display(),
+            reason(&error)
+        ))
+        .with_hint(format!("add these lines yourself: {}", IGNORED.join(", ")))
+    })
+}
+
+fn with_ignored(before: &str) -> String {
+    let mut after = before.to_owned();
+    for pattern in IGNORED {
+        if before.lines().any(|line| line.trim() == pattern) {
+            continue;
+        }
+        if !after.is_empty() && !after.ends_with('\n') {
+            after.push('\n');
+        }
+        after.push_str(pattern);
+        after.push('\n');
+    }
+    after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_missing_lines_are_added() {
+        assert_eq!(with_ignored(""), ".env\n.env.local\n.env.*.local\n");
+        assert_eq!(
+            with_ignored("target\n.env"),
+            "target\n.env\n.env.local\n.env.*.local\n"
+        );
+        let whole = ".env\n.env.local\n.env.*.local\n";
+        assert_eq!(with_ignored(whole), whole);
+    }
+}

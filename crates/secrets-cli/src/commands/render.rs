@@ -1,0 +1,148 @@
+//! `secrets render`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrets::{Answer, Error, FileFormat, FileScan, Result, SecretRef, Secrets, Template};
+use zeroize::Zeroizing;
+
+use crate::cli::Render;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::settings::Settings;
+use crate::{files, output, progress};
+
+pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
+    if command.in_place {
+        return Err(Failure::usage(
+            "a file is not rendered in place: its references would be replaced by plaintext where they are kept",
+        )
+        .with_hint("use --out FILE or --out-dir FOLDER"));
+    }
+    let targets = targets(command)?;
+    let texts = command
+        .files
+        .iter()
+        .map(|path| files::read_text(path))
+        .collect::<Outcome<Vec<_>>>()?;
+    let rendered = settings.with_secrets(async |secrets| {
+        if command.template {
+            templates(secrets, &command.files, &texts).await
+        } else {
+            documents(secrets, command, &texts).await
+        }
+    })?;
+    // Nothing is written before everything is resolved.
+    for (target, text) in targets.iter().zip(&rendered) {
+        match target {
+            Some(path) => files::write_private(path, text.as_bytes())?,
+            None => output::data(text.as_bytes())?,
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Where each file goes; `None` is standard output.
+fn targets(command: &Render) -> Outcome<Vec<Option<PathBuf>>> {
+    if let Some(folder) = &command.out_dir {
+        fs::create_dir_all(folder).map_err(|error| Failure::file("make", folder, &error))?;
+        return command
+            .files
+            .iter()
+            .map(|file| match file.file_name() {
+                Some(name) if file.as_os_str() != "-" => Ok(Some(folder.join(name))),
+                _ => Err(
+                    Failure::usage(format!("{} has no name of its own", file.display()))
+                        .with_hint("use --out FILE for it"),
+                ),
+            })
+            .collect::<Outcome<Vec<_>>>()
+            .and_then(distinct);
+    }
+    if command.files.len() > 1 {
+        return Err(Failure::usage("several files cannot become one")
+            .with_hint("name a folder with --out-dir, or render one file at a time"));
+    }
+    Ok(vec![command.out.clone()])
+}
+
+fn distinct(targets: Vec<Option<PathBuf>>) -> Outcome<Vec<Option<PathBuf>>> {
+    for (index, target) in targets.iter().enumerate() {
+        if let (Some(path), true) = (target, targets[..index].contains(target)) {
+            return Err(
+                Failure::usage(format!("two files would both become {}", path.display()))
+                    .with_hint("render them into different folders"),
+            );
+        }
+    }
+    Ok(targets)
+}
+
+/// How a file is read: what the user says, else what its name says.
+pub(crate) fn format(path: &Path, asked: Option<FileFormat>) -> Outcome<FileFormat> {
+    asked.or_else(|| FileFormat::of_path(path)).ok_or_else(|| {
+        Failure::input(format!(
+            "the name of {} does not tell its format",
+            path.display()
+        ))
+        .with_hint("say it with --format: yaml, toml, json, dotenv or text")
+    })
+}
+
+/// What errors call a file.
+pub(crate) fn called(path: &Path) -> &Path {
+    if path.as_os_str() == "-" {
+        Path::new("standard input")
+    } else {
+        path
+    }
+}
+
+async fn documents(
+    secrets: &Secrets,
+    command: &Render,
+    texts: &[Zeroizing<String>],
+) -> Outcome<Vec<Zeroizing<String>>> {
+    let mut scans = Vec::with_capacity(texts.len());
+    for (path, text) in command.files.iter().zip(texts) {
+        let format = format(path, command.format)?;
+        scans.push(FileScan::new(text, format, Some(called(path)))?);
+    }
+    // One fetch for all files; a reference that several of them have is fetched once.
+    let mut places: HashMap<&SecretRef, usize> = HashMap::new();
+    let mut references: Vec<SecretRef> = Vec::new();
+    for reference in scans.iter().flat_map(FileScan::references) {
+        places.entry(reference).or_insert_with(|| {
+            references.push(reference.clone());
+            references.len() - 1
+        });
+    }
+    let message = format!("fetching {} secrets", references.len());
+    let answers: Vec<Result<Answer>> =
+        progress::during(&message, secrets.get_many(&references)).await;
+    let lookup = |reference: &SecretRef| match &answers[places[reference]] {
+        Ok(answer) => Ok(answer.secret.value.clone()),
+        Err(error) => Err(Error::clone(error)),
+    };
+    let mut rendered = Vec::with_capacity(scans.len());
+    for scan in &scans {
+        rendered.push(scan.render(lookup)?);
+    }
+    Ok(rendered)
+}
+
+async fn templates(
+    secrets: &Secrets,
+    paths: &[PathBuf],
+    texts: &[Zeroizing<String>],
+) -> Outcome<Vec<Zeroizing<String>>> {
+    let mut rendered = Vec::with_capacity(texts.len());
+    for (path, text) in paths.iter().zip(texts) {
+        let name = called(path).display().to_string();
+        let template = Template::parse(&name, text)?;
+        let work = secrets.render_template(&template, None);
+        rendered.push(progress::during("rendering", work).await?);
+    }
+    Ok(rendered)
+}

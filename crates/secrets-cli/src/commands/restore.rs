@@ -1,0 +1,17 @@
+//! `secrets restore`.
+
+use secrets::SecretRef;
+
+use crate::cli::Restore;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::output;
+use crate::settings::Settings;
+
+pub(crate) fn run(command: &Restore, settings: &Settings) -> Outcome {
+    let reference: SecretRef = command.name.parse()?;
+    let name = reference.to_string();
+    settings.with_secrets(async |secrets| Ok(secrets.restore(reference).await?))?;
+    output::say(format!("restored {name}"));
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,86 @@
+//! `secrets run`.
+
+use std::collections::BTreeSet;
+
+use secrets::{Answer, Declared, Error, Secrets};
+
+use crate::child::{self, Rules, Variable};
+use crate::cli::Run;
+use crate::failure::{Failure, Outcome};
+use crate::progress;
+use crate::settings::{Settings, block_on};
+
+pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
+    let secrets = Secrets::from_options(&settings.load)?;
+    let (variables, removed) = block_on(fetch(&secrets, settings))?;
+    let rules = Rules {
+        clean: command.clean,
+        no_override: command.no_override,
+        removed,
+        kept: command.keep.into_iter().collect(),
+    };
+    let environment = child::environment(std::env::vars_os(), &variables, &rules)?;
+    drop(variables);
+    match child::become_program(&command.program, &environment)? {}
+}
+
+async fn fetch(
+    secrets: &Secrets,
+    settings: &Settings,
+) -> Outcome<(Vec<Variable>, BTreeSet<String>)> {
+    let count = secrets.declared().len();
+    let message = format!("fetching {count} secrets");
+    let answers = progress::during(&message, secrets.get_declared()).await;
+    let removed = secrets.credential_variables().into_iter().collect();
+    let mut leased = false;
+    let mut variables = Vec::with_capacity(answers.len());
+    let mut failed = Vec::new();
+    for (declared, answer) in answers {
+        match answer {
+            Ok(Some(answer)) => {
+                leased |= answer.secret.metadata.lease.is_some();
+                variables.push(variable(declared, answer));
+            }
+            Ok(None) => {}
+            Err(error) => failed.push(located(&declared, error)),
+        }
+    }
+    if let Some(failure) = all_of(failed) {
+        return Err(failure);
+    }
+    // To close a provider is to end its token and its leases, which the program is about to use.
+    if !leased {
+        settings.close(secrets).await;
+    }
+    Ok((variables, removed))
+}
+
+fn variable(declared: Declared, answer: Answer) -> Variable {
+    Variable {
+        name: declared.env_name().to_owned(),
+        value: answer.secret.value,
+        secret: declared.name,
+    }
+}
+
+/// Says where the secret is declared, which is where a wrong reference is mended.
+fn located(declared: &Declared, error: Error) -> Error {
+    match &declared.position {
+        Some(position) if error.position().is_none() => error.with_position(position.clone()),
+        _ => error,
+    }
+}
+
+/// All that failed in one failure, so that it is mended in one go.
+fn all_of(failed: Vec<Error>) -> Option<Failure> {
+    let count = failed.len();
+    let mut failures = failed.into_iter().map(Failure::from);
+    let first = failures.next()?;
+    if count == 1 {
+        return Some(first);
+    }
+    let mut whole = Failure::other(format!("{count} secrets cannot be read")).with_hint_of(&first);
+    whole.add_cause(first);
+    failures.for_each(|failure| whole.add_cause(failure));
+    Some(whole)
+}

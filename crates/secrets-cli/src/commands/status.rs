@@ -1,0 +1,131 @@
+//! `secrets status`.
+
+use secrets::{Answer, Declared, ErrorKind, Health, HealthStatus, Result, Secrets};
+use serde_json::{Value, json};
+
+use super::check::{kind, words};
+use crate::cli::Status;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::output::{self, Table};
+use crate::settings::Settings;
+use crate::{progress, show};
+
+type Found = (Declared, Result<Option<Answer>>);
+
+pub(crate) fn run(command: &Status, settings: &Settings) -> Outcome {
+    let (found, providers) = settings.with_secrets(async |secrets| {
+        Ok(progress::during("asking the providers", ask(secrets)).await)
+    })?;
+    let well = found.iter().all(|(_, answer)| answer.is_ok())
+        && providers
+            .iter()
+            .all(|(_, health)| health.status != HealthStatus::Unavailable);
+    if command.json {
+        let secrets: Vec<Value> = found.iter().map(secret).collect();
+        let providers: Vec<Value> = providers.iter().map(provider).collect();
+        output::json(json!({ "secrets": secrets, "providers": providers }))?;
+    } else {
+        print(&found, &providers, settings)?;
+    }
+    Ok(if well { Exit::Ok } else { Exit::Problems })
+}
+
+async fn ask(secrets: &Secrets) -> (Vec<Found>, Vec<(String, Health)>) {
+    // One after the other: a provider that is opened by both at once would be asked to log in twice.
+    (secrets.get_declared().await, secrets.health().await)
+}
+
+fn print(found: &[Found], providers: &[(String, Health)], settings: &Settings) -> Outcome<()> {
+    let mut table = Table::new(&["SECRET", "VARIABLE", "PROVIDER", "VIA", "STATE"]);
+    for (declared, answer) in found {
+        let (provider, via, state) = match answer {
+            Ok(Some(answer)) => (
+                answer.origin.provider.to_string(),
+                answer
+                    .origin
+                    .via
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                "ok".to_owned(),
+            ),
+            Ok(None) => (
+                String::new(),
+                String::new(),
+                "not set (optional)".to_owned(),
+            ),
+            Err(error) => (
+                error.provider().unwrap_or_default().to_owned(),
+                String::new(),
+                words(error),
+            ),
+        };
+        table.row([
+            declared.name.clone(),
+            declared.env_name().to_owned(),
+            provider,
+            via,
+            state,
+        ]);
+    }
+    if table.is_empty() {
+        output::say("no secrets are declared");
+    } else {
+        table.print()?;
+    }
+    let config = settings.config()?;
+    let mut table = Table::new(&["PROVIDER", "TYPE", "HEALTH", "DETAIL"]);
+    for (name, health) in providers {
+        let scheme = config
+            .providers
+            .get(name)
+            .map_or(name.as_str(), |entry| entry.scheme.as_str());
+        table.row([
+            name.clone(),
+            scheme.to_owned(),
+            health.status.to_string(),
+            health.detail.clone(),
+        ]);
+    }
+    if !table.is_empty() {
+        output::data(b"\n")?;
+        table.print()?;
+    }
+    Ok(())
+}
+
+fn secret((declared, answer): &Found) -> Value {
+    let mut object = json!({
+        "secret": declared.name,
+        "variable": declared.env_name(),
+        "reference": declared.reference,
+        "required": declared.required,
+    });
+    match answer {
+        Ok(Some(answer)) => {
+            object["state"] = json!("ok");
+            object["version"] = json!(
+                answer
+                    .secret
+                    .metadata
+                    .version
+                    .as_ref()
+                    .map(ToString::to_string)
+            );
+            show::add_origin(&mut object, &answer.origin);
+        }
+        Ok(None) => object["state"] = json!(kind(ErrorKind::NotFound)),
+        Err(error) => {
+            object["state"] = json!(kind(error.kind()));
+            object["message"] = json!(error.message());
+            object["hint"] = json!(error.hint());
+            object["provider"] = json!(error.provider());
+        }
+    }
+    object
+}
+
+fn provider((name, health): &(String, Health)) -> Value {
+    json!({ "provider": name, "health": health.status.to_string(), "detail": health.detail })
+}

@@ -1,0 +1,207 @@
+//! Reading what the user names, and writing plaintext so that nobody else can read it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, Outcome};
+
+/// The largest input that is read. A value has its provider's limit besides.
+pub(crate) const LARGEST: usize = 64 * 1024 * 1024;
+
+/// Reads a file, or standard input for `-`, into a buffer that is wiped.
+pub(crate) fn read(path: &Path) -> Outcome<Zeroizing<Vec<u8>>> {
+    if path.as_os_str() == "-" {
+        return stdin();
+    }
+    let open = || {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        all(file, usize::try_from(length).unwrap_or(0))
+    };
+    open()
+        .map_err(|error| Failure::file("read", path, &error))?
+        .ok_or_else(|| too_large(&path.display().to_string()))
+}
+
+/// Reads standard input to its end.
+pub(crate) fn stdin() -> Outcome<Zeroizing<Vec<u8>>> {
+    all(io::stdin().lock(), 0)
+        .map_err(|error| Failure::file("read", Path::new("standard input"), &error))?
+        .ok_or_else(|| too_large("standard input"))
+}
+
+/// Text of a file or of standard input.
+pub(crate) fn read_text(path: &Path) -> Outcome<Zeroizing<String>> {
+    let mut bytes = read(path)?;
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let bytes = Zeroizing::new(error.into_bytes());
+            let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+            Err(Failure::input(format!(
+                "{}:{line}: the file is not UTF-8 text",
+                path.display()
+            )))
+        }
+    }
+}
+
+fn too_large(what: &str) -> Failure {
+    Failure::input(format!("{what} is larger than {} MiB", LARGEST >> 20))
+}
+
+/// `None` when there is more than [`LARGEST`].
+fn all(mut source: impl Read, expected: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    const STEP: usize = 64 * 1024;
+
+    let mut bytes = Zeroizing::new(vec![0; expected.min(LARGEST) + 1]);
+    let mut length = 0;
+    loop {
+        if length == bytes.len() {
+            if length > LARGEST {
+                return Ok(None);
+            }
+            // A vector that grows by itself would leave its old content behind.
+            let mut larger = Zeroizing::new(vec![0; (length * 2).max(STEP)]);
+            larger[..length].copy_from_slice(&bytes);
+            bytes = larger;
+        }
+        match source.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    Ok((length <= LARGEST).then_some(bytes))
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
+    if let Ok(there) = fs::symlink_metadata(path)
+        && !there.is_file()
+    {
+        return Err(
+            Failure::input(format!("{} is there and is not a file", path.display()))
+                .with_hint("name another file; a secret is written only to a file of its own"),
+        );
+    }
+    replace(path, bytes, 0o600).map_err(|error| Failure::file("write", path, &error))
+}
+
+/// Writes a file that everybody may read, where there is none yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if there is one.
+pub(crate) fn create_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let (temporary, mut file) = beside(path, folder, mode)?;
+    let write = (|| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if let Err(error) = write {
+        // It holds plaintext, and is of no use.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// A new file beside the one that it will replace, with its final mode from its first moment on.
+fn beside(path: &Path, folder: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?
+        .to_string_lossy();
+    let mut attempt = 0;
+    loop {
+        let temporary = folder.join(format!(".{name}.{}.{attempt}.tmp", std::process::id()));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary);
+        match file {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_private_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_private(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_does_not_follow_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        let link = folder.path().join("link");
+        fs::write(&target, "mine").unwrap();
+        symlink(&target, &link).unwrap();
+        assert!(write_private(&link, b"new").is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn input_of_any_length_is_read_to_its_end() {
+        for length in [0, 1, 65_535, 65_536, 200_000] {
+            let source = vec![7_u8; length];
+            assert_eq!(all(&source[..], 0).unwrap().unwrap().as_slice(), source);
+            assert_eq!(
+                all(&source[..], length).unwrap().unwrap().as_slice(),
+                source
+            );
+        }
+        assert!(all(io::repeat(1), 0).unwrap().is_none());
+    }
+
+    #[test]
+    fn text_that_is_none_is_located() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad");
+        fs::write(&path, b"a\nb\n\xff").unwrap();
+        let Err(Failure::Told(told)) = read_text(&path) else {
+            panic!("read");
+        };
+        assert!(
+            told.message.ends_with("bad:3: the file is not UTF-8 text"),
+            "{}",
+            told.message
+        );
+    }
+}

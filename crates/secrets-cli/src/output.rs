@@ -1,0 +1,266 @@
+//! Standard output is data, standard error is speech. Meaning never depends on colour.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use secrets::SecretValue;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+use zeroize::Zeroizing;
+
+use crate::cli::ColorChoice;
+use crate::failure::{Failure, Outcome, Told, reason};
+
+/// The version of the shape of every JSON output.
+const SCHEMA: u32 = 1;
+
+/// Whether standard error is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Palette(bool);
+
+impl Palette {
+    /// What the user wants: the flag, then `NO_COLOR`, then whether somebody looks.
+    pub(crate) fn new(choice: ColorChoice) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self(match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                !set("NO_COLOR")
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+                    && io::stderr().is_terminal()
+            }
+        })
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    pub(crate) fn error(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    pub(crate) fn warning(self, text: &str) -> String {
+        self.paint("1;33", text)
+    }
+
+    pub(crate) fn hint(self, text: &str) -> String {
+        self.paint("1;36", text)
+    }
+
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+}
+
+/// Writes data as it is. It goes past the buffer of the standard library, which nobody would wipe.
+///
+/// # Errors
+/// [`Failure::ClosedOutput`] when nobody reads any more.
+pub(crate) fn data(bytes: &[u8]) -> Outcome<()> {
+    let write = || -> io::Result<()> {
+        let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        output.write_all(bytes)
+    };
+    write().map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ClosedOutput,
+        _ => Failure::other(format!(
+            "cannot write to standard output: {}",
+            reason(&error)
+        )),
+    })
+}
+
+/// Writes a value; the newline that a person needs is not part of it, so a program does not get it.
+pub(crate) fn value(value: &SecretValue) -> Outcome<()> {
+    data(value.expose_bytes())?;
+    if io::stdout().is_terminal() && !value.expose_bytes().ends_with(b"\n") {
+        data(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Writes an object with its schema number.
+pub(crate) fn json(object: Value) -> Outcome<()> {
+    let mut text = serde_json::to_string_pretty(&with_schema(object))
+        .map_err(|_| Failure::other("cannot write the answer as JSON"))?;
+    text.push('\n');
+    data(text.as_bytes())
+}
+
+/// The same with a value in the field `value`, which is in no buffer that is not wiped.
+///
+/// Bytes that are not UTF-8 are base64, and `encoding` says so.
+pub(crate) fn json_with_value(object: Value, value: &SecretValue) -> Outcome<()> {
+    use base64::Engine as _;
+
+    let mut object = with_schema(object);
+    let encoded;
+    let (text, encoding) = match value.expose_str() {
+        Ok(text) => (text, "utf-8"),
+        Err(_) => {
+            encoded = Zeroizing::new(
+                base64::engine::general_purpose::STANDARD.encode(value.expose_bytes()),
+            );
+            (encoded.as_str(), "base64")
+        }
+    };
+    object["encoding"] = json!(encoding);
+    let rest = serde_json::to_string_pretty(&object)
+        .map_err(|_| Failure::other("cannot write the answer as JSON"))?;
+    // A character becomes six at most, so the buffer never moves and leaves nothing behind.
+    let mut whole = Zeroizing::new(Vec::with_capacity(rest.len() + 6 * text.len() + 32));
+    whole.extend_from_slice(rest.trim_end_matches(['}', '\n']).as_bytes());
+    whole.extend_from_slice(b",\n  \"value\": ");
+    serde_json::to_writer(&mut *whole, text)
+        .map_err(|_| Failure::other("cannot write the value as JSON"))?;
+    whole.extend_from_slice(b"\n}\n");
+    data(&whole)
+}
+
+fn with_schema(mut object: Value) -> Value {
+    let mut whole = json!({ "schema": SCHEMA });
+    if let (Some(whole), Some(object)) = (whole.as_object_mut(), object.as_object_mut()) {
+        whole.append(object);
+    }
+    whole
+}
+
+/// Says one line to the person.
+pub(crate) fn say(line: impl AsRef<str>) {
+    // Nobody is left to be told that standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
+}
+
+/// Says something that is not wrong enough to stop.
+pub(crate) fn warn(palette: Palette, line: &str) {
+    say(format!(
+        "{} {}",
+        palette.warning("warning:"),
+        printable(line)
+    ));
+}
+
+/// Says why the command stops.
+pub(crate) fn report(palette: Palette, told: &Told) {
+    say(format!(
+        "{} {}",
+        palette.error("error:"),
+        printable(&told.message)
+    ));
+    for cause in &told.causes {
+        say(format!("  caused by: {}", printable(cause)));
+    }
+    if let Some(hint) = &told.hint {
+        say(format!("{} {}", palette.hint("hint:"), printable(hint)));
+    }
+}
+
+/// Text of others that cannot move the cursor or end the line.
+pub(crate) fn printable(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            plain.extend(letter.escape_default());
+        } else {
+            plain.push(letter);
+        }
+    }
+    plain
+}
+
+/// A table whose columns are as wide as their widest cell on a screen.
+#[derive(Debug)]
+pub(crate) struct Table {
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(head: &[&'static str]) -> Self {
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// One cell a column; an empty one is shown as `-`, so that columns can be told apart by programs too.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        debug_assert_eq!(N, self.head.len());
+        let shown = |cell: String| match cell.is_empty() {
+            true => "-".to_owned(),
+            false => printable(&cell),
+        };
+        self.rows.push(cells.into_iter().map(shown).collect());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes the table as data.
+    pub(crate) fn print(&self) -> Outcome<()> {
+        data(self.text().as_bytes())
+    }
+
+    fn text(&self) -> String {
+        let mut widths: Vec<usize> = self.head.iter().map(|cell| cell.width()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        let mut text = String::new();
+        line(&mut text, self.head.iter().copied(), &widths);
+        for row in &self.rows {
+            line(&mut text, row.iter().map(String::as_str), &widths);
+        }
+        text
+    }
+}
+
+fn line<'a>(text: &mut String, cells: impl Iterator<Item = &'a str>, widths: &[usize]) {
+    const GAP: usize = 2;
+    let start = text.len();
+    for (cell, width) in cells.zip(widths) {
+        text.push_str(cell);
+        text.extend(std::iter::repeat_n(' ', width - cell.width() + GAP));
+    }
+    text.truncate(start + text[start..].trim_end().len());
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_by_what_is_seen() {
+        let mut table = Table::new(&["NAME", "STATE"]);
+        table.row(["db/密码".to_owned(), "enabled".to_owned()]);
+        table.row(["a".to_owned(), String::new()]);
+        assert_eq!(
+            table.text(),
+            "NAME     STATE\ndb/密码  enabled\na        -\n"
+        );
+    }
+
+    #[test]
+    fn text_of_others_stays_on_its_line() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+    }
+
+    #[test]
+    fn every_object_tells_its_schema() {
+        assert_eq!(
+            with_schema(json!({ "name": "a" })),
+            json!({ "name": "a", "schema": 1 })
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! What the command line means: which configuration is read, and the handle over it.
+
+use std::future::Future;
+
+use secrets::{Config, LoadOptions, Secrets};
+use tokio::runtime::Builder;
+
+use crate::cli::Global;
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, Palette};
+
+/// What every command works with.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// How messages look.
+    pub(crate) palette: Palette,
+    /// Where the configuration comes from. A flag stands before the environment, the environment before the file.
+    pub(crate) load: LoadOptions,
+}
+
+impl Settings {
+    pub(crate) fn new(global: Global, palette: Palette) -> Self {
+        let mut load = LoadOptions::from_process();
+        if global.config.is_some() {
+            load.file = global.config;
+        }
+        if global.profile.is_some() {
+            load.profile = global.profile;
+        }
+        if global.provider.is_some() {
+            load.provider = global.provider;
+        }
+        Self { palette, load }
+    }
+
+    /// The configuration in effect.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        Ok(Config::load(&self.load)?)
+    }
+
+    /// Does the work with a handle over the configuration, and gives back what its providers hold.
+    pub(crate) fn with_secrets<T>(
+        &self,
+        work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let secrets = Secrets::from_options(&self.load)?;
+        block_on(async {
+            let outcome = work(&secrets).await;
+            self.close(&secrets).await;
+            outcome
+        })
+    }
+
+    /// Closes the providers. What was asked for is done by then, so a failure is only a warning.
+    pub(crate) async fn close(&self, secrets: &Secrets) {
+        if let Err(error) = secrets.close().await {
+            output::warn(self.palette, &format!("cannot close a provider: {error}"));
+        }
+    }
+}
+
+/// Runs a future on this thread. A runtime with threads of its own costs more than most commands do.
+pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(work)
+}

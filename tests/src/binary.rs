@@ -1,0 +1,64 @@
+//! The command that is tested.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// Where the `secrets` command is: `POLYSECRETS_TEST_BIN`, else what cargo builds from this source.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn secrets_command() -> &'static Path {
+    static COMMAND: OnceLock<PathBuf> = OnceLock::new();
+    COMMAND.get_or_init(|| match env::var_os("POLYSECRETS_TEST_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => built_once(),
+    })
+}
+
+/// nextest runs each test in a process of its own; the first one of a run builds, the others read what it found.
+fn built_once() -> PathBuf {
+    let Ok(run) = env::var("NEXTEST_RUN_ID") else {
+        return build();
+    };
+    let folder = env::temp_dir().join("polysecrets-tests");
+    fs::create_dir_all(&folder).expect("a folder for the lock");
+    let lock = File::create(folder.join("lock")).expect("the lock");
+    lock.lock().expect("the lock is taken");
+    let note = folder.join(run);
+    if let Ok(path) = fs::read_to_string(&note) {
+        return PathBuf::from(path);
+    }
+    let path = build();
+    fs::write(&note, path.display().to_string()).expect("the note is written");
+    path
+}
+
+fn build() -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "polysecrets-cli",
+            "--bin",
+            "secrets",
+        ])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "the command does not build");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "secrets")
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+        .expect("cargo tells where the command is")
+}

@@ -1,0 +1,187 @@
+//! Files with references and templates: rendered, checked, and never half written.
+
+use std::os::unix::fs::PermissionsExt;
+
+use polysecrets_tests::Home;
+
+const YAML: &str = "# kept\nuser: app\npassword: ${secret:db/password}   # why\nurl: \"postgres://app:${secret:db/password}@db\"\nliteral: $${secret:x}\n";
+
+fn home() -> Home {
+    let home = Home::initialised();
+    home.set("db/password", b"it's: \"100%\" #1");
+    home
+}
+
+#[test]
+fn a_file_keeps_all_but_its_references() {
+    let home = home();
+    home.write("app.yaml", YAML);
+    let ran = home.run(&["render", "app.yaml"]).ok();
+    let text = ran.text();
+    assert!(text.starts_with("# kept\nuser: app\npassword: "), "{text}");
+    assert!(
+        text.contains("   # why\n") && text.contains("literal: ${secret:x}\n"),
+        "{text}"
+    );
+    assert!(!text.contains("db/password"), "{text}");
+    assert_eq!(home.read("app.yaml"), YAML.as_bytes());
+}
+
+#[test]
+fn every_format_is_quoted_as_it_wants() {
+    let home = home();
+    for (name, source) in [
+        ("a.json", r#"{"p": "${secret:db/password}"}"#),
+        ("a.toml", "p = \"${secret:db/password}\"\n"),
+        (".env.app", "P=${secret:db/password}\n"),
+    ] {
+        home.write(name, source);
+        let ran = home.run(&["render", name]).ok();
+        assert!(!ran.text().contains("${secret:"), "{}", ran.text());
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&home.run(&["render", "a.json"]).ok().stdout).unwrap();
+    assert_eq!(json["p"], "it's: \"100%\" #1");
+    home.write("note.txt", "pass=${secret:db/password};");
+    home.run(&["render", "note.txt"])
+        .refused(6)
+        .says("--format");
+    assert_eq!(
+        home.run(&["render", "note.txt", "--format", "text"])
+            .ok()
+            .text(),
+        "pass=it's: \"100%\" #1;"
+    );
+    let ran = home
+        .run_with_input(
+            &["render", "-", "--format", "text"],
+            b"<${secret:db/password}>",
+        )
+        .ok();
+    assert_eq!(ran.text(), "<it's: \"100%\" #1>");
+}
+
+#[test]
+fn a_template_is_filled_in() {
+    let home = Home::initialised();
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    home.write(
+        "secrets.toml",
+        config + "\n[secrets.DB_PASSWORD]\nreference = \"db/password\"\n",
+    );
+    home.run(&["trust"]).ok();
+    home.set("db/password", b"hunter2");
+    home.write(
+        "app.j2",
+        "p={{ secrets.DB_PASSWORD }} d={{ secrets.get(\"NONE\", \"x\") }} h={{ secrets.has(\"DB_PASSWORD\") }}\n",
+    );
+    let ran = home.run(&["render", "--template", "app.j2"]).ok();
+    assert_eq!(ran.text(), "p=hunter2 d=x h=true\n");
+    home.write("bad.j2", "line\n{{ secrets.MISSING }}\n");
+    home.run(&["render", "--template", "bad.j2"])
+        .refused(3)
+        .says("bad.j2:2:")
+        .says("MISSING");
+    home.write("broken.j2", "{{ secrets.");
+    home.run(&["render", "--template", "broken.j2"])
+        .refused(6)
+        .says("broken.j2:1:");
+}
+
+#[test]
+fn what_is_written_is_private_and_whole() {
+    let home = home();
+    home.write("app.yaml", YAML);
+    home.write("out.yaml", "old");
+    home.run(&["render", "app.yaml", "--out", "out.yaml"]).ok();
+    let mode = home
+        .path("out.yaml")
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let good = home.read("out.yaml");
+    home.write(
+        "bad.yaml",
+        "a: ${secret:db/password}\nb: ${secret:not/there}\n",
+    );
+    home.run(&["render", "bad.yaml", "--out", "out.yaml"])
+        .refused(3)
+        .says("bad.yaml:2:")
+        .says("not/there");
+    assert_eq!(home.read("out.yaml"), good);
+    home.run(&["render", "app.yaml", "bad.yaml", "--out-dir", "made"])
+        .refused(3);
+    assert_eq!(std::fs::read_dir(home.path("made")).unwrap().count(), 0);
+    home.run(&["render", "app.yaml", "a/../app.yaml", "--out-dir", "made"])
+        .refused(2);
+}
+
+#[test]
+fn a_check_tells_places_and_no_values() {
+    let home = Home::initialised();
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    let lines = config.lines().count();
+    home.write(
+        "secrets.toml",
+        config + "\n[secrets.GOOD]\nreference = \"good\"\n[secrets.GONE]\nreference = \"gone\"\n[secrets.MAYBE]\nreference = \"maybe\"\nrequired = false\n",
+    );
+    home.run(&["trust"]).ok();
+    home.set("good", b"canary-value");
+    home.write("app.yaml", "a: ${secret:good}\nb:\n  - ${secret:nowhere}\n");
+    let ran = home
+        .run(&["check", "app.yaml"])
+        .ended(8)
+        .keeps("canary")
+        .says("2 problems in 5 references");
+    assert!(ran.text().contains("app.yaml:3:5"), "{}", ran.text());
+    assert!(ran.text().contains("nowhere"), "{}", ran.text());
+    assert!(
+        ran.text().contains(&format!("secrets.toml:{}", lines + 4)),
+        "{}",
+        ran.text()
+    );
+    let json = home
+        .run(&["check", "app.yaml", "--json"])
+        .ended(8)
+        .keeps("canary")
+        .json();
+    assert_eq!(json["checked"], 5);
+    assert_eq!(json["problems"][1]["kind"], "not_found");
+    home.set("gone", b"back");
+    home.run(&["check"]).ok().says("all 3 references resolve");
+    home.write("broken.yaml", "a: [${secret:good\n");
+    home.run(&["check", "broken.yaml"]).ended(8);
+    home.run(&["check", "missing.yaml"]).refused(6);
+}
+
+#[test]
+fn the_status_tells_where_each_secret_comes_from() {
+    let home = Home::initialised();
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    home.write(
+        "secrets.toml",
+        config + "\n[secrets.FROM_FILE]\nreference = \"a\"\n[secrets.FROM_ENV]\nreference = \"IN_ENV\"\n",
+    );
+    home.run(&["trust"]).ok();
+    home.set("a", b"canary-value");
+    let status = |words: &[&str]| {
+        polysecrets_tests::Ran::of(home.command(words).env("IN_ENV", "canary-env"))
+    };
+    let json = status(&["status", "--json"]).ok().keeps("canary").json();
+    assert_eq!(json["secrets"][0]["provider"], "local");
+    assert_eq!(json["secrets"][1]["provider"], "env");
+    assert_eq!(json["secrets"][1]["via"], "project");
+    assert!(
+        json["providers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["health"] == "healthy"),
+        "{json}"
+    );
+    let table = status(&["status"]).ok().keeps("canary");
+    assert!(table.text().contains("FROM_FILE"), "{}", table.text());
+    home.run(&["status"]).ended(8);
+}

@@ -1,0 +1,254 @@
+//! The main job against a real server, beside the server's own client.
+
+use std::process::Command;
+
+use polysecrets_tests::{Home, Ran, server};
+use serde_json::Value;
+
+const DECLARED: &str = "
+[secrets.DATABASE_PASSWORD]
+reference = \"DB\"
+
+[secrets.API_KEY]
+reference = \"API#key\"
+";
+
+/// The server's own client, on the server with TLS.
+fn bao(home: &Home, words: &[&str]) -> Ran {
+    let mut command: Command = home.program(server("POLYSECRETS_TEST_BAO_BIN"));
+    command
+        .env("BAO_ADDR", server("POLYSECRETS_TEST_BAO_TLS_ADDR"))
+        .env("BAO_TOKEN", server("POLYSECRETS_TEST_BAO_TLS_TOKEN"))
+        .env("BAO_CACERT", server("POLYSECRETS_TEST_BAO_TLS_CA"))
+        .args(words);
+    Ran::of(&mut command)
+}
+
+/// A mount of its own, so that tests do not meet.
+fn mount(home: &Home, name: &str) -> String {
+    let mount = format!("{name}-{}", std::process::id());
+    bao(
+        home,
+        &[
+            "secrets",
+            "enable",
+            &format!("-path={mount}"),
+            "-version=2",
+            "kv",
+        ],
+    )
+    .ok();
+    mount
+}
+
+/// A trusted configuration with both stores; which one answers is its first line.
+fn configure(home: &Home, default: &str, mount: &str) {
+    home.write(
+        "secrets.toml",
+        format!(
+            "default = \"{default}\"\n\n\
+             [providers.local]\ntype = \"file\"\n\n\
+             [providers.main]\ntype = \"vault\"\naddress = \"{}\"\nmount = \"{mount}\"\nca_cert = \"{}\"\ntoken = \"${{DEPLOY_TOKEN}}\"\n\
+             {DECLARED}",
+            server("POLYSECRETS_TEST_BAO_TLS_ADDR"),
+            server("POLYSECRETS_TEST_BAO_TLS_CA"),
+        ),
+    );
+    home.run(&["trust"]).ok();
+}
+
+fn secrets(home: &Home, words: &[&str], input: &[u8]) -> Ran {
+    let mut command = home.command(words);
+    command.env("DEPLOY_TOKEN", server("POLYSECRETS_TEST_BAO_TLS_TOKEN"));
+    Ran::with_input(&mut command, input)
+}
+
+#[test]
+fn the_servers_client_reads_what_we_wrote_and_the_other_way_round() {
+    let home = Home::initialised();
+    let mount = mount(&home, "both-ways");
+    configure(&home, "main", &mount);
+    let token = server("POLYSECRETS_TEST_BAO_TLS_TOKEN");
+    let field = |name: &str, field: &str| {
+        bao(
+            &home,
+            &[
+                "kv",
+                "get",
+                &format!("-mount={mount}"),
+                &format!("-field={field}"),
+                name,
+            ],
+        )
+        .ok()
+        .stdout
+    };
+
+    let text = "it's: \"100%\"\nof \u{5bc6}\u{7801}";
+    secrets(&home, &["set", "app/text", "--stdin"], text.as_bytes())
+        .ok()
+        .keeps(&token);
+    assert_eq!(
+        String::from_utf8(field("app/text", "value"))
+            .unwrap()
+            .trim_end_matches('\n'),
+        text
+    );
+    secrets(
+        &home,
+        &["set", "app/map", "--stdin"],
+        br#"{"user":"app","password":"p"}"#,
+    )
+    .ok();
+    assert_eq!(field("app/map", "password").trim_ascii_end(), b"p");
+
+    bao(
+        &home,
+        &[
+            "kv",
+            "put",
+            &format!("-mount={mount}"),
+            "theirs",
+            "user=app",
+            "password=from bao",
+        ],
+    )
+    .ok();
+    assert_eq!(
+        secrets(&home, &["get", "theirs#password"], b"").ok().stdout,
+        b"from bao"
+    );
+    let whole: Value =
+        serde_json::from_slice(&secrets(&home, &["get", "theirs"], b"").ok().stdout).unwrap();
+    assert_eq!(
+        whole,
+        serde_json::json!({ "user": "app", "password": "from bao" })
+    );
+    bao(
+        &home,
+        &[
+            "kv",
+            "put",
+            &format!("-mount={mount}"),
+            "single",
+            "value=just text",
+        ],
+    )
+    .ok();
+    assert_eq!(
+        secrets(&home, &["get", "single"], b"").ok().stdout,
+        b"just text"
+    );
+
+    let listed = secrets(&home, &["list", "--json"], b"")
+        .ok()
+        .keeps("from bao")
+        .json();
+    let names: Vec<&str> = listed["secrets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(names, ["app/map", "app/text", "single", "theirs"]);
+
+    secrets(&home, &["set", "app/text", "--stdin"], b"second").ok();
+    secrets(&home, &["rollback", "app/text", "1"], b"").ok();
+    assert_eq!(
+        secrets(&home, &["get", "app/text"], b"").ok().stdout,
+        text.as_bytes()
+    );
+    secrets(&home, &["delete", "app/text", "--yes"], b"").ok();
+    secrets(&home, &["get", "app/text"], b"").refused(3);
+    secrets(&home, &["restore", "app/text"], b"").ok();
+    assert_eq!(
+        secrets(&home, &["get", "app/text"], b"").ok().stdout,
+        text.as_bytes()
+    );
+}
+
+#[test]
+fn one_changed_line_leads_from_the_file_to_the_server() {
+    let home = Home::initialised();
+    let mount = mount(&home, "one-line");
+    home.write(
+        "app.yaml",
+        "# kept\npassword: ${secret:DATABASE_PASSWORD}\nheader: \"Bearer ${secret:API#key}\"\n",
+    );
+    for default in ["local", "main"] {
+        configure(&home, default, &mount);
+        let password = format!("{default}-pass");
+        secrets(&home, &["set", "DB", "--stdin"], password.as_bytes()).ok();
+        secrets(
+            &home,
+            &["set", "API", "--stdin"],
+            format!("{{\"key\":\"{default}-key\"}}").as_bytes(),
+        )
+        .ok();
+
+        let ran = secrets(
+            &home,
+            &[
+                "run",
+                "--",
+                "sh",
+                "-c",
+                "echo $DATABASE_PASSWORD $API_KEY ${DEPLOY_TOKEN-gone}",
+            ],
+            b"",
+        );
+        let token = if default == "main" {
+            "gone"
+        } else {
+            &server("POLYSECRETS_TEST_BAO_TLS_TOKEN")
+        };
+        assert_eq!(
+            ran.ok().text(),
+            format!("{default}-pass {default}-key {token}\n")
+        );
+
+        let ran = secrets(&home, &["render", "app.yaml"], b"").ok();
+        assert_eq!(
+            ran.text(),
+            format!("# kept\npassword: {default}-pass\nheader: \"Bearer {default}-key\"\n")
+        );
+        secrets(&home, &["check", "app.yaml"], b"").ok();
+        let status = secrets(&home, &["status", "--json"], b"").ok().json();
+        assert_eq!(status["secrets"][0]["provider"], default);
+    }
+}
+
+#[test]
+fn wrong_servers_and_tokens_are_told_apart() {
+    let home = Home::initialised();
+    let mount = mount(&home, "wrong");
+    configure(&home, "main", &mount);
+    let with_token = |token: &str| {
+        let mut command = home.command(&["get", "a"]);
+        Ran::of(command.env("DEPLOY_TOKEN", token))
+    };
+    with_token("canary-wrong-token")
+        .refused(4)
+        .keeps("canary-wrong-token")
+        .says("hint: ");
+    with_token(&server("POLYSECRETS_TEST_BAO_TLS_TOKEN"))
+        .refused(3)
+        .says("secret not found: a");
+
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    let address = server("POLYSECRETS_TEST_BAO_TLS_ADDR");
+    home.write(
+        "secrets.toml",
+        config.replace(&address, "https://127.0.0.1:9"),
+    );
+    home.run(&["trust"]).ok();
+    with_token("t").refused(5).says("hint: ");
+
+    // The certificate is not one that the system trusts.
+    let line = format!("ca_cert = \"{}\"\n", server("POLYSECRETS_TEST_BAO_TLS_CA"));
+    home.write("secrets.toml", config.replace(&line, ""));
+    home.run(&["trust"]).ok();
+    let ran = with_token("t");
+    assert_ne!(ran.code(), Some(0));
+    assert!(ran.stderr.contains("certificate"), "{}", ran.stderr);
+}

@@ -1,0 +1,229 @@
+//! Secrets are written, read, listed, deleted and rolled back through the command line.
+
+use std::os::unix::fs::PermissionsExt;
+
+use polysecrets_tests::{Home, Ran};
+
+#[test]
+fn any_bytes_come_back_as_they_were() {
+    let home = Home::initialised();
+    let all: Vec<u8> = (0..=255).collect();
+    for (name, value) in [
+        ("plain", &b"hunter2"[..]),
+        ("empty", b""),
+        ("newline", b"two\nlines\n"),
+        ("crlf", b"a\r\nb\r\n"),
+        ("spaces", b"  padded  "),
+        (
+            "unicode/\u{5bc6}\u{7801}",
+            "\u{5bc6}\u{7801} \u{1f511}".as_bytes(),
+        ),
+        ("bytes", &all),
+    ] {
+        home.set(name, value);
+        assert_eq!(home.get(name), value, "{name}");
+    }
+}
+
+#[test]
+fn a_file_is_taken_and_given_byte_for_byte() {
+    let home = Home::initialised();
+    let all: Vec<u8> = (0..=255).rev().collect();
+    home.write("key.bin", &all);
+    home.run(&["set", "key", "--from-file", "key.bin"]).ok();
+    home.run(&["get", "key", "--out", "copy.bin"])
+        .ok()
+        .keeps("\u{ff}");
+    assert_eq!(home.read("copy.bin"), all);
+    let mode = home
+        .path("copy.bin")
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_generated_value_is_never_shown() {
+    let home = Home::initialised();
+    let ran = home.run(&["set", "made", "--generate", "hex:64"]).ok();
+    assert!(ran.stdout.is_empty());
+    let value = String::from_utf8(home.get("made")).unwrap();
+    assert_eq!(value.len(), 64);
+    assert!(value.chars().all(|letter| letter.is_ascii_hexdigit()));
+    ran.keeps(&value);
+    home.run(&["set", "made", "--generate"]).ok();
+    assert_eq!(home.get("made").len(), 32);
+}
+
+#[test]
+fn a_trailing_newline_is_kept_with_a_warning() {
+    let home = Home::initialised();
+    home.run_with_input(&["set", "one", "--stdin"], b"value\n")
+        .ok()
+        .says("warning: ");
+    assert_eq!(home.get("one"), b"value\n");
+    let quiet = home
+        .run_with_input(&["set", "two", "--stdin"], b"-----\nkey\n-----\n")
+        .ok();
+    assert!(!quiet.stderr.contains("warning"), "{}", quiet.stderr);
+}
+
+#[test]
+fn fields_versions_defaults_and_hints() {
+    let home = Home::initialised();
+    home.set(
+        "db",
+        br#"{"user":"app","port":5432.0,"password":"pa$$ word"}"#,
+    );
+    assert_eq!(
+        home.run(&["get", "db", "--field", "password"]).ok().stdout,
+        b"pa$$ word"
+    );
+    assert_eq!(home.run(&["get", "db#port"]).ok().stdout, b"5432.0");
+    home.run(&["get", "db", "--field", "nothing"]).refused(3);
+    home.set("long", b"abcd567890123456wxyz");
+    assert_eq!(
+        home.run(&["get", "long", "--hint"]).ok().text(),
+        "abcd...wxyz\n"
+    );
+    home.set("short", b"abcd56789012345wxyz");
+    assert_eq!(home.run(&["get", "short", "--hint"]).ok().text(), "***\n");
+    assert_eq!(home.run(&["get", "nowhere?default=x"]).ok().stdout, b"x");
+    home.set("short", b"second");
+    assert_eq!(
+        home.run(&["get", "short", "--version", "1"]).ok().stdout,
+        b"abcd56789012345wxyz"
+    );
+    home.run(&["get", "short", "--version", "9"]).refused(3);
+}
+
+#[test]
+fn json_says_all_that_is_known() {
+    let home = Home::initialised();
+    home.set("db/password", b"quote\" and \n newline");
+    let json = home.run(&["get", "db/password", "--json"]).ok().json();
+    assert_eq!(json["name"], "db/password");
+    assert_eq!(json["value"], "quote\" and \n newline");
+    assert_eq!(json["encoding"], "utf-8");
+    assert_eq!(json["provider"], "local");
+    assert_eq!(json["via"], "project");
+    assert_eq!(json["freshness"], "fresh");
+    home.set("bytes", &[0xff, 0x00]);
+    let json = home.run(&["get", "bytes", "--json"]).ok().json();
+    assert_eq!(
+        (json["value"].as_str(), json["encoding"].as_str()),
+        (Some("/wA="), Some("base64"))
+    );
+}
+
+#[test]
+fn a_list_has_names_and_no_values() {
+    let home = Home::initialised();
+    for name in ["db/user", "db/password", "api"] {
+        home.set(name, b"canary-value");
+    }
+    let all = home.run(&["list"]).ok().keeps("canary");
+    let names: Vec<&str> = all
+        .text()
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split("  ").next())
+        .collect();
+    assert_eq!(names, ["api", "db/password", "db/user"]);
+    let json = home
+        .run(&["list", "--prefix", "db/", "--json"])
+        .ok()
+        .keeps("canary")
+        .json();
+    assert_eq!(json["secrets"].as_array().unwrap().len(), 2);
+    assert_eq!(json["secrets"][0]["name"], "db/password");
+    home.run(&["list", "--prefix", "none"])
+        .ok()
+        .says("no secrets");
+}
+
+#[test]
+fn tags_and_conditions_of_a_write() {
+    let home = Home::initialised();
+    let write =
+        |words: &[&str]| home.run_with_input(&[&["set", "a", "--stdin"], words].concat(), b"v");
+    write(&["--create", "--tag", "team=core"]).ok();
+    write(&["--create"]).refused(1).says("already exists");
+    write(&["--if-version", "7"]).refused(1);
+    write(&["--if-version", "1"]).ok();
+    let json = home.run(&["list", "--json"]).ok().json();
+    assert_eq!(json["secrets"][0]["tags"]["team"], "core");
+}
+
+#[test]
+fn deleted_restored_purged() {
+    let home = Home::initialised();
+    home.set("a", b"v");
+    home.run(&["delete", "a"]).refused(2).says("--yes");
+    assert_eq!(home.get("a"), b"v");
+    home.run(&["delete", "a", "--yes"]).ok();
+    home.run(&["get", "a"]).refused(3);
+    home.run(&["restore", "a"]).ok();
+    assert_eq!(home.get("a"), b"v");
+    home.run(&["delete", "a", "--purge", "--yes"]).ok();
+    home.run(&["restore", "a"]).refused(3);
+}
+
+#[test]
+fn an_old_version_comes_back() {
+    let home = Home::initialised();
+    for value in [&b"one"[..], b"two", b"three"] {
+        home.set("a", value);
+    }
+    let json = home.run(&["versions", "a", "--json"]).ok().json();
+    let versions: Vec<&str> = json["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["version"].as_str())
+        .collect();
+    assert_eq!(versions, ["3", "2", "1"]);
+    let table = home.run(&["versions", "a"]).ok();
+    assert_eq!(table.text().lines().count(), 4);
+    home.run(&["rollback", "a", "1"]).ok();
+    assert_eq!(home.get("a"), b"one");
+    home.run(&["rollback", "a", "99"]).refused(3);
+}
+
+#[test]
+fn a_reader_who_leaves_early_is_no_error() {
+    let home = Home::initialised();
+    home.set("big", &vec![b'x'; 60_000]);
+    for line in [
+        "get big",
+        "list",
+        "completions bash",
+        "config schema",
+        "--help",
+        "--version",
+    ] {
+        // The pipe's reader is gone before anything is written.
+        let script = format!("( sleep 0.2; \"$0\" {line}; echo \"$?\" >&2 ) | true");
+        let mut shell = home.program("sh");
+        shell
+            .args(["-c", &script])
+            .arg(polysecrets_tests::secrets_command());
+        let ran = Ran::of(&mut shell);
+        assert_eq!(ran.stderr.trim(), "0", "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let home = Home::initialised();
+    home.set("a", b"v");
+    let mut shell = home.program("sh");
+    shell
+        .args(["-c", "\"$0\" get a > /dev/full"])
+        .arg(polysecrets_tests::secrets_command());
+    Ran::of(&mut shell)
+        .refused(1)
+        .says("cannot write to standard output");
+}
