@@ -11,9 +11,11 @@
 mod model;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use model::{Defect, ModelFixture};
 use secrets_core::{Capabilities, Capability};
+use secrets_testkit::canary::CommandCapture;
 use secrets_testkit::conformance::{self, KnownGap, Outcome};
 
 #[test]
@@ -80,6 +82,54 @@ async fn absent_capabilities_are_proved_and_counted_apart() {
         report.assert_passed();
         assert!(report.totals.unsupported > 0, "{missing}: {report}");
     }
+}
+
+#[tokio::test]
+async fn a_store_inside_the_provider_is_tested_too() {
+    let mut fixture = ModelFixture::new(Defect::None);
+    fixture.is_shared = false;
+    let report = conformance::run(&fixture).await;
+    report.assert_passed();
+    assert_eq!(report.totals.unsupported, 3, "{report}");
+}
+
+#[tokio::test]
+async fn a_lasting_store_is_left_as_it_was() {
+    let mut fixture = ModelFixture::new(Defect::None);
+    conformance::run(&fixture).await.assert_passed();
+    assert!(fixture.secrets() > 500);
+
+    fixture = ModelFixture::new(Defect::None);
+    fixture.is_disposable = false;
+    conformance::run(&fixture).await.assert_passed();
+    assert_eq!(fixture.secrets(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_open_fails() {
+    let mut fixture = ModelFixture::new(Defect::None);
+    fixture.cannot_open = true;
+    let report = conformance::run(&fixture).await;
+    let failures: Vec<_> = report.failures().collect();
+    assert_eq!(
+        failures,
+        [("provider_opens", "Unavailable: nobody is there")]
+    );
+    assert!(std::panic::catch_unwind(|| report.assert_passed()).is_err());
+}
+
+#[test]
+fn the_variable_names_a_folder_for_reports() {
+    let folder = std::env::temp_dir().join(format!("testkit-runs-{}", std::process::id()));
+    let mut run = std::process::Command::new(std::env::current_exe().unwrap());
+    run.args(["--exact", "it_passes_on_one_thread_too"])
+        .env(conformance::REPORT_DIR_VARIABLE, &folder);
+    let capture = CommandCapture::run(&mut run, b"", Duration::from_secs(60)).unwrap();
+    assert!(capture.status.success());
+    let text = std::fs::read(folder.join("model-None.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(json["totals"]["passed"], conformance::case_names().count());
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// Each defect, and cases that must not let it pass.

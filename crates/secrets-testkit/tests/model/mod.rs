@@ -679,9 +679,17 @@ pub struct ModelFixture {
     capabilities: Capabilities,
     defect: Defect,
     pub gaps: Vec<KnownGap>,
+    pub is_shared: bool,
+    pub is_disposable: bool,
+    pub cannot_open: bool,
 }
 
 impl ModelFixture {
+    /// How many secrets the store holds, deleted ones included.
+    pub fn secrets(&self) -> usize {
+        self.shared.entries.lock().unwrap().len()
+    }
+
     pub fn new(defect: Defect) -> Self {
         let all = Capabilities::new(Capability::ALL);
         Self::with_capabilities(
@@ -701,6 +709,9 @@ impl ModelFixture {
             capabilities: capabilities.with_max_value_bytes(LIMIT),
             defect,
             gaps: Vec::new(),
+            is_shared: true,
+            is_disposable: true,
+            cannot_open: false,
         }
     }
 }
@@ -708,8 +719,14 @@ impl ModelFixture {
 #[async_trait]
 impl Fixture for ModelFixture {
     async fn open(&self) -> Result<Arc<dyn SecretProvider>> {
+        if self.cannot_open {
+            return Err(Error::new(ErrorKind::Unavailable, "nobody is there"));
+        }
         Ok(Arc::new(Model {
-            shared: Arc::clone(&self.shared),
+            shared: match self.is_shared {
+                true => Arc::clone(&self.shared),
+                false => Arc::default(),
+            },
             clock: Arc::clone(&self.clock),
             info: ProviderInfo::new(
                 "model",
@@ -750,6 +767,14 @@ impl Fixture for ModelFixture {
 
     fn server(&self) -> String {
         format!("{:?}", self.defect)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    fn is_disposable(&self) -> bool {
+        self.is_disposable
     }
 
     fn requests_sent(&self) -> Option<u64> {
