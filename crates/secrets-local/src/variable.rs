@@ -1,6 +1,7 @@
 //! Secret names as names of variables: `db/password` is also found as `DB_PASSWORD`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
 use secrets_core::{Error, ErrorKind, ListOptions, Metadata, Page, PageToken, Result, SecretName};
 
@@ -55,10 +56,7 @@ pub(crate) fn collision(name: &SecretName, other: &SecretName, variable: &str) -
 }
 
 /// One page of names in their order; the token is the last name of the page before.
-pub(crate) fn page<'a>(
-    names: impl Iterator<Item = &'a SecretName>,
-    options: &ListOptions,
-) -> Result<Page> {
+pub(crate) fn page(names: &BTreeSet<SecretName>, options: &ListOptions) -> Result<Page> {
     const PAGE_SIZE: usize = 1_000;
 
     let size = match options.page_size {
@@ -71,9 +69,13 @@ pub(crate) fn page<'a>(
         asked => asked.unwrap_or(PAGE_SIZE).min(PAGE_SIZE),
     };
     let after = options.page_token.as_ref().map(PageToken::as_str);
+    let from = match after {
+        Some(after) if after >= options.prefix.as_str() => Bound::Excluded(after),
+        _ => Bound::Included(options.prefix.as_str()),
+    };
     let mut matching = names
-        .filter(|name| name.as_str().starts_with(&options.prefix))
-        .filter(|name| after.is_none_or(|after| name.as_str() > after))
+        .range::<str, _>((from, Bound::Unbounded))
+        .take_while(|name| name.as_str().starts_with(&options.prefix))
         .peekable();
     let items: Vec<_> = matching
         .by_ref()

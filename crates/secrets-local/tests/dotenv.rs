@@ -4,11 +4,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use secrets_core::{
     DeleteMode, DeleteOptions, Environment, Error, ErrorKind, GetItem, GetOptions, HealthStatus,
-    ListOptions, OpenContext, PutMode, PutOptions, SecretName, SecretProvider, SecretValue,
+    ListOptions, OpenContext, PutMode, PutOptions, Secret, SecretName, SecretProvider, SecretValue,
 };
 use secrets_local::dotenv::{self, DotenvConfig, DotenvProvider};
 use tempfile::TempDir;
@@ -315,7 +316,7 @@ async fn what_cannot_be_held_is_refused_and_changes_nothing() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let window = DeleteOptions::default().with_mode(DeleteMode::Window(std::time::Duration::ZERO));
+    let window = DeleteOptions::default().with_mode(DeleteMode::Window(Duration::ZERO));
     let error = provider.delete(&name("A"), &window).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(room.text(), "A=1\n");
@@ -329,6 +330,62 @@ async fn a_change_of_the_file_is_seen_at_once() {
         room.write(format!("A={number:02}\n"));
         assert_eq!(get(&provider, "A").await.unwrap(), format!("{number:02}"));
     }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_settled_file_is_given_up_with_it() {
+    let room = Room::with("A=one\n");
+    let provider = room.open().await;
+    // From two seconds of age on, a file is read once until it changes.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    let first = provider
+        .get(&name("A"), &GetOptions::default())
+        .await
+        .unwrap();
+    let second = provider
+        .get(&name("A"), &GetOptions::default())
+        .await
+        .unwrap();
+    let buffer = |secret: &Secret| secret.value.expose_bytes().as_ptr();
+    assert_eq!(buffer(&first), buffer(&second));
+    room.write("A=two\n");
+    assert_eq!(get(&provider, "A").await.unwrap(), "two");
+    fs::remove_file(room.path()).unwrap();
+    assert_eq!(
+        get(&provider, "A").await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn ten_thousand_secrets_are_read_and_listed_in_proportion() {
+    let text: String = (0..10_000)
+        .map(|number| format!("KEY_{number}='value {number}'\n"))
+        .collect();
+    let room = Room::with(text);
+    let provider = room.open().await;
+    let items: Vec<_> = (0..10_000)
+        .map(|number| GetItem::new(name(&format!("key/{number}")), GetOptions::default()))
+        .collect();
+    let start = Instant::now();
+    let answers = provider.get_many(&items).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let mut options = ListOptions::default();
+    let mut count = 0;
+    loop {
+        let page = provider.list(&options).await.unwrap();
+        count += page.items.len();
+        match page.next {
+            Some(next) => options = options.with_page_token(next),
+            None => break,
+        }
+    }
+    assert_eq!(count, 10_000);
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -358,6 +415,8 @@ async fn writers_at_once_lose_nothing() {
 #[cfg(unix)]
 mod permissions {
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use secrets_testkit::canary::TraceCapture;
 
     use super::*;
 
@@ -400,6 +459,34 @@ mod permissions {
         assert_eq!(get(&room.open().await, "A").await.unwrap(), "1");
         set_mode(&room.path(), 0o600);
         assert_eq!(get(&strict, "A").await.unwrap(), "1");
+    }
+
+    #[test]
+    fn a_file_for_others_is_warned_of_once_and_without_its_content() {
+        let capture = TraceCapture::new();
+        let _guard = capture.on_this_thread();
+        let room = Room::with("A=hunter2\n");
+        set_mode(&room.path(), 0o644);
+        // The warning comes from the thread that reads, which a task of this thread would not be.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .on_thread_start({
+                let dispatch = capture.dispatch();
+                move || std::mem::forget(tracing::dispatcher::set_default(&dispatch))
+            })
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let provider = room.open().await;
+            for _ in 0..3 {
+                assert_eq!(get(&provider, "A").await.unwrap(), "hunter2");
+            }
+        });
+        let told = capture.text();
+        assert_eq!(told.matches("other users have access").count(), 1, "{told}");
+        assert!(
+            told.contains("644") && told.contains(".env") && !told.contains("hunter2"),
+            "{told}"
+        );
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use secrets_core::{
     Environment, Error, ErrorKind, MAX_NAME_BYTES, Result, SecretName, SecretValue,
@@ -30,6 +31,7 @@ pub(super) struct EnvFile {
     entries: Vec<Entry>,
     values: Vec<Result<SecretValue>>,
     keys: HashMap<String, Key>,
+    names: OnceLock<BTreeSet<SecretName>>,
 }
 
 /// Where a key occurs, and the name that a comment keeps for it.
@@ -64,18 +66,21 @@ impl EnvFile {
             entries,
             values,
             keys,
+            names: OnceLock::new(),
         })
     }
 
     /// The names of all secrets.
-    pub(super) fn names(&self) -> BTreeSet<SecretName> {
-        self.keys
-            .iter()
-            .filter_map(|(key, at)| {
-                let bare = key.strip_prefix(&self.prefix)?;
-                at.name.clone().or_else(|| SecretName::new(bare).ok())
-            })
-            .collect()
+    pub(super) fn names(&self) -> &BTreeSet<SecretName> {
+        self.names.get_or_init(|| {
+            self.keys
+                .iter()
+                .filter_map(|(key, at)| {
+                    let bare = key.strip_prefix(&self.prefix)?;
+                    at.name.clone().or_else(|| SecretName::new(bare).ok())
+                })
+                .collect()
+        })
     }
 
     /// The key that a name leads to, if there is one.

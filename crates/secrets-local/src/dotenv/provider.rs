@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, Metadata as FileMetadata};
 use std::io;
@@ -54,7 +55,8 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
 /// of it; where that is not the name itself, a comment above the line keeps the name (`# secret: db/password`), and
 /// another name for the same key is refused. Writers take turns, read again and exchange the whole file at once. A new
 /// file can be read by its owner only; an existing one keeps its permissions. A deleted secret is gone for good. A file
-/// that does not exist has no secrets; the first write creates it.
+/// that does not exist has no secrets; the first write creates it. What was read is kept in memory for as long as the file
+/// does not change, until [`close`](SecretProvider::close).
 #[derive(Clone)]
 pub struct DotenvProvider {
     info: ProviderInfo,
@@ -164,11 +166,10 @@ impl Source {
     }
 
     fn list(&self, options: &ListOptions) -> Result<Page> {
-        let names = match self.read()? {
-            Some(file) => file.names(),
-            None => Default::default(),
-        };
-        variable::page(names.iter(), options)
+        match self.read()? {
+            Some(file) => variable::page(file.names(), options),
+            None => variable::page(&BTreeSet::new(), options),
+        }
     }
 
     fn put(&self, name: &SecretName, value: &SecretValue) -> Result<Metadata> {

@@ -191,7 +191,7 @@ impl SecretProvider for EnvProvider {
     }
 
     async fn list(&self, options: &ListOptions) -> Result<Page> {
-        variable::page(self.listed.iter(), options)
+        variable::page(&self.listed, options)
     }
 
     async fn put(
