@@ -1,4 +1,6 @@
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -17,11 +19,14 @@ const GUESSED_BODY: usize = 4 * 1024;
 
 /// Sends requests. Cheap to clone; clones share their connections.
 #[derive(Clone)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient {
+    client: reqwest::Client,
+    sent: Arc<AtomicU64>,
+}
 
 impl HttpClient {
-    pub(crate) fn new(client: reqwest::Client) -> Self {
-        Self(client)
+    pub(crate) fn new(client: reqwest::Client, sent: Arc<AtomicU64>) -> Self {
+        Self { client, sent }
     }
 
     /// Sends a request and reads the whole answer. Any status but a redirect is an answer, not an error.
@@ -34,8 +39,9 @@ impl HttpClient {
     /// - [`ErrorKind::Unauthenticated`]: the server does not take the client's certificate.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
         let origin = request.url.origin().ascii_serialization();
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let mut builder = self
-            .0
+            .client
             .request(request.method, request.url)
             .headers(request.headers);
         if let Some(body) = request.body {

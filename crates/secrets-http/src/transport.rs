@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub struct Transport(Arc<Shared>);
 struct Shared {
     environment: Environment,
     config: OnceLock<ClientConfig>,
+    sent: Arc<AtomicU64>,
 }
 
 /// A certificate that the client shows to the server, and its key.
@@ -102,7 +104,13 @@ impl Transport {
         Self(Arc::new(Shared {
             environment,
             config: OnceLock::new(),
+            sent: Arc::default(),
         }))
+    }
+
+    /// How many requests the clients of this transport have sent so far.
+    pub fn requests_sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
     }
 
     /// A client with a pool of connections of its own. It follows no redirects and opens no connection yet.
@@ -124,7 +132,7 @@ impl Transport {
         let client = builder
             .build()
             .map_err(|_| Error::new(ErrorKind::Unexpected, "cannot set up the HTTP client"))?;
-        Ok(HttpClient::new(client))
+        Ok(HttpClient::new(client, Arc::clone(&self.0.sent)))
     }
 
     fn config(&self, options: &ClientOptions) -> Result<ClientConfig> {

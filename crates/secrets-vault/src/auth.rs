@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::{HeaderValue, HttpResponse, Method as HttpMethod, decode, encode, sensitive_header};
+use secrets_http::{
+    HeaderValue, HttpResponse, Method as HttpMethod, decode, encode, sensitive_header,
+};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
@@ -212,7 +214,8 @@ impl Auth {
         {
             return Err(failure.clone());
         }
-        self.attempt(gate, |inner| async move { inner.login().await }).await?;
+        self.attempt(gate, |inner| async move { inner.login().await })
+            .await?;
         self.0.usable().ok_or_else(short_lived)
     }
 
@@ -233,7 +236,9 @@ impl Auth {
         }
         let used_by_task = Arc::clone(used);
         let outcome = self
-            .attempt(gate, move |inner| async move { inner.refresh(&used_by_task, looks_bad).await })
+            .attempt(gate, move |inner| async move {
+                inner.refresh(&used_by_task, looks_bad).await
+            })
             .await?;
         match (outcome, self.0.other_than(used)) {
             (Outcome::Refreshed, Some(token)) => Ok(Refused::Repeat(token)),
@@ -275,7 +280,11 @@ impl Auth {
     pub(crate) async fn close(&self) -> Result<()> {
         self.0.stop_upkeep();
         let token = {
-            let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+            let mut current = self
+                .0
+                .current
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             current.take()
         };
         let is_ours = self.0.method.is_login() && !self.0.has_leases.load(Ordering::Relaxed);
@@ -288,7 +297,12 @@ impl Auth {
                 ..Call::delete("auth/token/revoke-self")
             };
             // A token that cannot be revoked ends by itself.
-            if let Err(failure) = self.0.endpoint.send_checked(&revoke, Some(&token.header)).await {
+            if let Err(failure) = self
+                .0
+                .endpoint
+                .send_checked(&revoke, Some(&token.header))
+                .await
+            {
                 tracing::debug!(error = %failure, "the token was not revoked");
             }
         }
@@ -333,7 +347,10 @@ impl Inner {
 
     fn forget(&self, token: &Arc<Token>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, token)) {
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, token))
+        {
             *current = None;
         }
     }
@@ -396,29 +413,54 @@ impl Inner {
                 let response = self.unwrap(wrapping).await?;
                 return self.issued(&response);
             }
-            Method::AppRole { mount, role_id, secret_id, wrapped } => {
+            Method::AppRole {
+                mount,
+                role_id,
+                secret_id,
+                wrapped,
+            } => {
                 let secret_id = self.secret_id(secret_id.as_ref(), *wrapped).await?;
                 let login = AppRoleLogin {
                     role_id: role_id.expose_str()?,
-                    secret_id: secret_id.as_ref().map(SecretValue::expose_str).transpose()?,
+                    secret_id: secret_id
+                        .as_ref()
+                        .map(SecretValue::expose_str)
+                        .transpose()?,
                 };
-                (format!("auth/{}/login", encode_path(mount)), encode(&login, 256)?)
+                (
+                    format!("auth/{}/login", encode_path(mount)),
+                    encode(&login, 256)?,
+                )
             }
-            Method::Userpass { mount, username, password } => {
-                let login = PasswordLogin { password: password.expose_str()? };
+            Method::Userpass {
+                mount,
+                username,
+                password,
+            } => {
+                let login = PasswordLogin {
+                    password: password.expose_str()?,
+                };
                 let user = encode_path(username).replace('/', "%2F");
                 let path = format!("auth/{}/login/{user}", encode_path(mount));
                 (path, encode(&login, 6 * password.len() + 32)?)
             }
             Method::Jwt { mount, role, jwt } => {
                 let jwt = jwt.read("the JWT file")?;
-                let login = JwtLogin { role: role.as_deref(), jwt: jwt.expose_str()? };
+                let login = JwtLogin {
+                    role: role.as_deref(),
+                    jwt: jwt.expose_str()?,
+                };
                 let path = format!("auth/{}/login", encode_path(mount));
                 (path, encode(&login, jwt.len() + 256)?)
             }
             Method::Cert { mount, name } => {
-                let login = CertLogin { name: name.as_deref() };
-                (format!("auth/{}/login", encode_path(mount)), encode(&login, 64)?)
+                let login = CertLogin {
+                    name: name.as_deref(),
+                };
+                (
+                    format!("auth/{}/login", encode_path(mount)),
+                    encode(&login, 64)?,
+                )
             }
         };
         let call = Call::post(path, body, Asked::Login);
@@ -433,7 +475,10 @@ impl Inner {
     ) -> Result<Option<SecretValue>> {
         let Some(given) = given else { return Ok(None) };
         let opened = {
-            let unwrapped = self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner);
+            let unwrapped = self
+                .unwrapped
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             unwrapped.clone()
         };
         if !wrapped {
@@ -451,7 +496,10 @@ impl Inner {
         let inside: WrappedSecretId<'_> =
             decode(data.get().as_bytes()).map_err(|_| not_wrapped("secret id"))?;
         let secret_id = SecretValue::from(&*inside.secret_id);
-        *self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret_id.clone());
+        *self
+            .unwrapped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(secret_id.clone());
         Ok(Some(secret_id))
     }
 
@@ -495,7 +543,10 @@ impl Inner {
     /// Renews the token, and answers how long it lives now.
     async fn renew(&self, token: &Token) -> Result<Duration> {
         let call = Call::post("auth/token/renew-self", "{}".into(), Asked::Other);
-        let response = self.endpoint.send_checked(&call, Some(&token.header)).await?;
+        let response = self
+            .endpoint
+            .send_checked(&call, Some(&token.header))
+            .await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let seconds = envelope.auth.map_or(0, |auth| auth.lease_duration);
         Ok(Duration::from_secs(seconds))
@@ -504,9 +555,14 @@ impl Inner {
     /// How long a given token still lives, if it can be renewed.
     async fn look_up(&self, token: &Token) -> Result<Option<Duration>> {
         let call = Call::read("auth/token/lookup-self");
-        let response = self.endpoint.send_checked(&call, Some(&token.header)).await?;
+        let response = self
+            .endpoint
+            .send_checked(&call, Some(&token.header))
+            .await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
-        let Some(data) = envelope.data else { return Ok(None) };
+        let Some(data) = envelope.data else {
+            return Ok(None);
+        };
         let info: TokenInfo = decode(data.get().as_bytes())?;
         Ok((info.renewable && info.ttl > 0).then(|| Duration::from_secs(info.ttl)))
     }
@@ -592,8 +648,12 @@ fn read_file(path: &Path, what: &str) -> Result<SecretValue> {
     use std::io::Read as _;
 
     let unreadable = |cause: std::io::Error| {
-        error::invalid_config(format!("cannot read {what} {}: {}", path.display(), cause.kind()))
-            .with_hint("check that the file is there and readable")
+        error::invalid_config(format!(
+            "cannot read {what} {}: {}",
+            path.display(),
+            cause.kind()
+        ))
+        .with_hint("check that the file is there and readable")
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -605,10 +665,15 @@ fn read_file(path: &Path, what: &str) -> Result<SecretValue> {
     }
     // One byte more than the limit, so that the buffer never grows and leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     let trimmed = bytes.trim_ascii();
     if trimmed.is_empty() {
-        return Err(error::invalid_config(format!("{what} {} is empty", path.display())));
+        return Err(error::invalid_config(format!(
+            "{what} {} is empty",
+            path.display()
+        )));
     }
     Ok(trimmed.into())
 }

@@ -57,7 +57,9 @@ pub(crate) struct SecretFacts {
 
 impl SecretFacts {
     pub(crate) fn version(&self, number: u64) -> Option<&VersionFacts> {
-        self.versions.iter().find(|version| version.number == number)
+        self.versions
+            .iter()
+            .find(|version| version.number == number)
     }
 }
 
@@ -173,7 +175,9 @@ impl Client {
 
     /// `GET <mount>/<path>`: KV version 1, and every engine that answers to a read.
     pub(crate) async fn read_plain(&self, path: &str) -> Result<PlainSecret> {
-        let response = self.send_checked(&Call::read(format!("{}/{path}", self.root))).await?;
+        let response = self
+            .send_checked(&Call::read(format!("{}/{path}", self.root)))
+            .await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let Some(map) = envelope.data else {
             return Err(Error::of(ErrorKind::NotFound));
@@ -185,7 +189,10 @@ impl Client {
         if lease.is_some() {
             self.auth.note_lease();
         }
-        Ok(PlainSecret { map: map.get().into(), lease })
+        Ok(PlainSecret {
+            map: map.get().into(),
+            lease,
+        })
     }
 
     /// `POST <mount>/data/<path>`; `cas` is the version that must be the current one, 0 for none.
@@ -235,10 +242,21 @@ impl Client {
     }
 
     /// `POST <mount>/metadata/<path>`.
-    pub(crate) async fn write_tags(&self, path: &str, tags: &BTreeMap<String, String>) -> Result<()> {
-        let body = encode(&CustomMetadata { custom_metadata: tags }, 256)?;
+    pub(crate) async fn write_tags(
+        &self,
+        path: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let body = encode(
+            &CustomMetadata {
+                custom_metadata: tags,
+            },
+            256,
+        )?;
         let path = format!("{}/metadata/{path}", self.root);
-        self.send_checked(&Call::post(path, body, Asked::Other)).await.map(drop)
+        self.send_checked(&Call::post(path, body, Asked::Other))
+            .await
+            .map(drop)
     }
 
     /// `DELETE <mount>/data/<path>`: the current version, restorably.
@@ -249,9 +267,16 @@ impl Client {
 
     /// `POST <mount>/undelete/<path>`.
     pub(crate) async fn undelete(&self, path: &str, version: u64) -> Result<()> {
-        let body = encode(&Versions { versions: [version] }, 64)?;
+        let body = encode(
+            &Versions {
+                versions: [version],
+            },
+            64,
+        )?;
         let path = format!("{}/undelete/{path}", self.root);
-        self.send_checked(&Call::post(path, body, Asked::Other)).await.map(drop)
+        self.send_checked(&Call::post(path, body, Asked::Other))
+            .await
+            .map(drop)
     }
 
     /// `DELETE <mount>/metadata/<path>`: all versions, for good.
@@ -308,11 +333,19 @@ impl Client {
         after: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Keys> {
-        let response = self.send(&self.list_call(kind, folder, after, limit)).await?;
+        let response = self
+            .send(&self.list_call(kind, folder, after, limit))
+            .await?;
         self.keys(response, after, limit)
     }
 
-    fn list_call(&self, kind: &str, folder: &str, after: Option<&str>, limit: Option<usize>) -> Call {
+    fn list_call(
+        &self,
+        kind: &str,
+        folder: &str,
+        after: Option<&str>,
+        limit: Option<usize>,
+    ) -> Call {
         let mut query = "list=true".to_owned();
         if let Some(limit) = limit {
             query.push_str(&format!("&limit={limit}"));
@@ -333,7 +366,11 @@ impl Client {
             Ok(response) => response,
             // An empty folder does not exist.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
-                return Ok(Keys { keys: VecDeque::new(), facts: BTreeMap::new(), is_cut: false });
+                return Ok(Keys {
+                    keys: VecDeque::new(),
+                    facts: BTreeMap::new(),
+                    is_cut: false,
+                });
             }
             Err(failure) => return Err(failure),
         };
@@ -352,7 +389,11 @@ impl Client {
         if let Some(after) = after {
             keys.retain(|key| key.as_str() > after);
         }
-        Ok(Keys { is_cut: is_cut && !keys.is_empty(), keys: keys.into(), facts })
+        Ok(Keys {
+            is_cut: is_cut && !keys.is_empty(),
+            keys: keys.into(),
+            facts,
+        })
     }
 
     /// `GET sys/internal/ui/mounts/<mount>`: which engine is mounted.
@@ -368,7 +409,9 @@ impl Client {
             ))
             .with_hint("set `mount` to the mount alone, and let the names start with the folder"));
         }
-        let version = info.options.and_then(|mut options| options.remove("version"));
+        let version = info
+            .options
+            .and_then(|mut options| options.remove("version"));
         Ok(match (&*info.kind, version.as_deref()) {
             ("kv", Some("2")) => Engine::KvV2,
             // Before version 2 existed, the engine was called `generic`.
@@ -379,7 +422,10 @@ impl Client {
 
     /// `GET sys/health`, which needs no token and is the same for all namespaces.
     pub(crate) async fn health(&self) -> Result<ServerState> {
-        let endpoint = Endpoint { namespace: None, ..self.endpoint.clone() };
+        let endpoint = Endpoint {
+            namespace: None,
+            ..self.endpoint.clone()
+        };
         let response = endpoint.send(&Call::read("sys/health"), None).await?;
         let status = response.status.as_u16();
         let info: Option<HealthInfo<'_>> = decode(&response.body).ok();
@@ -416,7 +462,10 @@ fn kv2_secret(response: &HttpResponse) -> Result<Result<Kv2Secret>> {
     let read: Kv2Read<'_> = decode(data(response)?.get().as_bytes())?;
     let version = version_facts(&read.metadata, response)?;
     Ok(match read.data {
-        Some(map) => Ok(Kv2Secret { map: map.get().into(), version }),
+        Some(map) => Ok(Kv2Secret {
+            map: map.get().into(),
+            version,
+        }),
         None => Err(error::deleted(version.is_destroyed)),
     })
 }
@@ -452,7 +501,8 @@ fn version_facts(info: &VersionInfo<'_>, response: &HttpResponse) -> Result<Vers
         text => Some(time(text)?),
     };
     // A time of deletion may lie ahead, by the server's clock, which its answers carry in whole seconds.
-    let is_deleted = ends_at.is_some_and(|end| end <= server_time(response) + Duration::from_secs(1));
+    let is_deleted =
+        ends_at.is_some_and(|end| end <= server_time(response) + Duration::from_secs(1));
     Ok(VersionFacts {
         number: info.version,
         created_at: time(&info.created_time)?,

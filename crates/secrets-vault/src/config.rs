@@ -211,8 +211,10 @@ impl VaultConfig {
             None | Some("on") => "https",
             Some("off") => "http",
             Some(_) => {
-                return Err(crate::error::invalid_config("`tls` in the location is neither `on` nor `off`")
-                    .with_hint("leave it out for https, write `tls=off` for plain http"));
+                return Err(crate::error::invalid_config(
+                    "`tls` in the location is neither `on` nor `off`",
+                )
+                .with_hint("leave it out for https, write `tls=off` for plain http"));
             }
         };
         if location.host().is_empty() {
@@ -255,7 +257,11 @@ mod tests {
 
     #[test]
     fn a_location_with_anything_else_is_refused() {
-        for text in ["vault://h?tls=no", "vault:///secret", "vault://h?token=hunter2"] {
+        for text in [
+            "vault://h?tls=no",
+            "vault:///secret",
+            "vault://h?token=hunter2",
+        ] {
             let location = text.parse().unwrap();
             let error = VaultConfig::default().set_location(&location).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{text}");
@@ -277,8 +283,16 @@ mod tests {
             let text = format!(r#"{{"engine":"{engine}"}}"#);
             assert!(serde_json::from_str::<VaultConfig>(&text).is_ok());
         }
-        for wrong in [r#"{"engine":3}"#, r#"{"engine":-1}"#, r#"{"tokn":"x"}"#, r#"{"cert":{"x":1}}"#] {
-            assert!(serde_json::from_str::<VaultConfig>(wrong).is_err(), "{wrong}");
+        for wrong in [
+            r#"{"engine":3}"#,
+            r#"{"engine":-1}"#,
+            r#"{"tokn":"x"}"#,
+            r#"{"cert":{"x":1}}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<VaultConfig>(wrong).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

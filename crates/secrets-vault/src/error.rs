@@ -122,7 +122,8 @@ fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
         return match condition {
             Some(Condition::Absent) => Error::of(ErrorKind::AlreadyExists)
                 .with_hint("a deleted secret exists too, until it is purged"),
-            _ => Error::of(ErrorKind::Conflict).with_hint("read the secret again, then repeat the change"),
+            _ => Error::of(ErrorKind::Conflict)
+                .with_hint("read the secret again, then repeat the change"),
         };
     }
     if errors.has(Text::CAS_REQUIRED) {
@@ -180,7 +181,10 @@ pub(crate) fn deleted(destroyed: bool) -> Error {
 pub(crate) fn unknown_engine(cause: &Error) -> Error {
     Error::new(
         cause.kind(),
-        format!("cannot find out which engine is mounted: {}", cause.message()),
+        format!(
+            "cannot find out which engine is mounted: {}",
+            cause.message()
+        ),
     )
     .with_hint("set `engine` to `kv-v2`, `kv-v1` or `generic`")
 }
@@ -194,5 +198,9 @@ pub(crate) fn bad_time() -> Error {
 
 /// The server takes no path with `..`, wherever it stands.
 pub(crate) fn name_with_dots(name: &SecretName) -> Error {
-    Error::new(ErrorKind::InvalidName, "vault takes no name with `..` in it").with_name(name)
+    Error::new(
+        ErrorKind::InvalidName,
+        "vault takes no name with `..` in it",
+    )
+    .with_name(name)
 }

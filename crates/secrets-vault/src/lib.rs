@@ -39,4 +39,4 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Tags,
     Capability::Binary,
 ])
-.with_max_value_bytes(shape::MAX_MAP_BYTES);
+.with_max_value_bytes(shape::MAX_VALUE_BYTES);

@@ -40,10 +40,18 @@ pub async fn open(
         ))
         .with_hint("use https, or set `allow_http = true` if the network is your own"));
     }
-    let namespace = config.namespace.clone().or_else(|| ambient.text("NAMESPACE"));
+    let namespace = config
+        .namespace
+        .clone()
+        .or_else(|| ambient.text("NAMESPACE"));
     let namespace = namespace.map(|namespace| namespace.trim_matches('/').to_owned());
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
-    let mount = config.mount.as_deref().unwrap_or(DEFAULT_MOUNT).trim_matches('/').to_owned();
+    let mount = config
+        .mount
+        .as_deref()
+        .unwrap_or(DEFAULT_MOUNT)
+        .trim_matches('/')
+        .to_owned();
     check_path(&mount, "mount")?;
 
     let mut variables = Vec::new();
@@ -58,7 +66,9 @@ pub async fn open(
     let auth = Auth::new(endpoint.clone(), method)?;
     let shaper = Shaper {
         shape: config.shape,
-        field: config.value_field.unwrap_or_else(|| DEFAULT_VALUE_FIELD.to_owned()),
+        field: config
+            .value_field
+            .unwrap_or_else(|| DEFAULT_VALUE_FIELD.to_owned()),
     };
     if shaper.field.is_empty() {
         return Err(invalid_config("`value_field` is empty"));
@@ -82,7 +92,9 @@ impl<'a> Ambient<'a> {
     fn of(context: &'a OpenContext) -> Self {
         Self {
             environment: &context.environment,
-            is_allowed: context.allow_ambient("the environment's settings for vault").is_ok(),
+            is_allowed: context
+                .allow_ambient("the environment's settings for vault")
+                .is_ok(),
         }
     }
 
@@ -105,21 +117,30 @@ impl<'a> Ambient<'a> {
 }
 
 fn address(config: &VaultConfig, ambient: &Ambient<'_>) -> Result<String> {
-    config.address.clone().or_else(|| ambient.text("ADDR")).ok_or_else(|| {
-        invalid_config("the address of the server is missing")
-            .with_hint("set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR")
-    })
+    config
+        .address
+        .clone()
+        .or_else(|| ambient.text("ADDR"))
+        .ok_or_else(|| {
+            invalid_config("the address of the server is missing").with_hint(
+                "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
+            )
+        })
 }
 
 fn check_path(path: &str, what: &str) -> Result<()> {
     let is_sound = !path.is_empty()
         && !path.contains("..")
         && !path.chars().any(char::is_control)
-        && path.split('/').all(|segment| !segment.is_empty() && segment != ".");
+        && path
+            .split('/')
+            .all(|segment| !segment.is_empty() && segment != ".");
     if is_sound {
         return Ok(());
     }
-    Err(invalid_config(format!("`{what}` is not a path such as `secret` or `team/secret`")))
+    Err(invalid_config(format!(
+        "`{what}` is not a path such as `secret` or `team/secret`"
+    )))
 }
 
 fn namespace_header(namespace: &str) -> Result<HeaderValue> {
@@ -162,11 +183,15 @@ fn client_options(
             ))
         }
         _ => {
-            return Err(invalid_config("`client_cert` and `client_key` belong together")
-                .with_hint("set both or neither"));
+            return Err(
+                invalid_config("`client_cert` and `client_key` belong together")
+                    .with_hint("set both or neither"),
+            );
         }
     };
-    Ok(ClientOptions::default().with_ca_pem(ca).with_identity(identity))
+    Ok(ClientOptions::default()
+        .with_ca_pem(ca)
+        .with_identity(identity))
 }
 
 fn read_public(path: &Path, what: &str) -> Result<Vec<u8>> {
@@ -179,8 +204,12 @@ fn read_private(path: &Path, what: &str) -> Result<SecretValue> {
 }
 
 fn unreadable(path: &Path, what: &str, cause: &std::io::Error) -> Error {
-    invalid_config(format!("cannot read `{what}` {}: {}", path.display(), cause.kind()))
-        .with_hint("check that the file is there and readable")
+    invalid_config(format!(
+        "cannot read `{what}` {}: {}",
+        path.display(),
+        cause.kind()
+    ))
+    .with_hint("check that the file is there and readable")
 }
 
 fn method(
@@ -203,8 +232,10 @@ fn method(
     .filter_map(|(name, is_given)| is_given.then_some(name))
     .collect();
     if given.len() > 1 {
-        return Err(invalid_config(format!("more than one credential: {}", given.join(", ")))
-            .with_hint("keep the one to use"));
+        return Err(
+            invalid_config(format!("more than one credential: {}", given.join(", ")))
+                .with_hint("keep the one to use"),
+        );
     }
     // A file is named by the configuration, but what is in it is the user's, and must not go where somebody else says.
     let file = |path: &Path| {
@@ -212,7 +243,11 @@ fn method(
         Ok::<_, Error>(context.base_dir.join(path))
     };
     let mount_of = |given: &Option<String>, default: &str| {
-        let mount = given.as_deref().unwrap_or(default).trim_matches('/').to_owned();
+        let mount = given
+            .as_deref()
+            .unwrap_or(default)
+            .trim_matches('/')
+            .to_owned();
         check_path(&mount, "mount").map(|()| mount)
     };
     if let Some(token) = &config.token {
@@ -246,7 +281,10 @@ fn method(
         });
     }
     if let Some(kubernetes) = &config.kubernetes {
-        let path = kubernetes.token_file.as_deref().unwrap_or(Path::new(SERVICE_ACCOUNT));
+        let path = kubernetes
+            .token_file
+            .as_deref()
+            .unwrap_or(Path::new(SERVICE_ACCOUNT));
         return Ok(Method::Jwt {
             mount: mount_of(&kubernetes.mount, "kubernetes")?,
             role: Some(required(kubernetes.role.clone(), "kubernetes.role")?),
@@ -289,7 +327,10 @@ fn ambient_method(
         variables.push(name);
         return Ok(Method::Token(value.clone()));
     }
-    let file = context.environment.text("HOME").map(|home| Path::new(home).join(".vault-token"));
+    let file = context
+        .environment
+        .text("HOME")
+        .map(|home| Path::new(home).join(".vault-token"));
     match file.filter(|file| file.is_file()) {
         Some(file) => Ok(Method::TokenFile(file)),
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
@@ -306,5 +347,6 @@ fn missing(what: &str) -> Error {
 }
 
 fn both(table: &str, one: &str, other: &str) -> Error {
-    invalid_config(format!("`{table}` has both `{one}` and `{other}`")).with_hint("keep one of them")
+    invalid_config(format!("`{table}` has both `{one}` and `{other}`"))
+        .with_hint("keep one of them")
 }

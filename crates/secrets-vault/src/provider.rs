@@ -15,7 +15,7 @@ use secrets_core::{
 use crate::client::{Client, Detailed, Guess, Keys, Kv2Secret, SecretFacts, VersionFacts};
 use crate::endpoint::encode_path;
 use crate::error;
-use crate::shape::{MAX_MAP_BYTES, Shaper};
+use crate::shape::{Keeping, MAX_VALUE_BYTES, Shaper};
 use crate::{CAPABILITIES, Engine, SCHEME};
 
 /// How many keys a folder is asked for at once, by servers that page.
@@ -35,7 +35,7 @@ const KV1_CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Describe,
     Capability::Binary,
 ])
-.with_max_value_bytes(MAX_MAP_BYTES);
+.with_max_value_bytes(MAX_VALUE_BYTES);
 
 const GENERIC_CAPABILITIES: Capabilities = Capabilities::new(&[]);
 
@@ -159,7 +159,12 @@ impl VaultProvider {
         }
     }
 
-    async fn read(&self, path: &str, name: &SecretName, version: Option<&Version>) -> Result<Secret> {
+    async fn read(
+        &self,
+        path: &str,
+        name: &SecretName,
+        version: Option<&Version>,
+    ) -> Result<Secret> {
         let number = version.map(number_of).transpose()?;
         match self.engine.load() {
             Engine::KvV2 => self.kv2_secret(name, self.client.read_kv2(path, number).await?),
@@ -171,8 +176,9 @@ impl VaultProvider {
                     }
                     Guess::Open(open) => open,
                 };
-                let is_denied =
-                    open.as_ref().is_some_and(|open| open.kind() == ErrorKind::PermissionDenied);
+                let is_denied = open
+                    .as_ref()
+                    .is_some_and(|open| open.kind() == ErrorKind::PermissionDenied);
                 if let (Some(open), true) = (&open, is_denied)
                     && self.detection_refused.load(Ordering::Relaxed)
                 {
@@ -214,20 +220,26 @@ impl VaultProvider {
         version: Option<&Version>,
     ) -> Result<Secret> {
         if version.is_some() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "this mount keeps no versions",
-            )
-            .with_hint("leave the version out, or use a mount of KV version 2"));
+            return Err(
+                Error::new(ErrorKind::Unsupported, "this mount keeps no versions")
+                    .with_hint("leave the version out, or use a mount of KV version 2"),
+            );
         }
         let found = self.client.read_plain(path).await?;
         let metadata = Metadata::new(name.clone());
         if self.engine.load() != Engine::Generic {
             return Ok(Secret::new(self.shaper.from_map(found.map)?, metadata));
         }
-        let lease = found.lease.map(|(id, duration, renewable)| Lease::new(id, duration, renewable));
-        let ends = lease.as_ref().and_then(|lease| self.clock.wall().checked_add(lease.duration));
-        Ok(Secret::new(found.map, metadata.with_expires_at(ends).with_lease(lease)))
+        let lease = found
+            .lease
+            .map(|(id, duration, renewable)| Lease::new(id, duration, renewable));
+        let ends = lease
+            .as_ref()
+            .and_then(|lease| self.clock.wall().checked_add(lease.duration));
+        Ok(Secret::new(
+            found.map,
+            metadata.with_expires_at(ends).with_lease(lease),
+        ))
     }
 
     async fn put_kv2(
@@ -279,7 +291,8 @@ impl VaultProvider {
                 Some(listed) => listed,
                 None => {
                     let room = wanted.map_or(KEYS_AT_ONCE, |wanted| wanted - found);
-                    self.list_folder(engine, &folder, room.min(KEYS_AT_ONCE)).await?
+                    self.list_folder(engine, &folder, room.min(KEYS_AT_ONCE))
+                        .await?
                 }
             };
             let mut taken = Vec::new();
@@ -287,7 +300,9 @@ impl VaultProvider {
             while let Some(key) = listed.keys.pop_front() {
                 let full = format!("{}{key}", folder.path);
                 let is_folder = key.ends_with('/');
-                if full.starts_with(&options.prefix) || is_folder && options.prefix.starts_with(&full) {
+                if full.starts_with(&options.prefix)
+                    || is_folder && options.prefix.starts_with(&full)
+                {
                     if is_folder {
                         subfolder = Some(full);
                     } else if wanted == Some(found + taken.len()) {
@@ -363,7 +378,11 @@ impl VaultProvider {
             return Ok(listed);
         }
         if self.lists_details.load(Ordering::Relaxed) {
-            match self.client.list_detailed(&folder.path, after, limit).await? {
+            match self
+                .client
+                .list_detailed(&folder.path, after, limit)
+                .await?
+            {
                 Detailed::Keys(keys) => return Ok(keys),
                 Detailed::Absent => self.lists_details.store(false, Ordering::Relaxed),
             }
@@ -383,7 +402,11 @@ struct Folder {
 
 impl Folder {
     fn new(path: String, after: Option<String>) -> Self {
-        Self { path, after, listed: None }
+        Self {
+            path,
+            after,
+            listed: None,
+        }
     }
 }
 
@@ -421,7 +444,10 @@ fn path_of(name: &SecretName) -> Result<String> {
 /// A version's number. Anything else is a version that never was; 0 would be the current one to the server.
 fn number_of(version: &Version) -> Result<u64> {
     let text = version.as_str();
-    let number = text.parse::<u64>().ok().filter(|number| *number > 0 && number.to_string() == text);
+    let number = text
+        .parse::<u64>()
+        .ok()
+        .filter(|number| *number > 0 && number.to_string() == text);
     number.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "the secret has no such version")
             .with_hint("versions are whole numbers from 1; list them to see which are there")
@@ -480,7 +506,10 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
 
 /// Text of the server on one line of bounded length.
 pub(crate) fn one_line(text: &str, length: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(length).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(length)
+        .collect()
 }
 
 #[async_trait]
@@ -513,7 +542,8 @@ impl SecretProvider for VaultProvider {
                     let version = facts
                         .version(number)
                         .ok_or_else(|| Error::of(ErrorKind::NotFound))?;
-                    Ok(version_metadata(name, version, &facts.tags).with_updated_at(facts.updated_at))
+                    Ok(version_metadata(name, version, &facts.tags)
+                        .with_updated_at(facts.updated_at))
                 }
                 Engine::KvV1 if options.version.is_none() => {
                     let (folder, key) = match name.as_str().rsplit_once('/') {
@@ -547,33 +577,28 @@ impl SecretProvider for VaultProvider {
         options: &PutOptions,
     ) -> Result<Metadata> {
         let path = path_of(name)?;
-        if value.len() > MAX_MAP_BYTES {
-            return Err(Error::new(
-                ErrorKind::InvalidValue,
-                format!("the value has {} bytes, of at most {MAX_MAP_BYTES}", value.len()),
-            )
-            .with_name(name)
-            .with_hint("store large values elsewhere, and the key that encrypts them here"));
-        }
         if options.expires_at.is_some() {
-            return Err(Error::new(ErrorKind::Unsupported, "values of this provider do not expire")
-                .with_operation(Operation::Put)
-                .with_hint("a mount or secret of KV version 2 can have `delete_version_after`"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "values of this provider do not expire",
+            )
+            .with_operation(Operation::Put)
+            .with_hint("a mount or secret of KV version 2 can have `delete_version_after`"));
         }
         if let Some(tags) = &options.tags {
             check_tags(tags)?;
         }
         let put = async {
             // Whether the value can be stored at all is known before any request; only its form depends on the engine.
-            let mut map = self.shaper.to_map(value, false)?;
+            let mut map = self.shaper.to_map(value, Keeping::Floats)?;
             match self.engine_for(Operation::Put).await? {
                 Engine::KvV2 => {
                     let cas = match &options.mode {
                         PutMode::Upsert => None,
                         PutMode::Create => Some(0),
-                        PutMode::IfVersion(version) => Some(
-                            number_of(version).map_err(|_| Error::of(ErrorKind::Conflict))?,
-                        ),
+                        PutMode::IfVersion(version) => {
+                            Some(number_of(version).map_err(|_| Error::of(ErrorKind::Conflict))?)
+                        }
                         _ => return Err(Error::unsupported(Operation::Put)),
                     };
                     self.put_kv2(name, map, cas, options.tags.clone()).await
@@ -588,13 +613,7 @@ impl SecretProvider for VaultProvider {
                         .with_hint("use a mount of KV version 2"));
                     }
                     if value.is_json_object() {
-                        map = self.shaper.to_map(value, true)?;
-                    }
-                    if map.expose_bytes().trim_ascii() == b"{}" {
-                        return Err(Error::new(
-                            ErrorKind::InvalidValue,
-                            "KV version 1 stores no empty JSON object",
-                        ));
+                        map = self.shaper.to_map(value, Keeping::Text)?;
                     }
                     self.client.write_plain(&path, &map).await?;
                     Ok(Metadata::new(name.clone()))
@@ -660,7 +679,12 @@ impl SecretProvider for VaultProvider {
                 })?,
             };
             let facts = self.client.metadata(&path).await?;
-            let mut older = facts.versions.iter().rev().filter(|version| version.number < before).peekable();
+            let mut older = facts
+                .versions
+                .iter()
+                .rev()
+                .filter(|version| version.number < before)
+                .peekable();
             let size = options.page_size.map_or(usize::MAX, |size| size.max(1));
             let mut items = Vec::new();
             let mut last = 0;
@@ -673,7 +697,9 @@ impl SecretProvider for VaultProvider {
             let next = older.peek().map(|_| PageToken::new(last.to_string()));
             Ok(Page::new(items, next))
         };
-        versions.await.map_err(|failure: Error| failure.with_name(name))
+        versions
+            .await
+            .map_err(|failure: Error| failure.with_name(name))
     }
 
     async fn rollback(
@@ -688,34 +714,59 @@ impl SecretProvider for VaultProvider {
             let old = self.client.read_kv2(&path, Some(number_of(to)?)).await?;
             // The write happens only if nothing was written since this was read.
             let facts = self.client.metadata(&path).await?;
-            let written = self.client.write_kv2(&path, &old.map, Some(facts.current)).await?;
+            let written = self
+                .client
+                .write_kv2(&path, &old.map, Some(facts.current))
+                .await?;
             Ok(version_metadata(name, &written, &facts.tags))
         };
-        rollback.await.map_err(|failure: Error| failure.with_name(name))
+        rollback
+            .await
+            .map_err(|failure: Error| failure.with_name(name))
     }
 
     async fn health(&self) -> Result<Health> {
         let state = match self.client.health().await {
             Ok(state) => state,
             Err(failure) => {
-                return Ok(Health::new(HealthStatus::Unavailable, failure.message().to_owned()));
+                return Ok(Health::new(
+                    HealthStatus::Unavailable,
+                    failure.message().to_owned(),
+                ));
             }
         };
-        let version = state.version.map(|version| format!(", version {version}")).unwrap_or_default();
+        let version = state
+            .version
+            .map(|version| format!(", version {version}"))
+            .unwrap_or_default();
         let (status, detail) = if state.is_initialized == Some(false) || state.status == 501 {
             (HealthStatus::Unavailable, "not initialised".to_owned())
         } else if state.is_sealed == Some(true) || state.status == 503 {
             (HealthStatus::Unavailable, "sealed".to_owned())
         } else {
             match state.status {
-                200 if state.is_standby == Some(true) => (HealthStatus::Degraded, "standby".to_owned()),
+                200 if state.is_standby == Some(true) => {
+                    (HealthStatus::Degraded, "standby".to_owned())
+                }
                 200 => (HealthStatus::Healthy, format!("unsealed{version}")),
                 429 => (HealthStatus::Degraded, "standby".to_owned()),
                 473 => (HealthStatus::Degraded, "performance standby".to_owned()),
-                472 => (HealthStatus::Unavailable, "secondary for disaster recovery".to_owned()),
-                474 => (HealthStatus::Unavailable, "standby without its active node".to_owned()),
-                530 => (HealthStatus::Unavailable, "removed from its cluster".to_owned()),
-                status => (HealthStatus::Unavailable, format!("unexpected status {status}")),
+                472 => (
+                    HealthStatus::Unavailable,
+                    "secondary for disaster recovery".to_owned(),
+                ),
+                474 => (
+                    HealthStatus::Unavailable,
+                    "standby without its active node".to_owned(),
+                ),
+                530 => (
+                    HealthStatus::Unavailable,
+                    "removed from its cluster".to_owned(),
+                ),
+                status => (
+                    HealthStatus::Unavailable,
+                    format!("unexpected status {status}"),
+                ),
             }
         };
         Ok(Health::new(status, detail))
@@ -734,7 +785,11 @@ mod tests {
     fn a_walk_resumes_in_every_folder_above_the_last_name() {
         let points = |prefix: &str, after: Option<&str>| -> Vec<(String, Option<String>)> {
             let folders = starting_points(prefix, after).unwrap();
-            folders.into_iter().rev().map(|folder| (folder.path, folder.after)).collect()
+            folders
+                .into_iter()
+                .rev()
+                .map(|folder| (folder.path, folder.after))
+                .collect()
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(points("", None), [(String::new(), None)]);
@@ -753,8 +808,20 @@ mod tests {
     #[test]
     fn only_whole_numbers_from_1_are_versions() {
         assert_eq!(number_of(&Version::new("12")).unwrap(), 12);
-        for text in ["0", "", "01", "+1", "-1", "1.0", "latest", "99999999999999999999"] {
-            assert_eq!(number_of(&Version::new(text)).unwrap_err().kind(), ErrorKind::NotFound);
+        for text in [
+            "0",
+            "",
+            "01",
+            "+1",
+            "-1",
+            "1.0",
+            "latest",
+            "99999999999999999999",
+        ] {
+            assert_eq!(
+                number_of(&Version::new(text)).unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
         }
     }
 }

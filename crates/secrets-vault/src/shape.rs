@@ -25,7 +25,19 @@ const BASE64: &str = "base64";
 
 /// The largest map, as JSON, that is sent. Raft storage takes entries of 1 MiB unless `max_entry_size` says otherwise
 /// (OpenBao and Vault documentation, "Limits"); 4 KiB of it are left for what the server adds.
-pub(crate) const MAX_MAP_BYTES: usize = 1024 * 1024 - 4 * 1024;
+const MAX_MAP_BYTES: usize = 1024 * 1024 - 4 * 1024;
+
+/// The largest value: whatever its bytes are, it fits into the largest map in base64.
+pub(crate) const MAX_VALUE_BYTES: usize = 764 * 1024;
+
+/// What an engine does to a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// KV version 2 reads numbers as 64-bit floating point.
+    Floats,
+    /// KV version 1 keeps their text, but takes none that is out of that range, and no empty map.
+    Text,
+}
 
 /// A mount's rules for values.
 #[derive(Debug, Clone)]
@@ -35,18 +47,24 @@ pub(crate) struct Shaper {
 }
 
 impl Shaper {
-    /// The map to store, as JSON text. `keeps_numbers`: whether the engine stores numbers as they are written.
-    pub(crate) fn to_map(&self, value: &SecretValue, keeps_numbers: bool) -> Result<SecretValue> {
+    /// The map to store, as JSON text.
+    pub(crate) fn to_map(&self, value: &SecretValue, keeping: Keeping) -> Result<SecretValue> {
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(too_large(value.len(), MAX_VALUE_BYTES));
+        }
         let map = match self.shape {
             Shape::Value => self.single(value)?,
             Shape::Map => {
                 if !value.is_json_object() {
-                    return Err(invalid("the value is not a JSON object")
-                        .with_hint("`shape = \"map\"` stores only objects; `auto` and `value` store anything"));
+                    return Err(invalid("the value is not a JSON object").with_hint(
+                        "`shape = \"map\"` stores only objects; `auto` and `value` store anything",
+                    ));
                 }
-                if !is_kept(value.expose_bytes(), keeps_numbers) {
-                    return Err(invalid("the server would change a number or character of the JSON object")
-                        .with_hint("write the number as a string, or use `shape = \"auto\"`"));
+                if !is_kept(value.expose_bytes(), keeping) {
+                    return Err(invalid(
+                        "the server would change a number or character of the JSON object",
+                    )
+                    .with_hint("write the number as a string, or use `shape = \"auto\"`"));
                 }
                 value.clone()
             }
@@ -58,7 +76,7 @@ impl Shaper {
                     ))
                     .with_hint("add a key, or set `value_field` or `shape = \"map\"`"));
                 }
-                if is_kept(value.expose_bytes(), keeps_numbers) {
+                if is_kept(value.expose_bytes(), keeping) {
                     value.clone()
                 } else {
                     self.single(value)?
@@ -66,8 +84,9 @@ impl Shaper {
             }
             Shape::Auto => self.single(value)?,
         };
-        if map.len() > MAX_MAP_BYTES {
-            return Err(too_large(map.len()));
+        let length = stored_length(map.expose_bytes());
+        if length > MAX_MAP_BYTES {
+            return Err(too_large(length, MAX_MAP_BYTES));
         }
         Ok(map)
     }
@@ -80,8 +99,11 @@ impl Shaper {
         let entries = entries(map.expose_bytes())?;
         let has_field = entries.iter().any(|(key, _)| *key == self.field);
         if self.shape == Shape::Value && !has_field {
-            return Err(invalid(format!("the secret has no key `{}`", self.field))
-                .with_hint("set `value_field` to the key that holds the value, or `shape = \"auto\"`"));
+            return Err(
+                invalid(format!("the secret has no key `{}`", self.field)).with_hint(
+                    "set `value_field` to the key that holds the value, or `shape = \"auto\"`",
+                ),
+            );
         }
         let is_encoded = entries.iter().any(|(key, raw)| is_marker(key, raw));
         let single = self.looks_single(&entries)
@@ -90,30 +112,40 @@ impl Shaper {
             return Ok(map);
         }
         let text = map.field(&self.field)?;
-        if is_encoded { decode_base64(&text) } else { Ok(text) }
+        if is_encoded {
+            decode_base64(&text)
+        } else {
+            Ok(text)
+        }
     }
 
     fn single(&self, value: &SecretValue) -> Result<SecretValue> {
         let unexpected = |_| Error::new(ErrorKind::Unexpected, "cannot write the value as JSON");
         let room = value.len() + value.len() / 3 + self.field.len() + ENCODING_KEY.len() + 64;
-        let mut out = WipedBuffer::with_capacity(room);
-        out.extend_from_slice(b"{");
-        serde_json::to_writer(&mut out, &self.field).map_err(unexpected)?;
-        out.extend_from_slice(b":");
+        let open = |room| {
+            let mut out = WipedBuffer::with_capacity(room);
+            out.extend_from_slice(b"{");
+            serde_json::to_writer(&mut out, &self.field).map_err(unexpected)?;
+            out.extend_from_slice(b":");
+            Ok::<_, Error>(out)
+        };
         if let Ok(text) = std::str::from_utf8(value.expose_bytes()) {
+            let mut out = open(room)?;
             serde_json::to_writer(&mut out, text).map_err(unexpected)?;
             out.extend_from_slice(b"}");
-        } else {
-            let length = base64::encoded_len(value.len(), true).unwrap_or(usize::MAX);
-            if length > MAX_MAP_BYTES {
-                return Err(too_large(length));
+            // Text that is mostly escapes is shorter in base64.
+            let map = out.into_value();
+            if stored_length(map.expose_bytes()) <= MAX_MAP_BYTES {
+                return Ok(map);
             }
-            let mut encoded = Zeroizing::new(String::with_capacity(length));
-            STANDARD.encode_string(value.expose_bytes(), &mut encoded);
-            out.extend_from_slice(b"\"");
-            out.extend_from_slice(encoded.as_bytes());
-            out.extend_from_slice(format!("\",\"{ENCODING_KEY}\":\"{BASE64}\"}}").as_bytes());
         }
+        let mut out = open(room)?;
+        let length = base64::encoded_len(value.len(), true).unwrap_or(usize::MAX);
+        let mut encoded = Zeroizing::new(String::with_capacity(length));
+        STANDARD.encode_string(value.expose_bytes(), &mut encoded);
+        out.extend_from_slice(b"\"");
+        out.extend_from_slice(encoded.as_bytes());
+        out.extend_from_slice(format!("\",\"{ENCODING_KEY}\":\"{BASE64}\"}}").as_bytes());
         Ok(out.into_value())
     }
 
@@ -151,9 +183,18 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidValue, message)
 }
 
-fn too_large(length: usize) -> Error {
+/// How many bytes the server makes of JSON: it writes `<`, `>` and `&` as escapes.
+fn stored_length(json: &[u8]) -> usize {
+    let longer = json
+        .iter()
+        .filter(|byte| matches!(byte, b'<' | b'>' | b'&'))
+        .count();
+    json.len() + 5 * longer
+}
+
+fn too_large(length: usize, limit: usize) -> Error {
     invalid(format!(
-        "the value takes {length} bytes as JSON, of at most {MAX_MAP_BYTES}"
+        "the value takes {length} bytes, of at most {limit}"
     ))
     .with_hint("store large values elsewhere, and the key that encrypts them here")
 }
@@ -189,7 +230,11 @@ fn entries(map: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
 }
 
 /// Whether the server gives valid JSON back as it was: all numbers with their text, all strings with their characters.
-fn is_kept(json: &[u8], keeps_numbers: bool) -> bool {
+fn is_kept(json: &[u8], keeping: Keeping) -> bool {
+    let inside = json.trim_ascii().get(1..).unwrap_or_default();
+    if keeping == Keeping::Text && inside.trim_ascii_start() == b"}" {
+        return false;
+    }
     let mut rest = json;
     while let Some((&first, tail)) = rest.split_first() {
         rest = match first {
@@ -200,9 +245,11 @@ fn is_kept(json: &[u8], keeps_numbers: bool) -> bool {
             b'-' | b'0'..=b'9' => {
                 let end = tail
                     .iter()
-                    .position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                    .position(|byte| {
+                        !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
+                    })
                     .unwrap_or(tail.len());
-                if !keeps_numbers && !is_kept_number(&rest[..=end]) {
+                if !is_kept_number(&rest[..=end], keeping) {
                     return false;
                 }
                 &tail[end..]
@@ -219,7 +266,8 @@ fn string_end(mut rest: &[u8]) -> Option<&[u8]> {
         match rest {
             [b'"', tail @ ..] => return Some(tail),
             [b'\\', b'u', tail @ ..] => {
-                let unit = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+                let unit =
+                    |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
                 let (digits, tail) = tail.split_at_checked(4)?;
                 rest = match unit(digits)? {
                     0xd800..0xdc00 => {
@@ -236,15 +284,16 @@ fn string_end(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether Go reads this number as floating point and writes it again as it was. Between 1e-6 and 1e21 it writes the
-/// shortest digits without an exponent, as Rust does.
-fn is_kept_number(text: &[u8]) -> bool {
-    let Some(text) = std::str::from_utf8(text).ok() else {
-        return false;
-    };
-    text.parse::<f64>().is_ok_and(|number| {
-        let size = number.abs();
-        (size == 0.0 || (1.0e-6..1.0e21).contains(&size)) && number.to_string() == text
+/// Whether the server gives this number back as it was. Go reads floating point as Rust does, and between 1e-6 and 1e21
+/// writes the shortest digits without an exponent, as Rust does too.
+fn is_kept_number(text: &[u8], keeping: Keeping) -> bool {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    text.parse::<f64>().is_ok_and(|number| match keeping {
+        Keeping::Text => number.is_finite(),
+        Keeping::Floats => {
+            let size = number.abs();
+            (size == 0.0 || (1.0e-6..1.0e21).contains(&size)) && number.to_string() == text
+        }
     })
 }
 
@@ -255,11 +304,16 @@ mod tests {
     use super::*;
 
     fn shaper(shape: Shape) -> Shaper {
-        Shaper { shape, field: "value".to_owned() }
+        Shaper {
+            shape,
+            field: "value".to_owned(),
+        }
     }
 
     fn stored(shape: Shape, value: impl Into<SecretValue>) -> String {
-        let map = shaper(shape).to_map(&value.into(), false).unwrap();
+        let map = shaper(shape)
+            .to_map(&value.into(), Keeping::Floats)
+            .unwrap();
         map.expose_str().unwrap().to_owned()
     }
 
@@ -269,7 +323,9 @@ mod tests {
     }
 
     fn refused(shape: Shape, value: impl Into<SecretValue>) {
-        let error = shaper(shape).to_map(&value.into(), false).unwrap_err();
+        let error = shaper(shape)
+            .to_map(&value.into(), Keeping::Floats)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidValue);
     }
 
@@ -278,7 +334,10 @@ mod tests {
         assert_eq!(stored(Shape::Auto, "hunter2"), r#"{"value":"hunter2"}"#);
         assert_eq!(stored(Shape::Auto, "[1]"), r#"{"value":"[1]"}"#);
         assert_eq!(stored(Shape::Auto, ""), r#"{"value":""}"#);
-        assert_eq!(stored(Shape::Value, r#"{"a":1}"#), r#"{"value":"{\"a\":1}"}"#);
+        assert_eq!(
+            stored(Shape::Value, r#"{"a":1}"#),
+            r#"{"value":"{\"a\":1}"}"#
+        );
     }
 
     #[test]
@@ -306,7 +365,9 @@ mod tests {
             assert_eq!(read(Shape::Auto, &map).unwrap(), changed);
             refused(Shape::Map, changed);
         }
-        let numbers = shaper(Shape::Auto).to_map(&r#"{"a":0.10}"#.into(), true).unwrap();
+        let numbers = shaper(Shape::Auto)
+            .to_map(&r#"{"a":0.10}"#.into(), Keeping::Text)
+            .unwrap();
         assert_eq!(numbers.expose_str().unwrap(), r#"{"a":0.10}"#);
     }
 
@@ -314,7 +375,10 @@ mod tests {
     fn objects_that_look_like_a_plain_value_are_refused() {
         refused(Shape::Auto, r#"{"value":"x"}"#);
         refused(Shape::Auto, r#"{"value":{"a":1}}"#);
-        refused(Shape::Auto, r#"{"value":"eA==","polysecrets-encoding":"base64"}"#);
+        refused(
+            Shape::Auto,
+            r#"{"value":"eA==","polysecrets-encoding":"base64"}"#,
+        );
         assert_eq!(stored(Shape::Map, r#"{"value":"x"}"#), r#"{"value":"x"}"#);
     }
 
@@ -329,23 +393,54 @@ mod tests {
     fn maps_of_others_are_read() {
         let map = r#"{"password":"p","user":"u"}"#;
         assert_eq!(read(Shape::Auto, map).unwrap(), map);
-        assert_eq!(read(Shape::Auto, r#"{"value":7}"#).unwrap(), r#"{"value":7}"#);
+        assert_eq!(
+            read(Shape::Auto, r#"{"value":7}"#).unwrap(),
+            r#"{"value":7}"#
+        );
         assert_eq!(read(Shape::Auto, r#"{"value":"7"}"#).unwrap(), "7");
         assert_eq!(read(Shape::Value, r#"{"value":7,"x":1}"#).unwrap(), "7");
-        assert_eq!(read(Shape::Map, r#"{"value":"7"}"#).unwrap(), r#"{"value":"7"}"#);
+        assert_eq!(
+            read(Shape::Map, r#"{"value":"7"}"#).unwrap(),
+            r#"{"value":"7"}"#
+        );
         let missing = read(Shape::Value, map).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::InvalidValue);
         let damaged = r#"{"value":"%","polysecrets-encoding":"base64"}"#;
-        assert_eq!(read(Shape::Auto, damaged).unwrap_err().kind(), ErrorKind::IntegrityFailure);
+        assert_eq!(
+            read(Shape::Auto, damaged).unwrap_err().kind(),
+            ErrorKind::IntegrityFailure
+        );
     }
 
     #[test]
-    fn what_is_too_large_is_refused() {
-        let limit = MAX_MAP_BYTES - r#"{"value":""}"#.len();
-        assert_eq!(stored(Shape::Auto, "x".repeat(limit)).len(), MAX_MAP_BYTES);
-        refused(Shape::Auto, "x".repeat(limit + 1));
-        refused(Shape::Auto, vec![0xff; limit]);
-        refused(Shape::Auto, "\u{1}".repeat(limit / 5));
+    fn every_value_up_to_the_limit_fits_and_none_beyond() {
+        for unit in ["x", "\"", "\u{1}", "<", "é"] {
+            let text = unit.repeat(MAX_VALUE_BYTES / unit.len());
+            let map = stored(Shape::Auto, text.as_str());
+            assert!(stored_length(map.as_bytes()) <= MAX_MAP_BYTES, "{unit:?}");
+            assert_eq!(read(Shape::Auto, &map).unwrap(), text);
+        }
+        let bytes = vec![0xff; MAX_VALUE_BYTES];
+        assert!(stored(Shape::Auto, bytes).len() <= MAX_MAP_BYTES);
+        refused(Shape::Auto, vec![b'x'; MAX_VALUE_BYTES + 1]);
+        refused(Shape::Auto, vec![0xff; MAX_VALUE_BYTES + 1]);
+        refused(
+            Shape::Map,
+            format!("{{\"a\":\"{}\"}}", "<".repeat(MAX_VALUE_BYTES / 2)),
+        );
+    }
+
+    #[test]
+    fn version_1_keeps_numbers_but_not_all_maps() {
+        let shaper = shaper(Shape::Auto);
+        let map = |text: &str| {
+            let map = shaper.to_map(&text.into(), Keeping::Text).unwrap();
+            map.expose_str().unwrap().to_owned()
+        };
+        assert_eq!(map(r#"{"a":0.10}"#), r#"{"a":0.10}"#);
+        assert_eq!(map("{}"), r#"{"value":"{}"}"#);
+        assert_eq!(map(" { } "), r#"{"value":" { } "}"#);
+        assert_eq!(map(r#"{"a":1e400}"#), r#"{"value":"{\"a\":1e400}"}"#);
     }
 
     proptest! {
@@ -354,16 +449,8 @@ mod tests {
             for shape in [Shape::Auto, Shape::Value] {
                 let shaper = shaper(shape);
                 let value = SecretValue::from(bytes.clone());
-                let back = shaper.from_map(shaper.to_map(&value, false).unwrap()).unwrap();
+                let back = shaper.from_map(shaper.to_map(&value, Keeping::Floats).unwrap()).unwrap();
                 prop_assert_eq!(back.expose_bytes(), &bytes[..]);
-            }
-        }
-
-        #[test]
-        fn numbers_that_pass_are_written_by_the_server_as_they_were(number: f64) {
-            let text = number.to_string();
-            if number.is_finite() && is_kept_number(text.as_bytes()) {
-                prop_assert_eq!(text.parse::<f64>().unwrap(), number);
             }
         }
     }
