@@ -60,15 +60,20 @@ fn set(invocation: &Invocation, value: &str) -> Result<()> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{said}: {error}"))?;
     if let Some(mut pipe) = child.stdin.take() {
         pipe.write_all(value.as_bytes())
             .map_err(|error| format!("{said}: {error}"))?;
     }
-    match child.wait() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{said}: {status}")),
-        Err(error) => Err(format!("{said}: {error}")),
+    let output = child
+        .wait_with_output()
+        .map_err(|error| format!("{said}: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{said}: {}: {}", output.status, reason.trim_end()))
     }
 }
