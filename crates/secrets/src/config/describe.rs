@@ -199,6 +199,12 @@ impl Rows<'_> {
         if let Some(location) = provider.settings.location() {
             self.add(&format!("{path}.location"), location.to_string());
         }
+        if let Some(error) = provider.settings.invalid_location() {
+            self.add(
+                &format!("{path}.location"),
+                format!("({})", error.message()),
+            );
+        }
         self.setting(path, provider.settings.root(), false);
         if let Some(retry) = &provider.retry {
             self.retry(&format!("{path}.retry"), retry);
@@ -254,6 +260,7 @@ fn shown_piece(piece: &Piece, open: bool) -> String {
         // `@` and `?` begin the parts of a URL in which people put credentials.
         Piece::Literal(text) if open && !text.contains(['@', '?']) => text.as_str().to_owned(),
         Piece::Literal(_) => MASK.to_owned(),
+        Piece::Variable { name, value: None } => format!("${{{name}}} (not set)"),
         Piece::Variable { name, .. } => format!("${{{name}}}"),
         Piece::Secret { reference, .. } => format!("${{secret:{}}}", shown(reference)),
     }

@@ -135,6 +135,19 @@ impl Config {
         describe::describe(self)
     }
 
+    /// What would keep providers from being opened: variables in their settings that are not set. It is no error of
+    /// [`load`](Self::load), since a run may need none of them.
+    pub fn problems(&self) -> Vec<Error> {
+        let providers = self.providers.iter();
+        providers
+            .flat_map(|(name, provider)| {
+                let problems = provider.settings.problems().into_iter();
+                problems
+                    .map(|error| error.with_provider(name.as_str().into(), provider.scheme.clone()))
+            })
+            .collect()
+    }
+
     /// With this provider under this name.
     pub fn with_provider(mut self, name: impl Into<String>, provider: ProviderEntry) -> Self {
         self.providers.insert(name.into(), provider);

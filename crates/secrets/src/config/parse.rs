@@ -298,6 +298,7 @@ fn provider(
             );
         }
     }
+    let chooses_nothing = own.is_empty() && location.is_none();
     let settings = Settings::from_node(Node {
         place: entry.key_place.clone(),
         value: Value::Table(own),
@@ -316,7 +317,13 @@ fn provider(
         Some(Err(error)) if is_literal(fields.child("location")) => return Err(error),
         Some(Err(error)) => settings.with_invalid_location(error),
     };
-    let mut provider = ProviderEntry::new(scheme, settings).with_trust(trust.clone());
+    // With nothing but a type it is where the user's environment says, as is the scheme that nobody declared.
+    let trust = if chooses_nothing {
+        AmbientCredentials::Allowed
+    } else {
+        trust.clone()
+    };
+    let mut provider = ProviderEntry::new(scheme, settings).with_trust(trust);
     if let Some(node) = fields.child("retry") {
         let fields = Fields::new(node, format!("{path}.retry"), RETRY);
         provider.retry = Some(retry(&fields, origins)?);

@@ -84,6 +84,22 @@ impl Settings {
         &self.root
     }
 
+    pub(super) fn invalid_location(&self) -> Option<&Error> {
+        self.invalid_location.as_ref()
+    }
+
+    /// What stands in the way of reading them: variables that are not set.
+    pub(super) fn problems(&self) -> Vec<Error> {
+        let mut found: Vec<Error> = self.invalid_location.iter().cloned().collect();
+        visit(&self.root, &mut |node, text| {
+            found.extend(
+                text.unset()
+                    .map(|error| located(error, node.place.as_ref())),
+            );
+        });
+        found
+    }
+
     /// Where the provider is.
     pub fn location(&self) -> Option<&Location> {
         self.location.as_ref()
@@ -126,7 +142,16 @@ impl Settings {
     /// The references `${secret:…}` in these settings, in the order of the file; [`fill`](Self::fill) puts their values in.
     pub fn references(&self) -> Vec<(SecretRef, SourcePosition)> {
         let mut found = Vec::new();
-        collect(&self.root, &mut found);
+        visit(&self.root, &mut |node, text| {
+            let position = || match &node.place {
+                Some(place) => place.position(),
+                None => SourcePosition::new(1, 1),
+            };
+            found.extend(
+                text.references()
+                    .map(|reference| (reference.clone(), position())),
+            );
+        });
         found
     }
 
@@ -177,19 +202,11 @@ impl fmt::Debug for Settings {
     }
 }
 
-fn collect(node: &Node, found: &mut Vec<(SecretRef, SourcePosition)>) {
+fn visit(node: &Node, found: &mut dyn FnMut(&Node, &Text)) {
     match &node.value {
-        Value::Text(text) => found.extend(text.references().map(|reference| {
-            let position = node
-                .place
-                .as_ref()
-                .map_or_else(|| SourcePosition::new(1, 1), |place| place.position());
-            (reference.clone(), position)
-        })),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Value::Table(entries) => entries
-            .iter()
-            .for_each(|entry| collect(&entry.value, found)),
+        Value::Text(text) => found(node, text),
+        Value::Array(items) => items.iter().for_each(|item| visit(item, found)),
+        Value::Table(entries) => entries.iter().for_each(|entry| visit(&entry.value, found)),
         _ => {}
     }
 }

@@ -151,6 +151,14 @@ impl Text {
         })
     }
 
+    /// An error for each variable that is not set.
+    pub(super) fn unset(&self) -> impl Iterator<Item = Error> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable { name, value: None } => Some(missing(name)),
+            _ => None,
+        })
+    }
+
     pub(super) fn references(&self) -> impl Iterator<Item = &SecretRef> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Secret { reference, .. } => Some(reference),

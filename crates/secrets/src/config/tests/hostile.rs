@@ -33,6 +33,16 @@ fn what_is_found_and_not_approved_gets_no_ambient_credential() {
 }
 
 #[test]
+fn a_provider_that_the_file_only_names_is_where_the_user_says() {
+    let text = "[providers.bare]\ntype = \"vault\"\nconcurrency = 2\n[providers.mount]\ntype = \"vault\"\nmount = \"x\"\n[providers.at]\nlocation = \"vault://evil\"\n";
+    let config = Room::with("secrets.toml", text).found().unwrap();
+    let trust = |name: &str| config.providers[name].trust.clone();
+    assert_eq!(trust("bare"), AmbientCredentials::Allowed);
+    assert_ne!(trust("mount"), AmbientCredentials::Allowed);
+    assert_ne!(trust("at"), AmbientCredentials::Allowed);
+}
+
+#[test]
 fn nothing_is_put_into_what_goes_over_a_network() {
     for (text, place) in [
         (

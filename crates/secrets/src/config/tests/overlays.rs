@@ -195,6 +195,21 @@ fn what_a_provider_lacks_is_told_when_it_is_needed() {
         );
         assert_eq!(error.position().unwrap().line, line);
     }
+    let problems: Vec<_> = config
+        .problems()
+        .iter()
+        .map(|e| (e.provider().unwrap().to_owned(), e.position().unwrap().line))
+        .collect();
+    assert_eq!(problems, [("far".to_owned(), 6), ("main".to_owned(), 3)]);
+    let rows = config.describe();
+    assert_eq!(
+        row(&rows, "providers.main.token").value,
+        "${VAULT_TOKEN} (not set)"
+    );
+    assert_eq!(
+        row(&rows, "providers.far.location").value,
+        "(the environment variable HOST is not set)"
+    );
 }
 
 #[test]
@@ -242,16 +257,16 @@ fn a_very_long_string_of_variables_costs_what_it_is_long() {
     let room = Room::new().variable("A", "x");
     let text = format!(
         "[providers.a]\ntype = \"file\"\nx = \"{}\"",
-        "${A}y".repeat(1_000_000)
+        "${A}y".repeat(200_000)
     );
     room.write("secrets.toml", &text);
     let started = std::time::Instant::now();
     let config = room.named("secrets.toml").unwrap();
     let read: std::collections::BTreeMap<String, String> =
         config.providers["a"].settings.deserialize().unwrap();
-    assert_eq!(read["x"].len(), 2_000_000);
+    assert_eq!(read["x"].len(), 400_000);
     assert!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_secs(10),
         "{:?}",
         started.elapsed()
     );
@@ -352,10 +367,7 @@ fn the_schema_of_the_documents_loads_with_every_backend() {
         assert_eq!(env["prefix"], "MYAPP_");
         let vault: std::collections::BTreeMap<String, SecretValue> =
             config.providers["vault"].settings.deserialize().unwrap();
-        assert_eq!(
-            vault["url"],
-            SecretValue::from("https://vault.example.com")
-        );
+        assert_eq!(vault["url"], SecretValue::from("https://vault.example.com"));
         assert_eq!(vault["token"], SecretValue::from("hvs.canary"));
         assert_eq!(
             config.providers["vault"].settings.credential_variables(),
