@@ -33,6 +33,14 @@ async fn listed(provider: &EnvProvider, options: ListOptions) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn unlisted_variables_are_found_all_the_same() {
+    let config = EnvConfig::default().with_unlisted();
+    let provider = open(config, &[("DB_PASSWORD", "1")]).await;
+    assert!(listed(&provider, ListOptions::default()).await.is_empty());
+    assert_eq!(get(&provider, "db/password").await.unwrap(), "1");
+}
+
+#[tokio::test]
 async fn a_name_is_found_exactly_and_by_custom() {
     let provider = open(
         EnvConfig::default(),

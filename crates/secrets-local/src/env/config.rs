@@ -24,6 +24,9 @@ pub struct EnvConfig {
     pub map: BTreeMap<String, String>,
     /// Adds the names of [`WELL_KNOWN`] to `map`, which goes before them. Default: `false`.
     pub well_known: bool,
+    /// Leaves listings empty, so that the secrets of a chain are not listed among all variables of the process; secrets
+    /// are found by their names all the same. Default: `false`.
+    pub unlisted: bool,
 }
 
 impl EnvConfig {
@@ -42,6 +45,12 @@ impl EnvConfig {
     /// With the names of [`WELL_KNOWN`].
     pub fn with_well_known(mut self) -> Self {
         self.well_known = true;
+        self
+    }
+
+    /// Found by name, but not listed.
+    pub fn with_unlisted(mut self) -> Self {
+        self.unlisted = true;
         self
     }
 

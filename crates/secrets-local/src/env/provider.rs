@@ -55,7 +55,9 @@ pub async fn open(config: EnvConfig, context: OpenContext) -> Result<EnvProvider
         mapped,
         listed: BTreeSet::new(),
     };
-    provider.listed = provider.names();
+    if !config.unlisted {
+        provider.listed = provider.names();
+    }
     Ok(provider)
 }
 
@@ -227,7 +229,7 @@ impl SecretProvider for EnvProvider {
     async fn health(&self) -> Result<Health> {
         Ok(Health::new(
             HealthStatus::Healthy,
-            format!("{} variables", self.listed.len()),
+            format!("{} variables", self.names().len()),
         ))
     }
 

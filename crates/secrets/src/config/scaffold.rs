@@ -37,9 +37,10 @@ default = "project"
 providers = [{members}]
 write = "{write}"
 
-# The environment: what is set there goes before everything else.
+# The environment: what is set there goes before everything else. Its variables are not listed among the secrets.
 [providers.env]
 type = "env"
+unlisted = true
 {provider}
 # An encrypted file beside this one. It can be committed, its key cannot.
 [providers.local]

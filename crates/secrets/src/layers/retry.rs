@@ -130,7 +130,7 @@ impl RetryPolicy {
     }
 
     fn again(&mut self, wait: Duration, operation: &str) -> Sleep {
-        tracing::info!(
+        tracing::warn!(
             operation,
             attempt = self.attempts,
             wait = wait.as_secs_f64(),

@@ -9,7 +9,7 @@ use secrets_core::{Clock, Error, Operation, Request, Response, Result, SecretNam
 use tower::{Layer, Service};
 
 /// Leaves a `tracing` event for every call: operation, target, secret's name, provider, outcome and duration. Never a
-/// value. An error is told at `WARN`, anything else at `DEBUG`; a missing secret is nothing unusual.
+/// value. An error is told at `INFO`, since its caller learns of it anyway; anything else at `DEBUG`.
 #[derive(Debug, Clone)]
 pub struct TraceLayer {
     clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request> f
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let told = tracing::enabled!(tracing::Level::WARN).then(|| Told {
+        let told = tracing::enabled!(tracing::Level::INFO).then(|| Told {
             operation: request.call.operation(),
             target: request.target.clone(),
             name: request.call.name().cloned(),
@@ -100,7 +100,7 @@ impl Told {
                 provider = error.provider(),
                 "not found"
             ),
-            Err(error) => tracing::warn!(
+            Err(error) => tracing::info!(
                 operation, target, name, took, provider = error.provider(), kind = ?error.kind(),
                 error = error.message(), "failed"
             ),
