@@ -7,12 +7,10 @@ use std::path::Path;
 use secrets_core::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
-/// A file's content, and what the file system said about exactly that file.
+/// A file's content.
 #[cfg(feature = "file")]
 pub(crate) struct Content {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    #[cfg_attr(not(feature = "dotenv"), expect(dead_code, reason = "for .env files"))]
-    pub(crate) metadata: Metadata,
 }
 
 /// Reads a regular file of at most `limit` bytes; `None` if there is none.
@@ -22,10 +20,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Content>> {
         return Ok(None);
     };
     let bytes = opened.read()?;
-    Ok(Some(Content {
-        bytes,
-        metadata: opened.metadata,
-    }))
+    Ok(Some(Content { bytes }))
 }
 
 /// A regular file that is open. What is known about it is known of exactly this file, so that no check can be deceived by
