@@ -1,5 +1,6 @@
-//! The one place where what the server answers becomes errors of ours: by status and form of the body. The three cases
-//! that the server tells apart by nothing but text are in [`Text`].
+//! The one place where what the server answers becomes errors of ours: by status and form of the body. The few cases
+//! that the server tells apart by nothing but text are in [`Text`]. The server's own words are never passed on: they may
+//! quote a value.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -70,8 +71,8 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         .with_hint("check role, user and credential; one that is used up, expired or revoked has to be issued anew"),
         (404, Asked::Login) => invalid_config("the server has no such auth method or user")
             .with_hint("check the auth method's `mount`, and the namespace"),
-        (400, _) => invalid_config(refusal("the server refuses the request", &errors))
-            .with_hint("check mount, name and engine"),
+        (400, _) => invalid_config("the server refuses the request")
+            .with_hint("check mount, name and engine; the server's log says more"),
         (401, _) => Error::of(ErrorKind::Unauthenticated).with_hint("check the token"),
         (403, _) => Error::new(ErrorKind::PermissionDenied, "permission denied")
             .with_hint("the token is valid, but its policies do not allow this"),
@@ -130,7 +131,6 @@ fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
         return invalid_config("the mount takes only writes that name the version they replace")
             .with_hint("write with create or if-version, or switch `cas_required` off");
     }
-    // What the server says may quote the value.
     Error::new(ErrorKind::InvalidValue, "the server refuses the value")
         .with_hint("its log says why; JSON with numbers beyond 64-bit floating point is one reason")
 }
@@ -150,23 +150,6 @@ fn not_vault(status: u16) -> Error {
         )
         .with_hint("check the address, and whether the server expects https"),
     }
-}
-
-/// What the server says, cut to one short line. Only for requests without a value or credential in their body.
-fn refusal(what: &str, errors: &Errors<'_>) -> String {
-    const SHOWN: usize = 200;
-    let Some(first) = errors.errors.first() else {
-        return what.to_owned();
-    };
-    let line: String = first
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(SHOWN)
-        .collect();
-    format!("{what}: {line}")
 }
 
 pub(crate) fn deleted(destroyed: bool) -> Error {

@@ -589,8 +589,7 @@ impl SecretProvider for VaultProvider {
             check_tags(tags)?;
         }
         let put = async {
-            // Whether the value can be stored at all is known before any request; only its form depends on the engine.
-            let mut map = self.shaper.to_map(value, Keeping::Floats)?;
+            Shaper::check_length(value)?;
             match self.engine_for(Operation::Put).await? {
                 Engine::KvV2 => {
                     let cas = match &options.mode {
@@ -601,6 +600,7 @@ impl SecretProvider for VaultProvider {
                         }
                         _ => return Err(Error::unsupported(Operation::Put)),
                     };
+                    let map = self.shaper.to_map(value, Keeping::Floats)?;
                     self.put_kv2(name, map, cas, options.tags.clone()).await
                 }
                 Engine::KvV1 => {
@@ -612,9 +612,7 @@ impl SecretProvider for VaultProvider {
                         .with_operation(Operation::Put)
                         .with_hint("use a mount of KV version 2"));
                     }
-                    if value.is_json_object() {
-                        map = self.shaper.to_map(value, Keeping::Text)?;
-                    }
+                    let map = self.shaper.to_map(value, Keeping::Text)?;
                     self.client.write_plain(&path, &map).await?;
                     Ok(Metadata::new(name.clone()))
                 }

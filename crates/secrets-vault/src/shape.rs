@@ -47,11 +47,17 @@ pub(crate) struct Shaper {
 }
 
 impl Shaper {
-    /// The map to store, as JSON text.
-    pub(crate) fn to_map(&self, value: &SecretValue, keeping: Keeping) -> Result<SecretValue> {
+    /// What is known before it is known which engine the value is for.
+    pub(crate) fn check_length(value: &SecretValue) -> Result<()> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(too_large(value.len(), MAX_VALUE_BYTES));
         }
+        Ok(())
+    }
+
+    /// The map to store, as JSON text.
+    pub(crate) fn to_map(&self, value: &SecretValue, keeping: Keeping) -> Result<SecretValue> {
+        Self::check_length(value)?;
         let map = match self.shape {
             Shape::Value => self.single(value)?,
             Shape::Map => {
