@@ -1,19 +1,39 @@
 //! Rendering through a handle: the secrets that a template names are fetched together before it is rendered.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::thread;
 
-use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue};
+use secrets_core::{Error, ErrorKind, Result, SecretRef};
+use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::Template;
+use super::{Answer, Template};
 use crate::Secrets;
+
+/// A key that a template met while it was rendered.
+struct Question {
+    key: String,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Question {
+    /// Asks and waits; not on a thread of the runtime.
+    fn put(ask: &mpsc::UnboundedSender<Self>, key: &str) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let key = key.to_owned();
+        ask.send(Self { key, answer }).map_err(|_| interrupted())?;
+        answered.blocking_recv().map_err(|_| interrupted())?
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Unexpected, "rendering was interrupted")
+}
 
 impl Secrets {
     /// Renders a template with the secrets that it names; `extra` are further variables.
     ///
-    /// Secrets whose keys the template computes are fetched when they are met, and rendering starts again then: once for
-    /// each group of keys that could not be known before.
+    /// Secrets whose keys the template computes are fetched one by one, when they are met.
     ///
     /// # Errors
     /// What is wrong with the template or a secret, with line and column.
@@ -22,33 +42,38 @@ impl Secrets {
         template: &Template,
         extra: Option<&serde_json::Map<String, serde_json::Value>>,
     ) -> Result<Zeroizing<String>> {
-        let mut values = HashMap::new();
-        let mut wanted = template.references().to_vec();
-        loop {
-            self.fetch_keys(&wanted, &mut values).await;
-            let met = RefCell::new(Vec::new());
-            let lookup = |key: &str| -> Result<Option<SecretValue>> {
-                values.get(key).cloned().unwrap_or_else(|| {
-                    met.borrow_mut().push(key.to_owned());
-                    Err(Error::new(
-                        ErrorKind::Unexpected,
-                        "a key was met that is not fetched yet",
-                    ))
-                })
+        let mut known = HashMap::new();
+        self.fetch_keys(template.references(), &mut known).await;
+
+        let (ask, mut asked) = mpsc::unbounded_channel::<Question>();
+        let (done, rendered) = oneshot::channel();
+        let (template, extra) = (template.clone(), extra.cloned());
+        let render = move || {
+            let lookup = |key: &str| match known.get(key) {
+                Some(answer) => answer.clone(),
+                None => Question::put(&ask, key),
             };
-            let rendered = template.render(&lookup, extra);
-            wanted = met.into_inner();
-            if rendered.is_ok() || wanted.is_empty() {
-                return rendered;
-            }
+            // Nobody waits for it any more if the caller gave up.
+            let _ = done.send(template.render(&lookup, extra.as_ref()));
+        };
+        thread::Builder::new()
+            .name("render".to_owned())
+            .spawn(render)
+            .map_err(|error| {
+                Error::new(ErrorKind::Unexpected, "no thread to render a template on")
+                    .with_source(error)
+            })?;
+        // Ends when the thread does: it owns the other end.
+        while let Some(Question { key, answer }) = asked.recv().await {
+            let mut found = HashMap::new();
+            self.fetch_keys(std::slice::from_ref(&key), &mut found)
+                .await;
+            let _ = answer.send(found.remove(&key).unwrap_or(Ok(None)));
         }
+        rendered.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
-    async fn fetch_keys(
-        &self,
-        keys: &[String],
-        values: &mut HashMap<String, Result<Option<SecretValue>>>,
-    ) {
+    async fn fetch_keys(&self, keys: &[String], values: &mut HashMap<String, Answer>) {
         let (mut asked, mut references) = (Vec::new(), Vec::new());
         for key in keys {
             match key.parse::<SecretRef>() {

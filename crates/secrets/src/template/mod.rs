@@ -5,7 +5,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -60,12 +60,13 @@ impl<F: Fn(&str) -> Result<Option<SecretValue>>> Lookup for F {
 /// assert_eq!(*template.render(&lookup, None)?, "password = hunter2\n");
 /// # Ok::<(), secrets_core::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Template {
     environment: Environment<'static>,
     name: Arc<str>,
     source: Arc<str>,
-    uses: Vec<KeyUse>,
-    references: Vec<String>,
+    uses: Arc<[KeyUse]>,
+    references: Arc<[String]>,
 }
 
 impl fmt::Debug for Template {
@@ -86,7 +87,7 @@ impl Template {
     pub fn parse(name: &str, source: &str) -> Result<Self> {
         let uses = keys::scan(source);
         let mut references = Vec::new();
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for used in &uses {
             if known.insert(used.key.as_str()) {
                 references.push(used.key.clone());
@@ -96,8 +97,8 @@ impl Template {
             environment: Environment::new(),
             name: name.into(),
             source: source.into(),
-            uses,
-            references,
+            references: references.into(),
+            uses: uses.into(),
         };
         let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
         if let Ok(syntax) = syntax {
@@ -231,10 +232,6 @@ impl Template {
                 | Kind::UnknownMethod,
                 Some(detail),
             ) => (detail.to_owned(), "see the names that minijinja defines"),
-            (Kind::TemplateNotFound | Kind::BadInclude, _) => (
-                "a template cannot include another one".to_owned(),
-                "copy the other template's text into this one",
-            ),
             (Kind::MissingArgument | Kind::TooManyArguments, _) => (
                 "a call with too few or too many arguments".to_owned(),
                 "`secrets.get` takes a key and perhaps a default, `secrets.has` takes a key",

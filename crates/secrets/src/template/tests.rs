@@ -65,7 +65,7 @@ fn every_way_to_a_value() {
     );
     assert_eq!(
         render("{{ secrets.A|upper }} {{ secrets.A == 'canary-a' }}"),
-        "CANARY-A true"
+        "CANARY-A True"
     );
     assert_eq!(
         render("{% for k in ['A', 'db/' ~ 'password'] %}{{ secrets[k] }};{% endfor %}"),
@@ -124,7 +124,7 @@ fn further_variables_are_passed_in() {
         "{{ name }} {{ n + 1 }} {{ big }} {{ half }} {{ on }} {{ none }} {{ list[1].k }} {{ secrets.A }}",
     );
     let text = template.render(&look, extra.as_object()).unwrap();
-    assert_eq!(*text, "app 4 18446744073709551615 0.5 true none v canary-a");
+    assert_eq!(*text, "app 4 18446744073709551615 0.5 True None v canary-a");
 }
 
 #[test]
@@ -216,9 +216,9 @@ fn errors_are_located_and_hold_no_value() {
         ),
         (
             "{{ secrets.nomethod() }}",
-            ErrorKind::InvalidConfig,
-            (1, 1),
-            "arguments|operands|method",
+            ErrorKind::NotFound,
+            (1, 4),
+            "secret not found: nomethod",
         ),
         (
             "{{ secrets.has() }}",
@@ -236,18 +236,13 @@ fn errors_are_located_and_hold_no_value() {
             "{% include 'x' %}",
             ErrorKind::InvalidConfig,
             (1, 1),
-            "include another",
+            "unknown statement include",
         ),
     ] {
         let error = refused(source);
         let told = format!("{error} {error:?} {:?}", error.hint());
         assert_eq!(error.kind(), kind, "{source}: {told}");
-        assert!(
-            message
-                .split('|')
-                .any(|message| error.to_string().contains(message)),
-            "{source}: {told}"
-        );
+        assert!(error.to_string().contains(message), "{source}: {told}");
         let position = error.position().unwrap();
         assert_eq!((position.line, position.column), place, "{source}: {told}");
         assert!(error.to_string().starts_with("t.conf:"), "{told}");
@@ -269,6 +264,39 @@ fn a_lookup_that_panics_ends_the_rendering() {
         template.render(&lookup, None)
     }));
     assert!(ended.is_err());
+}
+
+#[cfg(feature = "memory")]
+#[tokio::test]
+async fn a_handle_fetches_named_and_computed_keys() {
+    use secrets_local::memory::{self, MemoryConfig};
+
+    use crate::{Config, OpenContext, Secrets};
+
+    let provider = memory::open(MemoryConfig::default(), OpenContext::new("main"))
+        .await
+        .unwrap();
+    let secrets = Secrets::builder()
+        .config(Config::default().with_default("main"))
+        .provider("main", Arc::new(provider))
+        .build()
+        .unwrap();
+    for index in 0..50 {
+        let value = format!("v{index};").as_str().into();
+        secrets.put(&*format!("k/{index}"), value).await.unwrap();
+    }
+    let template = parse(
+        "{{ secrets['k/7'] }}{% for i in range(50) %}{{ secrets['k/' ~ i] }}{% endfor %}{{ secrets.get('no', 'none') }}",
+    );
+    let rendered = secrets.render_template(&template, None).await.unwrap();
+    let all = (0..50)
+        .map(|index| format!("v{index};"))
+        .collect::<String>();
+    assert_eq!(*rendered, format!("v7;{all}none"));
+
+    let template = parse("x\n{{ secrets['go' ~ 'ne'] }}");
+    let error = secrets.render_template(&template, None).await.unwrap_err();
+    assert_eq!(error.to_string(), "t.conf:2:1: secret not found: gone");
 }
 
 proptest! {
