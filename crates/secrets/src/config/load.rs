@@ -130,6 +130,7 @@ fn from_file(chosen: &Chosen, options: &LoadOptions, profile: Option<&str>) -> R
         .unwrap_or(Path::new("."))
         .to_owned();
     config.source = Some(path.clone());
+    config.origins.note("trusted", origin.clone());
     config.origins.note("config", origin);
     Ok(config)
 }

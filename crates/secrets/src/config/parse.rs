@@ -312,7 +312,9 @@ fn provider(
                 location.scheme()
             )));
         }
-        Some(Ok(location)) => settings.with_location(location),
+        Some(Ok(location)) => settings
+            .with_location(location)
+            .with_location_place(fields.child("location").and_then(|node| node.place.clone())),
         // What is wrong in itself is told now; what is not set, once the provider is needed.
         Some(Err(error)) if is_literal(fields.child("location")) => return Err(error),
         Some(Err(error)) => settings.with_invalid_location(error),

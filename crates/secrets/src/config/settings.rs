@@ -14,6 +14,7 @@ use super::tree::{Entry, Node, Piece, Place, Text, Value, located};
 pub struct Settings {
     root: Node,
     location: Option<Location>,
+    location_place: Option<Place>,
     /// Why the location in the file cannot be used; reported once the settings are.
     invalid_location: Option<Error>,
     credentials: Arc<Mutex<BTreeSet<String>>>,
@@ -56,9 +57,15 @@ impl Settings {
         Self {
             root,
             location: None,
+            location_place: None,
             invalid_location: None,
             credentials: Arc::default(),
         }
+    }
+
+    pub(super) fn with_location_place(mut self, place: Option<Place>) -> Self {
+        self.location_place = place;
+        self
     }
 
     pub(super) fn with_invalid_location(mut self, error: Error) -> Self {
@@ -103,6 +110,11 @@ impl Settings {
     /// Where the provider is.
     pub fn location(&self) -> Option<&Location> {
         self.location.as_ref()
+    }
+
+    /// Where the location is written, for an error about it.
+    pub fn location_position(&self) -> Option<SourcePosition> {
+        Some(self.location_place.as_ref()?.position())
     }
 
     /// Where the settings are written.

@@ -255,6 +255,8 @@ fn a_location_holds_no_credential_and_is_of_the_providers_type() {
         toml("[providers.a]\ntype = \"aws\"\nlocation = \"aws_sm://eu-west-1?x=1\"").unwrap();
     let entry = &config.providers["a"];
     assert_eq!(entry.scheme, "aws-sm");
+    let place = entry.settings.location_position().unwrap();
+    assert_eq!((place.line, place.column), (3, 12));
     assert_eq!(
         entry.settings.location().unwrap().to_string(),
         "aws-sm://eu-west-1?x=1"
