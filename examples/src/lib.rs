@@ -1,1 +1,2 @@
-//! Runnable examples; each one is run by the tests.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]

@@ -9,6 +9,7 @@ use secrets_core::{
     Answer, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName, SecretRef,
     SecretValue, Version,
 };
+use serde::Serialize;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// A [`Secrets`](crate::Secrets) handle with a runtime of its own; each method blocks until its answer is there.
@@ -152,6 +153,14 @@ impl Secrets {
     /// [`ErrorKind::Unexpected`] inside an asynchronous runtime.
     pub fn health(&self) -> Result<Vec<(String, Health)>> {
         self.block_on(self.handle.health())
+    }
+
+    /// Fills every [`SecretField`](crate::SecretField) in a value of any serialisable type.
+    ///
+    /// # Errors
+    /// The first reference that cannot be read.
+    pub fn fill<T: Serialize + ?Sized>(&self, config: &T) -> Result<()> {
+        self.block_on(self.handle.fill(config))?
     }
 
     /// Closes every provider that was opened.

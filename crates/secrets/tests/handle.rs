@@ -1,4 +1,5 @@
 //! The handle over real providers: routing, chains, declared secrets, defaults, fields and batches.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 #![cfg(feature = "memory")]
 
 mod support;

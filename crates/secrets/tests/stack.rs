@@ -1,4 +1,5 @@
 //! The layers of the stacks: how often a provider is asked, how long a caller waits, and other people's layers.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 #![cfg(feature = "memory")]
 
 mod support;

@@ -1,0 +1,22 @@
+//! Put, get, versions and rollback, in memory. Another store is another word in `default_provider`.
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+use secrets::{Result, Secrets};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let secrets = Secrets::builder().default_provider("memory").build()?;
+
+    let first = secrets.put("db/password", "hunter2".into()).await?;
+    secrets.put("db/password", "correct horse".into()).await?;
+
+    let password = secrets.get("db/password").await?;
+    println!("{password:?} has {} bytes", password.len());
+
+    if let Some(version) = first.version {
+        secrets.rollback("db/password", version).await?;
+    }
+    assert_eq!(secrets.get("db/password").await?.expose_str()?, "hunter2");
+    assert!(secrets.get_optional("db/user").await?.is_none());
+    secrets.close().await
+}
