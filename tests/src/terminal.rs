@@ -30,14 +30,16 @@ impl Terminal {
         let mut start = home.program("tmux");
         start
             .env("PATH", path)
-            .env("PS1", "$ ")
             .arg("-f/dev/null")
             .arg("-S")
             .arg(&terminal.socket)
             .args(["new-session", "-d", "-x", "100", "-y", "50", "sh"]);
         let status = start.status().expect("tmux is installed");
         assert!(status.success(), "tmux does not start");
-        terminal.wait_for("$");
+        terminal.wait_for("");
+        // A prompt of our own, since that of a shell depends on who it is; what is typed must not look like it.
+        terminal.enter("PS1='rea''dy$ '");
+        terminal.wait_for("ready$");
         terminal
     }
 
@@ -70,7 +72,7 @@ impl Terminal {
         let end = Instant::now() + PATIENCE;
         loop {
             let screen = self.screen();
-            if screen.contains(text) {
+            if !screen.is_empty() && screen.contains(text) {
                 return screen;
             }
             assert!(Instant::now() < end, "no {text:?} on the screen:\n{screen}");

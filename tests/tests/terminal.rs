@@ -15,16 +15,16 @@ fn init_set_get_run() {
 
     terminal.clear();
     terminal.enter("secrets set db/password");
-    terminal.wait_for("value of db/password: ");
+    terminal.wait_for("value of db/password:");
     terminal.enter("typed-and-hidden");
-    terminal.wait_for("again: ");
+    terminal.wait_for("again:");
     terminal.enter("typed-and-hidden");
     let screen = terminal.wait_for("wrote db/password, version 1");
     assert!(!screen.contains("hidden"), "{screen}");
 
     terminal.enter("secrets get db/password");
     let screen = terminal.wait_for("typed-and-hidden");
-    assert!(screen.contains("typed-and-hidden\n$"), "{screen}");
+    assert!(screen.contains("typed-and-hidden\nready$"), "{screen}");
 
     let config = String::from_utf8(home.read("secrets.toml")).unwrap();
     home.write(
@@ -42,15 +42,15 @@ fn a_slip_and_a_change_of_mind_write_nothing() {
     let terminal = Terminal::new(&home);
 
     terminal.enter("secrets set a");
-    terminal.wait_for("value of a: ");
+    terminal.wait_for("value of a:");
     terminal.enter("one");
-    terminal.wait_for("again: ");
+    terminal.wait_for("again:");
     terminal.enter("two");
     terminal.wait_for("the two values differ");
 
     terminal.clear();
     terminal.enter("secrets set a; echo code $?");
-    terminal.wait_for("value of a: ");
+    terminal.wait_for("value of a:");
     terminal.press("C-c");
     terminal.wait_for("code 1");
     // The terminal shows again what is typed.
@@ -88,7 +88,7 @@ fn the_terminal_belongs_to_the_program() {
     // One Ctrl-C is one SIGINT.
     terminal.clear();
     terminal.enter(
-        "secrets run -- sh -c 'n=0; trap \"n=\\$((n+1))\" INT; echo up; sleep 3; echo count $n'",
+        "secrets run -- sh -c 'n=0; trap \"n=\\$((n+1))\" INT; echo u''p; sleep 3; echo count $n'",
     );
     terminal.wait_for("up");
     terminal.press("C-c");

@@ -124,7 +124,10 @@ fn a_list_has_names_and_no_values() {
     for name in ["db/user", "db/password", "api"] {
         home.set(name, b"canary-value");
     }
-    let all = home.run(&["list"]).ok().keeps("canary");
+    let all = home
+        .run(&["list", "--provider", "local"])
+        .ok()
+        .keeps("canary");
     let names: Vec<&str> = all
         .text()
         .lines()
@@ -153,7 +156,10 @@ fn tags_and_conditions_of_a_write() {
     write(&["--create"]).refused(1).says("already exists");
     write(&["--if-version", "7"]).refused(1);
     write(&["--if-version", "1"]).ok();
-    let json = home.run(&["list", "--json"]).ok().json();
+    let json = home
+        .run(&["list", "--json", "--provider", "local"])
+        .ok()
+        .json();
     assert_eq!(json["secrets"][0]["tags"]["team"], "core");
 }
 

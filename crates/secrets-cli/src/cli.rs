@@ -15,7 +15,7 @@ use crate::generate::{self, Recipe};
     name = "secrets",
     bin_name = "secrets",
     version,
-    after_help = exit::HELP,
+    after_help = exit::help(),
     subcommand_required = true,
     arg_required_else_help = true,
     propagate_version = false,
@@ -350,7 +350,7 @@ pub(crate) enum ConfigVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Read the configuration strictly and open nothing.
+    /// Read the configuration strictly, with the settings of every provider.
     #[command(after_help = "Example:\n  secrets config check --config deploy/secrets.toml")]
     Check,
     /// Write the JSON schema of the configuration.

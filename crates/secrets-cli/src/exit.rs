@@ -12,18 +12,10 @@ macro_rules! exits {
             $($(#[doc = $doc])+ $name = $code,)+
         }
 
-        #[cfg(test)]
         impl Exit {
             /// Every code with its meaning, in the order of the codes.
             pub(crate) const TABLE: &'static [(u8, &'static str)] = &[$(($code, $text),)+];
         }
-
-        /// The table as `--help` ends with it.
-        pub(crate) const HELP: &str = concat!(
-            "Exit codes:\n",
-            $("  ", stringify!($code), "\t", $text, "\n",)+
-            "  other\tof `run`: the code of the program, or 128 + the number of the signal that ended it",
-        );
     };
 }
 
@@ -52,6 +44,18 @@ exits! {
     CannotExecute = 126, "of `run`: the program cannot be executed";
     /// The program is not there.
     CommandNotFound = 127, "of `run`: the program was not found";
+}
+
+/// The table as `--help` ends with it.
+pub(crate) fn help() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    for (code, meaning) in Exit::TABLE {
+        text.push_str(&format!("  {code:<5} {meaning}\n"));
+    }
+    text.push_str(
+        "  other of `run`: the program's own, or 128 + the number of the signal that ended it",
+    );
+    text
 }
 
 impl Exit {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use secrets::{Config, LoadOptions, Secrets};
+use secrets::{Config, LoadOptions, Registry, Secrets};
 use tokio::runtime::Builder;
 
 use crate::cli::Global;
@@ -38,12 +38,21 @@ impl Settings {
         Ok(Config::load(&self.load)?)
     }
 
+    /// The handle over the configuration. No provider is opened yet.
+    pub(crate) fn open(&self) -> Outcome<Secrets> {
+        let config = self.config()?;
+        // The handle would find a wrong name too, but not say where it stands.
+        config.check_names(Registry::builtin().schemes())?;
+        let builder = Secrets::builder().config(config);
+        Ok(builder.environment(self.load.environment.clone()).build()?)
+    }
+
     /// Does the work with a handle over the configuration, and gives back what its providers hold.
     pub(crate) fn with_secrets<T>(
         &self,
         work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
     ) -> Outcome<T> {
-        let secrets = Secrets::from_options(&self.load)?;
+        let secrets = self.open()?;
         block_on(async {
             let outcome = work(&secrets).await;
             self.close(&secrets).await;

@@ -1,6 +1,6 @@
 //! `secrets config`.
 
-use secrets::{Config, Secrets};
+use secrets::{Config, Error, ErrorKind, SourcePosition};
 use serde_json::{Value, json};
 
 use crate::cli::{self, ConfigVerb};
@@ -41,10 +41,24 @@ fn show(settings: &Settings, origin: bool, as_json: bool) -> Outcome<()> {
     table.print()
 }
 
-/// Reads everything and opens nothing.
+/// Reads everything and asks nobody: to open a provider is to read its settings. One whose settings are in another
+/// provider is left out, since that one would be asked.
 fn check(settings: &Settings) -> Outcome<()> {
-    let secrets = Secrets::from_options(&settings.load)?;
-    let config = secrets.config();
+    let config = settings.config()?;
+    settings.with_secrets(async |secrets| {
+        for (name, entry) in &config.providers {
+            if !entry.settings.references().is_empty() {
+                continue;
+            }
+            match secrets.info(name).await {
+                Err(error) if error.kind() == ErrorKind::InvalidConfig => {
+                    return Err(located(error, entry.position.as_ref()).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })?;
     let place = match &config.source {
         Some(file) => file.display().to_string(),
         None => "without a file, the configuration".to_owned(),
@@ -56,6 +70,14 @@ fn check(settings: &Settings) -> Outcome<()> {
         config.secrets.len()
     ));
     Ok(())
+}
+
+/// Says at least where the provider is declared.
+fn located(error: Error, provider: Option<&SourcePosition>) -> Error {
+    match provider {
+        Some(position) if error.position().is_none() => error.with_position(position.clone()),
+        _ => error,
+    }
 }
 
 fn schema() -> Outcome<()> {

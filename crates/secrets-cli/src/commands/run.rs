@@ -11,7 +11,7 @@ use crate::progress;
 use crate::settings::{Settings, block_on};
 
 pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
-    let secrets = Secrets::from_options(&settings.load)?;
+    let secrets = settings.open()?;
     let (variables, removed) = block_on(fetch(&secrets, settings))?;
     let rules = Rules {
         clean: command.clean,

@@ -15,7 +15,8 @@ const WAYS: &str = "use the prompt, --stdin, --from-file FILE or --generate";
 
 pub(crate) fn run(command: Set, settings: &Settings) -> Outcome {
     // Not repeated in the message: what was typed is most likely the value.
-    if !command.refused.is_empty() || command.name.contains('=') {
+    let name = command.name.split('?').next().unwrap_or_default();
+    if !command.refused.is_empty() || name.contains('=') {
         return Err(Failure::usage(
             "a value is not taken as an argument: it would be in the process list and in the shell's history",
         )
