@@ -143,6 +143,27 @@ fn size_of_entries(entries: &Entries) -> usize {
 }
 
 pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Document> {
+    parse_clean(bytes, file).map_err(|error| match conflict::first_marker(bytes) {
+        // No line of a store is a marker, so this costs nothing where there is none.
+        Some(offset) => Error::new(
+            ErrorKind::IntegrityFailure,
+            "the store holds a git conflict that is not resolved",
+        )
+        .with_position(position(bytes, offset, file))
+        .with_hint("run `secrets store merge`; it loses nothing of either side"),
+        None => error,
+    })
+}
+
+fn position(bytes: &[u8], offset: usize, file: &Path) -> SourcePosition {
+    let before = &bytes[..offset];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n');
+    let column = offset - start.map_or(0, |newline| newline + 1) + 1;
+    SourcePosition::new(line, column).in_file(file)
+}
+
+fn parse_clean(bytes: &[u8], file: &Path) -> Result<Document> {
     let text = check_text(bytes, file)?;
     let mut lines = Lines {
         file,
@@ -151,7 +172,6 @@ pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Document> {
     };
     let header = parse_header(&mut lines)?;
     let (header, count, count_line) = header;
-    let mut entries = Entries::new();
     let mut found = 0;
     let mut mac_line = lines.next()?;
     // The names come in order, so that the versions of one are together and the map needs no search.
@@ -176,7 +196,7 @@ pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Document> {
         mac_line = lines.next()?;
     }
     finished.extend(last);
-    entries.extend(finished);
+    let entries = finished.into_iter().collect();
     if found != count {
         let what = format!("it says {count} entries and has {found}");
         return Err(damaged(file, count_line, 9, what));
@@ -206,21 +226,7 @@ pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Document> {
 
 /// Refuses what no store of ours can be, with words that fit the likely reason.
 fn check_text<'a>(bytes: &'a [u8], file: &Path) -> Result<&'a str> {
-    let at = |offset: usize| {
-        let before = &bytes[..offset];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n');
-        let column = offset - start.map_or(0, |newline| newline + 1) + 1;
-        SourcePosition::new(line, column).in_file(file)
-    };
-    if let Some(offset) = conflict::first_marker(bytes) {
-        return Err(Error::new(
-            ErrorKind::IntegrityFailure,
-            "the store holds a git conflict that is not resolved",
-        )
-        .with_position(at(offset))
-        .with_hint("run `secrets store merge`; it loses nothing of either side"));
-    }
+    let at = |offset| position(bytes, offset, file);
     if !bytes.starts_with(MAGIC.as_bytes()) {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
@@ -230,7 +236,11 @@ fn check_text<'a>(bytes: &'a [u8], file: &Path) -> Result<&'a str> {
         .with_hint("check the path; `secrets init` creates a store"));
     }
     let strange = |byte: &u8| !(0x20..0x7f).contains(byte) && *byte != b'\n';
-    if let Some(offset) = bytes.iter().position(strange) {
+    // Without a branch a byte, the search of a good file runs at the speed of memory.
+    let is_strange = |chunk: &[u8]| chunk.iter().fold(false, |any, byte| any | strange(byte));
+    if bytes.chunks(4096).any(is_strange)
+        && let Some(offset) = bytes.iter().position(strange)
+    {
         let is_crlf = bytes[offset..].starts_with(b"\r\n");
         let (what, hint) = match is_crlf {
             true => (
@@ -268,7 +278,9 @@ fn parse_header(lines: &mut Lines<'_>) -> Result<(Header, usize, usize)> {
     let recipient_count = lines.single("recipients", "a number", size)?;
     let mut envelope = Envelope::default();
     for _ in 0..recipient_count {
-        let recipient = lines.single("recipient", "a recipient", entry::decode)?;
+        let recipient = lines.single("recipient", "a recipient", |field| {
+            entry::decode(field).map(String::from)
+        })?;
         if envelope
             .recipients
             .last()
@@ -366,11 +378,11 @@ fn parse_tags(field: &str) -> Option<BTreeMap<String, String>> {
     }
     for pair in field.split(',') {
         let (key, value) = pair.split_once('=')?;
-        let key = entry::decode(key)?;
+        let key = entry::decode(key)?.into_owned();
         if tags.last_key_value().is_some_and(|(last, _)| *last >= key) {
             return None;
         }
-        tags.insert(key, entry::decode(value)?);
+        tags.insert(key, entry::decode(value)?.into_owned());
     }
     Some(tags)
 }
@@ -433,7 +445,10 @@ impl<'a> Line<'a> {
     /// Takes one field and reads it. What is wrong in it is not repeated.
     fn field<T>(&mut self, expected: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Result<T> {
         let rest = self.text.get(self.at..);
-        let field = rest.map(|rest| rest.split_once(' ').map_or(rest, |(field, _)| field));
+        let field = rest.map(|rest| {
+            let end = rest.bytes().position(|byte| byte == b' ');
+            &rest[..end.unwrap_or(rest.len())]
+        });
         match field.and_then(|field| Some((field, read(field)?))) {
             Some((field, value)) => {
                 self.at += field.len() + 1;

@@ -11,5 +11,7 @@ mod permissions;
 mod provider;
 mod recipients;
 mod rollback;
+#[cfg(feature = "file-ssh")]
+mod ssh;
 mod support;
 mod tamper;
