@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretProvider};
+use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretProvider, SourcePosition};
 
 use crate::config::Settings;
 #[cfg(feature = "http")]
@@ -69,6 +69,14 @@ impl Opening {
 type Opened = BoxFuture<'static, Result<Arc<dyn SecretProvider>>>;
 type OpenFn = Arc<dyn Fn(Opening) -> Opened + Send + Sync>;
 
+/// The error with a place in the configuration, unless it has a more precise one.
+pub(crate) fn placed(error: Error, position: Option<SourcePosition>) -> Error {
+    match (error.position(), position) {
+        (None, Some(position)) => error.with_position(position),
+        _ => error,
+    }
+}
+
 /// Registers a provider crate or module, which all have the same names. `transport` is for those that speak HTTP.
 #[allow(unused_macros, reason = "a build without any provider registers none")]
 macro_rules! builtin {
@@ -77,7 +85,9 @@ macro_rules! builtin {
             let Opening { settings, context, $($transport,)? .. } = opening;
             let mut config: $($module)::+::$config = settings.deserialize()?;
             if let Some(location) = settings.location() {
-                config.set_location(location)?;
+                config
+                    .set_location(location)
+                    .map_err(|error| placed(error, settings.location_position()))?;
             }
             let provider = $($module)::+::open(config, context $(, $transport)?).await?;
             Ok(Arc::new(provider) as Arc<dyn SecretProvider>)

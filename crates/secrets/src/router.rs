@@ -15,7 +15,7 @@ use tower::{Service, ServiceExt};
 
 use crate::chain::Chain;
 use crate::config::{ChainEntry, ProviderEntry, Settings};
-use crate::registry::{Opening, Registry};
+use crate::registry::{self, Opening, Registry};
 use crate::stack::{self, Stack, StackOptions};
 
 /// Sends each request to the inner stack of the provider that it names, or to the members of a chain.
@@ -248,7 +248,11 @@ impl Router {
                         #[cfg(feature = "http")]
                         opener.transport.clone(),
                     );
-                    let provider = opener.registry.open(&entry.scheme, opening).await?;
+                    let opened = opener.registry.open(&entry.scheme, opening).await;
+                    let provider = opened.map_err(|error| match error.kind() {
+                        ErrorKind::InvalidConfig => registry::placed(error, entry.position.clone()),
+                        _ => error,
+                    })?;
                     (provider, settings.credential_variables())
                 }
             };
@@ -341,6 +345,10 @@ impl Router {
     }
 
     async fn ask(&self, name: &str, request: Request, path: &[Arc<str>]) -> Result<Response> {
+        if let (Call::Put { .. }, Source::Entry(entry)) = (&request.call, &self.slot(name)?.source)
+        {
+            entry.allow_put()?;
+        }
         let opened = self.open(name, path).await?;
         match &request.call {
             Call::GetMany { items }

@@ -757,6 +757,9 @@ impl SecretsBuilder {
     /// [`ErrorKind::InvalidConfig`] if the default or a chain names a provider that does not exist.
     pub fn build(self) -> Result<Secrets> {
         let config = self.config;
+        let registry = self.registry.unwrap_or_else(Registry::builtin);
+        let ready = self.providers.iter().map(|(name, _)| &**name);
+        config.check_names(registry.schemes().chain(ready))?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let options = StackOptions {
             retry: config.retry.clone(),
@@ -767,7 +770,7 @@ impl SecretsBuilder {
             added_outer: self.outer,
         };
         let opener = Opener {
-            registry: self.registry.unwrap_or_else(Registry::builtin),
+            registry,
             stack: options.clone(),
             base_dir: config.base_dir.clone(),
             config_dir: config.config_dir.clone(),

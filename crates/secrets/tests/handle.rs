@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use secrets::{
-    ChainEntry, ChainMember, Config, Declared, ErrorKind, OnError, SecretRef, Secrets, Version,
+    AmbientCredentials, ChainEntry, ChainMember, Config, Declared, ErrorKind, OnError,
+    ProviderEntry, SecretRef, Secrets, Settings, Version,
 };
 use support::{Failing, memory};
 
@@ -316,4 +317,35 @@ fn the_blocking_handle_works_without_a_runtime_and_refuses_inside_one() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let error = runtime.block_on(async { secrets.get("a").unwrap_err() });
     assert!(error.hint().unwrap().contains("secrets::Secrets"));
+}
+
+#[tokio::test]
+#[cfg(feature = "vault")]
+async fn a_new_value_is_not_sent_where_an_unapproved_configuration_says() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let settings = Settings::from_pairs([("address", address.as_str()), ("token", "its-own")]);
+    let refused = AmbientCredentials::Refused {
+        config: "/elsewhere/secrets.toml".into(),
+    };
+    let entry = ProviderEntry::new("vault", settings).with_trust(refused);
+    let config = Config::default()
+        .with_provider("theirs", entry)
+        .with_default("theirs");
+    let secrets = Secrets::builder().config(config).build().unwrap();
+    let error = secrets.put("a", "hunter2".into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.hint().unwrap().contains("secrets trust"));
+    assert!(listener.accept().is_err(), "somebody connected");
+}
+
+#[test]
+fn a_default_that_is_nearly_a_name_is_told_which() {
+    let error = Secrets::builder()
+        .default_provider("memroy")
+        .build()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.hint().unwrap().contains("memory"), "{error:?}");
 }

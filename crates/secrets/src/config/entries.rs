@@ -1,9 +1,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use secrets_core::{AmbientCredentials, Location, SecretRef, SourcePosition};
+use secrets_core::{
+    AmbientCredentials, Error, ErrorKind, Location, Result, SecretRef, SourcePosition,
+};
 
-use super::Settings;
+use super::{Settings, scheme};
 
 /// One configured provider: `[providers.NAME]`.
 #[derive(Debug, Clone)]
@@ -51,6 +53,23 @@ impl ProviderEntry {
     pub fn with_trust(mut self, trust: AmbientCredentials) -> Self {
         self.trust = trust;
         self
+    }
+
+    /// Refuses to send a new value to a server that only an unapproved configuration names.
+    pub(crate) fn allow_put(&self) -> Result<()> {
+        match &self.trust {
+            AmbientCredentials::Refused { config } if !scheme::is_local(&self.scheme) => {
+                Err(Error::new(
+                    ErrorKind::PermissionDenied,
+                    format!(
+                        "a new value is not sent to a location from {}, which is not trusted",
+                        config.display()
+                    ),
+                )
+                .with_hint("read the file, then approve it with `secrets trust`"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
