@@ -32,7 +32,6 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
         .printing(VALUE)
         .within(Limits {
             instructions: Some(8.0),
-            peak: Some(10.0),
             wall: Some(8.0),
             ..Limits::default()
         }),

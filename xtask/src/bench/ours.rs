@@ -96,10 +96,15 @@ pub(super) fn vault(
         let _ = writeln!(text, "ca_cert = \"{ca}\"");
     }
     for one in wanted {
+        // A document with one field of that name is the value itself.
+        let field = match one.field.as_str() {
+            "value" => String::new(),
+            field => format!("#{field}"),
+        };
         let _ = write!(
             text,
-            "\n[secrets.{}]\nreference = \"main://{}#{}\"\n",
-            one.variable, one.name, one.field
+            "\n[secrets.{}]\nreference = \"main://{}{field}\"\n",
+            one.variable, one.name
         );
     }
     write(&folder.join("secrets.toml"), &text)?;
