@@ -49,13 +49,14 @@ pub(crate) struct Global {
     /// Say more on standard error; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Colour messages.
+    /// Colour messages: auto (on a terminal, unless NO_COLOR is set), always or never.
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         default_value = "auto",
-        hide_possible_values = false
+        hide_possible_values = true,
+        hide_default_value = true
     )]
     pub(crate) color: ColorChoice,
 }
