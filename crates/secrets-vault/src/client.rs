@@ -161,7 +161,7 @@ impl Client {
         match response.status.as_u16() {
             200 | 404 if is_surely_kv2(&response) => Ok(Guess::Right(kv2_secret(&response)?)),
             200 => Ok(Guess::Open(None)),
-            403 | 404 | 405 => {
+            403..=405 => {
                 let refused: Result<()> = self.refuse(&response, Asked::Read);
                 Ok(Guess::Open(refused.err()))
             }

@@ -90,7 +90,7 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
             .with_hint("its limits are `max_entry_size` and `max_request_size`"),
         (429, _) => Error::of(ErrorKind::RateLimited)
             .with_hint("a rate limit quota of the server is reached; ask more slowly"),
-        (472 | 473 | 474, _) => Error::new(
+        (472..=474, _) => Error::new(
             ErrorKind::Unavailable,
             "the server is a standby that does not answer requests",
         )

@@ -9,6 +9,8 @@ mod error;
 mod open;
 mod provider;
 mod shape;
+#[cfg(feature = "vaultrs")]
+mod vaultrs_client;
 mod wire;
 
 use secrets_core::{Capabilities, Capability};

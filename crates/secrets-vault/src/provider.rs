@@ -210,7 +210,7 @@ impl VaultProvider {
 
     fn kv2_secret(&self, name: &SecretName, found: Kv2Secret) -> Result<Secret> {
         let metadata = version_metadata(name, &found.version, &found.version.tags);
-        Ok(Secret::new(self.shaper.from_map(found.map)?, metadata))
+        Ok(Secret::new(self.shaper.value_of(found.map)?, metadata))
     }
 
     async fn read_plain(
@@ -228,7 +228,7 @@ impl VaultProvider {
         let found = self.client.read_plain(path).await?;
         let metadata = Metadata::new(name.clone());
         if self.engine.load() != Engine::Generic {
-            return Ok(Secret::new(self.shaper.from_map(found.map)?, metadata));
+            return Ok(Secret::new(self.shaper.value_of(found.map)?, metadata));
         }
         let lease = found
             .lease
@@ -600,7 +600,7 @@ impl SecretProvider for VaultProvider {
                         }
                         _ => return Err(Error::unsupported(Operation::Put)),
                     };
-                    let map = self.shaper.to_map(value, Keeping::Floats)?;
+                    let map = self.shaper.map_of(value, Keeping::Floats)?;
                     self.put_kv2(name, map, cas, options.tags.clone()).await
                 }
                 Engine::KvV1 => {
@@ -612,7 +612,7 @@ impl SecretProvider for VaultProvider {
                         .with_operation(Operation::Put)
                         .with_hint("use a mount of KV version 2"));
                     }
-                    let map = self.shaper.to_map(value, Keeping::Text)?;
+                    let map = self.shaper.map_of(value, Keeping::Text)?;
                     self.client.write_plain(&path, &map).await?;
                     Ok(Metadata::new(name.clone()))
                 }

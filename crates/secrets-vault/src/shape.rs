@@ -56,7 +56,7 @@ impl Shaper {
     }
 
     /// The map to store, as JSON text.
-    pub(crate) fn to_map(&self, value: &SecretValue, keeping: Keeping) -> Result<SecretValue> {
+    pub(crate) fn map_of(&self, value: &SecretValue, keeping: Keeping) -> Result<SecretValue> {
         Self::check_length(value)?;
         let map = match self.shape {
             Shape::Value => self.single(value)?,
@@ -98,7 +98,7 @@ impl Shaper {
     }
 
     /// The value that a stored map stands for.
-    pub(crate) fn from_map(&self, map: SecretValue) -> Result<SecretValue> {
+    pub(crate) fn value_of(&self, map: SecretValue) -> Result<SecretValue> {
         if self.shape == Shape::Map {
             return Ok(map);
         }
@@ -318,19 +318,19 @@ mod tests {
 
     fn stored(shape: Shape, value: impl Into<SecretValue>) -> String {
         let map = shaper(shape)
-            .to_map(&value.into(), Keeping::Floats)
+            .map_of(&value.into(), Keeping::Floats)
             .unwrap();
         map.expose_str().unwrap().to_owned()
     }
 
     fn read(shape: Shape, map: &str) -> Result<String> {
-        let value = shaper(shape).from_map(map.into())?;
+        let value = shaper(shape).value_of(map.into())?;
         Ok(value.expose_str()?.to_owned())
     }
 
     fn refused(shape: Shape, value: impl Into<SecretValue>) {
         let error = shaper(shape)
-            .to_map(&value.into(), Keeping::Floats)
+            .map_of(&value.into(), Keeping::Floats)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidValue);
     }
@@ -372,7 +372,7 @@ mod tests {
             refused(Shape::Map, changed);
         }
         let numbers = shaper(Shape::Auto)
-            .to_map(&r#"{"a":0.10}"#.into(), Keeping::Text)
+            .map_of(&r#"{"a":0.10}"#.into(), Keeping::Text)
             .unwrap();
         assert_eq!(numbers.expose_str().unwrap(), r#"{"a":0.10}"#);
     }
@@ -440,7 +440,7 @@ mod tests {
     fn version_1_keeps_numbers_but_not_all_maps() {
         let shaper = shaper(Shape::Auto);
         let map = |text: &str| {
-            let map = shaper.to_map(&text.into(), Keeping::Text).unwrap();
+            let map = shaper.map_of(&text.into(), Keeping::Text).unwrap();
             map.expose_str().unwrap().to_owned()
         };
         assert_eq!(map(r#"{"a":0.10}"#), r#"{"a":0.10}"#);
@@ -455,7 +455,7 @@ mod tests {
             for shape in [Shape::Auto, Shape::Value] {
                 let shaper = shaper(shape);
                 let value = SecretValue::from(bytes.clone());
-                let back = shaper.from_map(shaper.to_map(&value, Keeping::Floats).unwrap()).unwrap();
+                let back = shaper.value_of(shaper.map_of(&value, Keeping::Floats).unwrap()).unwrap();
                 prop_assert_eq!(back.expose_bytes(), &bytes[..]);
             }
         }

@@ -812,7 +812,8 @@ async fn wrong_configurations_are_refused_when_they_are_opened() {
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         (error.kind(), error.to_string())
     };
-    let cases: &[(fn(&mut VaultConfig), &str)] = &[
+    type Change = fn(&mut VaultConfig);
+    let cases: &[(Change, &str)] = &[
         (|c| c.address = None, "address of the server is missing"),
         (
             |c| c.address = Some("https://u:hunter2@h".into()),
