@@ -11,8 +11,6 @@ use crate::disk::io_error;
 
 /// The largest store that is read or written.
 pub(super) const MAX_STORE_BYTES: u64 = 64 << 20;
-/// The largest identity file that is read.
-const MAX_IDENTITY_BYTES: u64 = 1 << 20;
 
 /// Tells whether a file is still the one that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +71,9 @@ mod unix {
     use rustix::fs::OFlags;
 
     use super::*;
+
+    /// The largest identity file that is read.
+    const MAX_IDENTITY_BYTES: u64 = 1 << 20;
 
     impl Stamp {
         fn of(metadata: &Metadata) -> Self {

@@ -131,7 +131,7 @@ impl FileStore {
             id: super::format::to_hex(&contents.header.id),
             revision: contents.header.revision,
             secrets: contents.secret_count(),
-            rollback_protected: self.0.revisions.is_some(),
+            rollback_protected: self.0.revisions.is_some() && opened.unprotected.is_none(),
         })
     }
 
@@ -175,7 +175,15 @@ impl FileStore {
             Some(sides) => sides,
             None => self.sides_from_markers()?,
         };
-        let (merged, report) = self.merge_sides(sides)?;
+        let (mut merged, mut report) = self.merge_sides(sides)?;
+        // What was seen before the sides parted, or beside them, must not count less afterwards.
+        if let Some(revisions) = &self.0.revisions
+            && let Ok(Some(known)) = revisions.known(&merged.header.id)
+            && known.revision >= report.revision
+        {
+            report.revision = merge::next_revision(known.revision)?;
+            merged.header.revision = report.revision;
+        }
         self.write(&lock, merged)?;
         Ok(report)
     }

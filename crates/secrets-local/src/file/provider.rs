@@ -197,8 +197,12 @@ impl SecretProvider for FileProvider {
             contents.secret_count(),
             contents.header.revision
         );
-        if self.store.0.revisions.is_none() {
-            detail.push_str(", no protection against rollback: there is no state folder");
+        match &opened.unprotected {
+            None if self.store.0.revisions.is_some() => {}
+            None => detail.push_str(", no protection against rollback: there is no state folder"),
+            Some(reason) => {
+                detail.push_str(&format!(", no protection against rollback: {reason}"));
+            }
         }
         let status = match guard::can_write_beside(self.store.path()) {
             true => HealthStatus::Healthy,

@@ -22,6 +22,9 @@ use crate::atomic;
 /// The variable that names the identity or holds it.
 pub(super) const IDENTITY_VARIABLE: &str = "SECRETS_IDENTITY";
 
+/// How often a reader starts again because the file was replaced meanwhile.
+const READS_BESIDE_WRITERS: usize = 100;
+
 /// An encrypted file, and what may be done with it as a whole. Its methods block for as long as the file system takes,
 /// and a passphrase takes up to some seconds; the secrets in it are read and written through
 /// [`FileProvider`](super::FileProvider).
@@ -44,6 +47,8 @@ pub(super) struct Inner {
 /// What was read, and the file that it was read from.
 pub(super) struct Opened {
     pub(super) contents: Contents,
+    /// Why its revision could not be remembered.
+    pub(super) unprotected: Option<Error>,
     stamp: Stamp,
     /// Kept open, so that no other file gets its inode and looks like it.
     _file: File,
@@ -96,12 +101,36 @@ impl FileStore {
         if let Some(opened) = self.cached() {
             return Ok(opened);
         }
-        let content = guard::read_store(&self.0.path)?;
-        let contents = self.verify(&content.bytes, &self.0.path)?;
-        if let Some(revisions) = &self.0.revisions {
-            revisions.check(&self.0.path, &contents.seen())?;
+        for _ in 0..READS_BESIDE_WRITERS {
+            let content = guard::read_store(&self.0.path)?;
+            let contents = self.verify(&content.bytes, &self.0.path)?;
+            match self.check_revision(&contents) {
+                Ok(unprotected) => return Ok(self.keep(contents, content, unprotected)),
+                // A writer replaced the file, and remembered that, after we had read it: no rollback, only a race.
+                Err(_) if guard::stamp(&self.0.path).is_ok_and(|now| now != content.stamp) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(self.keep(contents, content))
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "{} changes faster than it can be read",
+                self.0.path.display()
+            ),
+        ))
+    }
+
+    /// Refuses a store that is older than one seen before. Where nothing can be remembered, as on a file system that
+    /// cannot be written, the reason is the answer: that must not keep anybody from their secrets.
+    fn check_revision(&self, contents: &Contents) -> Result<Option<Error>> {
+        let Some(revisions) = &self.0.revisions else {
+            return Ok(None);
+        };
+        match revisions.check(&self.0.path, &contents.seen()) {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::IntegrityFailure => Err(error),
+            Err(error) => Ok(Some(error)),
+        }
     }
 
     /// Reads and verifies a text, without a look at what was seen before.
@@ -144,12 +173,15 @@ impl FileStore {
             .with_hint("purge secrets that are not needed, or use a second store"));
         }
         lock.replace(&bytes, 0o600)?;
-        if let Some(revisions) = &self.0.revisions {
-            revisions.remember(&self.0.path, &contents.seen())?;
-        }
+        // The write has happened, so that a memory that cannot be written is no reason to call it failed.
+        let unprotected = self
+            .0
+            .revisions
+            .as_ref()
+            .and_then(|revisions| revisions.remember(&self.0.path, &contents.seen()).err());
         // The lock is still held, so this is the file that was just written.
         let content = guard::read_stamp(&self.0.path)?;
-        self.keep(contents, content);
+        self.keep(contents, content, unprotected);
         Ok(())
     }
 
@@ -167,9 +199,15 @@ impl FileStore {
         opened.clone()
     }
 
-    fn keep(&self, contents: Contents, content: Content) -> Arc<Opened> {
+    fn keep(
+        &self,
+        contents: Contents,
+        content: Content,
+        unprotected: Option<Error>,
+    ) -> Arc<Opened> {
         let opened = Arc::new(Opened {
             contents,
+            unprotected,
             stamp: content.stamp,
             _file: content.file,
         });

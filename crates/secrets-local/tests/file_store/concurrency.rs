@@ -48,6 +48,30 @@ async fn what_one_handle_writes_another_reads_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_reader_beside_a_writer_never_takes_the_race_for_a_rollback() {
+    let room = Room::new();
+    put(&room.provider().await, "key", "0:").await;
+    let order = Order {
+        prefix: "key",
+        same: true,
+        count: 200,
+        padding: 0,
+    };
+    let writer = Writer::start(room.folder.path(), &order);
+    let finished = std::thread::spawn(move || writer.finish());
+    let (mut last, mut reads) = (0, 0);
+    while !finished.is_finished() {
+        let value = get(&room.provider().await, "key").await.unwrap();
+        let number: usize = value.strip_suffix(':').unwrap().parse().unwrap();
+        assert!(number >= last, "{number} after {last}");
+        last = number;
+        reads += 1;
+    }
+    assert_eq!(finished.join().unwrap().len(), 200);
+    assert!(reads > 10, "only {reads} reads beside the writer");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_that_create_one_succeeds() {
     let room = Room::new();

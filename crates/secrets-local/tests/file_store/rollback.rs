@@ -124,3 +124,23 @@ async fn a_clone_of_the_repository_opens_it() {
     let provider = open(FileConfig::default(), context).await.unwrap();
     assert_eq!(get(&provider, "key").await.unwrap(), "v");
 }
+
+#[tokio::test]
+async fn a_state_folder_that_cannot_be_written_keeps_nobody_from_their_secrets() {
+    let room = Room::new();
+    put(&room.provider().await, "key", "v").await;
+    std::fs::write(room.path("no folder"), "").unwrap();
+    let user = Some(room.path("user"));
+    let context = room
+        .context()
+        .with_user_dirs(user, Some(room.path("no folder/state")));
+    let provider = open(FileConfig::default(), context).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(get(&provider, "key").await.unwrap(), "v");
+        let health = provider.health().await.unwrap();
+        assert_eq!(health.status, HealthStatus::Healthy);
+        assert!(health.detail.contains("no protection against rollback"));
+        assert!(!provider.store().summary().unwrap().rollback_protected);
+        put(&provider, "key", "v").await;
+    }
+}
