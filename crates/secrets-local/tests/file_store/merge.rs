@@ -401,3 +401,49 @@ async fn works_as_a_merge_driver_result_is_the_same_from_both_sides() {
         current
     );
 }
+
+const DRIVER: &str = "POLYSECRETS_TEST_DRIVER";
+
+/// Git starts this test again as its merge driver.
+#[tokio::test]
+async fn git_merges_alone_once_it_knows_the_driver() {
+    if let Ok(order) = std::env::var(DRIVER) {
+        let words: Vec<&str> = order.split('|').collect();
+        let [user, base, ours, theirs] = words[..] else {
+            panic!("an order has four words");
+        };
+        let user = Path::new(user);
+        let context = crate::support::context(&user.join("project"), user);
+        let store = FileStore::open(FileConfig::default(), &context).unwrap();
+        let [base, ours, theirs] = [base, ours, theirs].map(Path::new);
+        store.merge_files(Some(base), ours, theirs, ours).unwrap();
+        return;
+    }
+    let repository = Repository::new();
+    put(&repository.provider().await, "key", "base").await;
+    repository.commit("base");
+    repository.check_out(&["-b", "feature"]);
+    put(&repository.provider().await, "theirs", "t").await;
+    put(&repository.provider().await, "key", "theirs").await;
+    repository.commit("theirs");
+    repository.check_out(&["main"]);
+    put(&repository.provider().await, "ours", "o").await;
+    put(&repository.provider().await, "key", "ours").await;
+    repository.commit("ours");
+    let driver = format!(
+        "{DRIVER}='{}|%O|%A|%B' '{}' --exact merge::git_merges_alone_once_it_knows_the_driver",
+        repository.room.folder.path().display(),
+        std::env::current_exe().unwrap().display()
+    );
+    repository.git(&["config", "merge.polysecrets.driver", &driver]);
+    repository.git(&["merge", "-q", "--no-edit", "feature"]);
+    repository.git(&["diff", "--quiet", "HEAD"]);
+    let provider = repository.provider().await;
+    assert_eq!(names(&provider).await, ["key", "ours", "theirs"]);
+    assert_eq!(get(&provider, "key").await.unwrap(), "ours");
+    let versions = provider
+        .versions(&name("key"), &VersionsOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(versions.items.len(), 3);
+}
