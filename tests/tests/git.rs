@@ -122,10 +122,7 @@ fn another_person_is_let_in() {
     let key = listed.text().trim();
     home.run(&["store", "recipients", "add", key]).ok();
     let copy = other.root().join("copy");
-    std::fs::create_dir(&copy).unwrap();
-    for folder in [".secrets"] {
-        std::fs::create_dir(copy.join(folder)).unwrap();
-    }
+    std::fs::create_dir_all(copy.join(".secrets")).unwrap();
     for file in ["secrets.toml", ".secrets/store.txt"] {
         std::fs::copy(home.path(file), copy.join(file)).unwrap();
     }

@@ -250,3 +250,13 @@ fn an_older_store_is_noticed_and_can_be_accepted() {
     home.run(&["store", "accept"]).ok();
     assert_eq!(home.get("a"), b"one");
 }
+
+#[test]
+fn init_follows_no_link_of_others() {
+    let home = Home::new();
+    let mine = home.root().join("home/.profile");
+    std::fs::write(&mine, "mine\n").unwrap();
+    std::os::unix::fs::symlink(&mine, home.path(".gitignore")).unwrap();
+    home.run(&["init", "--yes"]).refused(6).says(".gitignore");
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine\n");
+}

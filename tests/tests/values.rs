@@ -233,3 +233,24 @@ fn a_full_disk_is_an_error() {
         .refused(1)
         .says("cannot write to standard output");
 }
+
+#[test]
+fn a_declared_field_does_not_stand_for_the_whole_secret() {
+    let home = Home::initialised();
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    home.write(
+        "secrets.toml",
+        config + "\n[secrets.KEY]\nreference = \"api#key\"\n[secrets.WHOLE]\nreference = \"db\"\n",
+    );
+    home.run(&["trust"]).ok();
+    home.set("api", br#"{"key":"k","other":"o"}"#);
+    assert_eq!(home.get("KEY"), b"k");
+    home.run_with_input(&["set", "KEY", "--stdin"], b"new")
+        .refused(6)
+        .says("name the whole secret: api");
+    home.run(&["delete", "KEY", "--yes"]).refused(6);
+    home.run(&["rollback", "KEY", "1"]).refused(6);
+    assert_eq!(home.get("api"), br#"{"key":"k","other":"o"}"#);
+    home.set("WHOLE", b"by its declared name");
+    assert_eq!(home.get("db"), b"by its declared name");
+}

@@ -44,8 +44,8 @@ fn show(settings: &Settings, origin: bool, as_json: bool) -> Outcome<()> {
 /// Reads everything and asks nobody: to open a provider is to read its settings. One whose settings are in another
 /// provider is left out, since that one would be asked.
 fn check(settings: &Settings) -> Outcome<()> {
-    let config = settings.config()?;
-    settings.with_secrets(async |secrets| {
+    let summary = settings.with_secrets(async |secrets| {
+        let config = secrets.config();
         for (name, entry) in &config.providers {
             if !entry.settings.references().is_empty() {
                 continue;
@@ -57,18 +57,18 @@ fn check(settings: &Settings) -> Outcome<()> {
                 _ => {}
             }
         }
-        Ok(())
+        let place = match &config.source {
+            Some(file) => file.display().to_string(),
+            None => "without a file, the configuration".to_owned(),
+        };
+        Ok(format!(
+            "{place} is well-formed: {} providers, {} chains, {} declared secrets",
+            config.providers.len(),
+            config.chains.len(),
+            config.secrets.len()
+        ))
     })?;
-    let place = match &config.source {
-        Some(file) => file.display().to_string(),
-        None => "without a file, the configuration".to_owned(),
-    };
-    output::say(format!(
-        "{place} is well-formed: {} providers, {} chains, {} declared secrets",
-        config.providers.len(),
-        config.chains.len(),
-        config.secrets.len()
-    ));
+    output::say(summary);
     Ok(())
 }
 

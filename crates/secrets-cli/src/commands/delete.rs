@@ -18,14 +18,14 @@ pub(crate) fn run(command: &Delete, settings: &Settings) -> Outcome {
     } else {
         (format!("delete {reference}?"), DeleteMode::Soft)
     };
-    if !command.yes && !prompt::confirm(&question, "use --yes to delete without a question")? {
-        return Err(Failure::other("cancelled"));
-    }
     let name = reference.to_string();
     settings.with_secrets(async |secrets| {
-        Ok(secrets
-            .delete_with(reference, DeleteOptions::default().with_mode(mode))
-            .await?)
+        super::whole(secrets, &reference)?;
+        if !command.yes && !prompt::confirm(&question, "use --yes to delete without a question")? {
+            return Err(Failure::other("cancelled"));
+        }
+        let options = DeleteOptions::default().with_mode(mode);
+        Ok(secrets.delete_with(reference, options).await?)
     })?;
     output::say(format!("deleted {name}"));
     Ok(Exit::Ok)

@@ -1,7 +1,8 @@
 //! `secrets init`.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use secrets::file::{FileConfig, FileStore};
@@ -10,7 +11,7 @@ use secrets::{Config, ErrorKind, Location, OpenContext, Registry, canonical_sche
 use super::trust::state_dir;
 use crate::cli::Init;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome, reason};
+use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
 use crate::{files, output, prompt};
 
@@ -26,9 +27,9 @@ pub(crate) fn run(command: &Init, settings: &Settings) -> Outcome {
     let main = main_provider(command, settings)?;
 
     let (store, made) = store(&folder, settings)?;
+    ignore(&folder.join(".gitignore"))?;
     files::create_public(&target, Config::scaffold(main.as_ref()).as_bytes())
         .map_err(|error| cannot_create(&target, &error))?;
-    ignore(&folder.join(".gitignore"))?;
 
     output::say(format!("wrote {}", target.display()));
     let path = store.path().display();
@@ -151,40 +152,41 @@ fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
     }
 }
 
-/// Adds the lines that are missing.
+/// Appends the lines that are missing; nothing that is there is written again.
 fn ignore(path: &Path) -> Outcome<()> {
-    let before = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(Failure::file("read", path, &error)),
+    let append = || -> io::Result<()> {
+        // In a repository of somebody else it could be a link to a file of ours.
+        let no_link = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .custom_flags(no_link)
+            .open(path)?;
+        let mut before = String::new();
+        file.read_to_string(&mut before)?;
+        file.write_all(missing(&before).as_bytes())
     };
-    let after = with_ignored(&before);
-    if after == before {
-        return Ok(());
-    }
-    fs::write(path, after).map_err(|error| {
-        Failure::input(format!(
-            "cannot write {}: {}",
-            path.display(),
-            reason(&error)
-        ))
-        .with_hint(format!("add these lines yourself: {}", IGNORED.join(", ")))
+    append().map_err(|error| {
+        Failure::file("add to", path, &error)
+            .with_hint(format!("add these lines yourself: {}", IGNORED.join(", ")))
     })
 }
 
-fn with_ignored(before: &str) -> String {
-    let mut after = before.to_owned();
+/// What is to be appended.
+fn missing(before: &str) -> String {
+    let mut added = String::new();
     for pattern in IGNORED {
         if before.lines().any(|line| line.trim() == pattern) {
             continue;
         }
-        if !after.is_empty() && !after.ends_with('\n') {
-            after.push('\n');
+        if added.is_empty() && !before.is_empty() && !before.ends_with('\n') {
+            added.push('\n');
         }
-        after.push_str(pattern);
-        after.push('\n');
+        added.push_str(pattern);
+        added.push('\n');
     }
-    after
+    added
 }
 
 #[cfg(test)]
@@ -193,12 +195,8 @@ mod tests {
 
     #[test]
     fn only_missing_lines_are_added() {
-        assert_eq!(with_ignored(""), ".env\n.env.local\n.env.*.local\n");
-        assert_eq!(
-            with_ignored("target\n.env"),
-            "target\n.env\n.env.local\n.env.*.local\n"
-        );
-        let whole = ".env\n.env.local\n.env.*.local\n";
-        assert_eq!(with_ignored(whole), whole);
+        assert_eq!(missing(""), ".env\n.env.local\n.env.*.local\n");
+        assert_eq!(missing("target\n.env"), "\n.env.local\n.env.*.local\n");
+        assert_eq!(missing(".env\n.env.local\n.env.*.local\n"), "");
     }
 }

@@ -17,3 +17,24 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod trust;
 pub(crate) mod versions;
+
+use secrets::{SecretRef, Secrets};
+
+use crate::failure::{Failure, Outcome};
+
+/// Refuses to change a secret under the declared name of one of its fields: the whole of it would be meant.
+fn whole(secrets: &Secrets, reference: &SecretRef) -> Outcome<()> {
+    if reference.provider().is_some() {
+        return Ok(());
+    }
+    let name = reference.name().as_str();
+    let declared = secrets.declared().iter().find(|one| one.name == name);
+    match declared.map(|one| (&one.reference, one.reference.field())) {
+        Some((whole, Some(field))) => Err(Failure::input(format!(
+            "{name} is only the field {field} of {}",
+            whole.name()
+        ))
+        .with_hint(format!("name the whole secret: {}", whole.name()))),
+        _ => Ok(()),
+    }
+}

@@ -11,8 +11,10 @@ use crate::{output, show};
 pub(crate) fn run(command: &Rollback, settings: &Settings) -> Outcome {
     let reference: SecretRef = command.name.parse()?;
     let to = Version::new(command.version.as_str());
-    let current =
-        settings.with_secrets(async |secrets| Ok(secrets.rollback(reference, to).await?))?;
+    let current = settings.with_secrets(async |secrets| {
+        super::whole(secrets, &reference)?;
+        Ok(secrets.rollback(reference, to).await?)
+    })?;
     if command.json {
         output::json(show::metadata(&current))?;
     } else {

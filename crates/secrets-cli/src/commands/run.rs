@@ -45,14 +45,15 @@ async fn fetch(
             Err(error) => failed.push(located(&declared, error)),
         }
     }
-    if let Some(failure) = all_of(failed) {
-        return Err(failure);
-    }
+    let failure = all_of(failed);
     // To close a provider is to end its token and its leases, which the program is about to use.
-    if !leased {
+    if !leased || failure.is_some() {
         settings.close(secrets).await;
     }
-    Ok((variables, removed))
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok((variables, removed)),
+    }
 }
 
 fn variable(declared: Declared, answer: Answer) -> Variable {

@@ -24,9 +24,12 @@ pub(crate) fn run(command: Set, settings: &Settings) -> Outcome {
     }
     let reference: SecretRef = command.name.parse()?;
     let options = options(&command)?;
-    let value = value(&command.source, reference.name().as_str(), settings)?;
-    let written = settings
-        .with_secrets(async |secrets| Ok(secrets.put_with(reference, value, options).await?))?;
+    let written = settings.with_secrets(async |secrets| {
+        super::whole(secrets, &reference)?;
+        // Asked for last: nothing that is wrong before should cost a person their typing.
+        let value = value(&command.source, reference.name().as_str(), settings)?;
+        Ok(secrets.put_with(reference, value, options).await?)
+    })?;
     if command.json {
         output::json(show::metadata(&written))?;
     } else {

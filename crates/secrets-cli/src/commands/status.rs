@@ -13,6 +13,13 @@ use crate::{progress, show};
 
 type Found = (Declared, Result<Option<Answer>>);
 
+/// A configured provider.
+struct Asked {
+    name: String,
+    scheme: String,
+    health: Health,
+}
+
 pub(crate) fn run(command: &Status, settings: &Settings) -> Outcome {
     let (found, providers) = settings.with_secrets(async |secrets| {
         Ok(progress::during("asking the providers", ask(secrets)).await)
@@ -20,23 +27,35 @@ pub(crate) fn run(command: &Status, settings: &Settings) -> Outcome {
     let well = found.iter().all(|(_, answer)| answer.is_ok())
         && providers
             .iter()
-            .all(|(_, health)| health.status != HealthStatus::Unavailable);
+            .all(|one| one.health.status != HealthStatus::Unavailable);
     if command.json {
         let secrets: Vec<Value> = found.iter().map(secret).collect();
         let providers: Vec<Value> = providers.iter().map(provider).collect();
         output::json(json!({ "secrets": secrets, "providers": providers }))?;
     } else {
-        print(&found, &providers, settings)?;
+        print(&found, &providers)?;
     }
     Ok(if well { Exit::Ok } else { Exit::Problems })
 }
 
-async fn ask(secrets: &Secrets) -> (Vec<Found>, Vec<(String, Health)>) {
+async fn ask(secrets: &Secrets) -> (Vec<Found>, Vec<Asked>) {
     // One after the other: a provider that is opened by both at once would be asked to log in twice.
-    (secrets.get_declared().await, secrets.health().await)
+    let found = secrets.get_declared().await;
+    let health = secrets.health().await;
+    let configured = &secrets.config().providers;
+    let asked = health.into_iter().map(|(name, health)| {
+        // A provider without an entry is a scheme with its defaults.
+        let scheme = configured.get(&name).map_or(&name, |entry| &entry.scheme);
+        Asked {
+            scheme: scheme.clone(),
+            name,
+            health,
+        }
+    });
+    (found, asked.collect())
 }
 
-fn print(found: &[Found], providers: &[(String, Health)], settings: &Settings) -> Outcome<()> {
+fn print(found: &[Found], providers: &[Asked]) -> Outcome<()> {
     let mut table = Table::new(&["SECRET", "VARIABLE", "PROVIDER", "VIA", "STATE"]);
     for (declared, answer) in found {
         let (provider, via, state) = match answer {
@@ -74,18 +93,13 @@ fn print(found: &[Found], providers: &[(String, Health)], settings: &Settings) -
     } else {
         table.print()?;
     }
-    let config = settings.config()?;
     let mut table = Table::new(&["PROVIDER", "TYPE", "HEALTH", "DETAIL"]);
-    for (name, health) in providers {
-        let scheme = config
-            .providers
-            .get(name)
-            .map_or(name.as_str(), |entry| entry.scheme.as_str());
+    for one in providers {
         table.row([
-            name.clone(),
-            scheme.to_owned(),
-            health.status.to_string(),
-            health.detail.clone(),
+            one.name.clone(),
+            one.scheme.clone(),
+            one.health.status.to_string(),
+            one.health.detail.clone(),
         ]);
     }
     if !table.is_empty() {
@@ -126,6 +140,11 @@ fn secret((declared, answer): &Found) -> Value {
     object
 }
 
-fn provider((name, health): &(String, Health)) -> Value {
-    json!({ "provider": name, "health": health.status.to_string(), "detail": health.detail })
+fn provider(one: &Asked) -> Value {
+    json!({
+        "provider": one.name,
+        "type": one.scheme,
+        "health": one.health.status.to_string(),
+        "detail": one.health.detail,
+    })
 }
