@@ -481,3 +481,87 @@ fn page_size(size: Option<usize>) -> Result<usize> {
         size => Ok(size.unwrap_or(PAGE_ITEMS)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::file::keys::new_data_key;
+
+    fn empty() -> Contents {
+        let envelope = Envelope {
+            recipients: vec!["age1 x".to_owned()],
+            public: Some(vec![1, 2, 3]),
+            passphrase: None,
+        };
+        Contents::new([7; 16], envelope, &new_data_key().unwrap())
+    }
+
+    fn read(contents: &Contents, bytes: &[u8]) -> Result<Contents> {
+        Contents::read(bytes, Path::new("store.txt"), |_| Ok(contents.keys.clone()))
+    }
+
+    fn name() -> impl Strategy<Value = SecretName> {
+        any::<String>().prop_filter_map("a name", |text| SecretName::new(text).ok())
+    }
+
+    type Puts = Vec<(SecretName, Vec<u8>, BTreeMap<String, String>)>;
+
+    fn puts() -> impl Strategy<Value = Puts> {
+        let put = (name(), any::<Vec<u8>>(), any::<BTreeMap<String, String>>());
+        proptest::collection::vec(put, 0..6)
+    }
+
+    fn filled(puts: &Puts) -> Contents {
+        let mut contents = empty();
+        for (number, (name, value, tags)) in puts.iter().enumerate() {
+            let options = PutOptions::default().with_tags(tags.clone());
+            let value = SecretValue::from(&value[..]);
+            contents
+                .put(name, &value, &options, 10, number as u64)
+                .unwrap();
+        }
+        contents
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(puts in puts()) {
+            let contents = filled(&puts);
+            let bytes = contents.write();
+            let again = read(&contents, &bytes).unwrap();
+            prop_assert!(again.header == contents.header);
+            prop_assert_eq!(again.write(), bytes);
+            for (name, versions) in &contents.entries {
+                for (entry, read) in versions.iter().zip(&again.entries[name]) {
+                    prop_assert_eq!(&entry.facts, &read.facts);
+                    prop_assert_eq!(contents.open(entry).unwrap(), again.open(read).unwrap());
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(
+            puts in puts(),
+            at: proptest::sample::Index,
+            length in 0_usize..40,
+            junk in "[ -~\\n]{0,40}",
+        ) {
+            let contents = filled(&puts);
+            let mut bytes = contents.write();
+            let start = at.index(bytes.len());
+            let end = (start + length).min(bytes.len());
+            let unchanged = bytes[start..end] == *junk.as_bytes();
+            bytes.splice(start..end, junk.bytes());
+            prop_assert_eq!(read(&contents, &bytes).is_ok(), unchanged);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            prop_assert!(read(&empty(), &bytes).is_err());
+        }
+    }
+}

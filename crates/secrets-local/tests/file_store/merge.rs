@@ -367,6 +367,20 @@ async fn recipients_are_merged_by_what_changed() {
 }
 
 #[tokio::test]
+async fn a_name_that_both_added_keeps_both_values_without_a_base() {
+    let copies = Copies::new().await;
+    put(&copies.provider("theirs").await, "new", "theirs").await;
+    put(&copies.provider("ours").await, "new", "ours").await;
+    let report = copies.merge(None).unwrap();
+    assert_eq!(report.diverged, [name("new")]);
+    let provider = copies.provider("merged").await;
+    assert_eq!(get(&provider, "new").await.unwrap(), "ours");
+    let first = GetOptions::default().with_version(Version::from("1"));
+    let older = provider.get(&name("new"), &first).await.unwrap();
+    assert_eq!(older.value.expose_str().unwrap(), "theirs");
+}
+
+#[tokio::test]
 async fn different_stores_are_not_merged() {
     let copies = Copies::new().await;
     std::fs::copy(Room::new().store_path(), copies.path("stranger")).unwrap();
