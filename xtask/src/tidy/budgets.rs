@@ -10,8 +10,8 @@ use crate::workspace::Package;
 const BUDGETS: &[(&str, usize)] = &[
     ("secrets-vault", 115),
     ("secrets-aws", 165),
-    // Every provider at once.
-    ("secrets-cli", 225),
+    // Every provider at once; `docs/decisions.md` says why it is not 225.
+    ("secrets-cli", 275),
 ];
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
