@@ -76,7 +76,13 @@ impl<'t> LineIndex<'t> {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines[line - 1];
-        let mut column = self.characters_before(offset) - self.characters_before(start) + 1;
+        // Most lines are short: to count their few bytes is cheaper than to count in from two blocks.
+        let before = if offset - start <= BLOCK {
+            starts(&self.text.as_bytes()[start..offset])
+        } else {
+            self.characters_before(offset) - self.characters_before(start)
+        };
+        let mut column = before + 1;
         if line == 1 && offset > 0 && self.text.starts_with(BYTE_ORDER_MARK) {
             column -= 1;
         }
