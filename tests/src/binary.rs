@@ -25,7 +25,7 @@ fn built_once() -> PathBuf {
     let Ok(run) = env::var("NEXTEST_RUN_ID") else {
         return build();
     };
-    let folder = env::temp_dir().join("polysecrets-tests");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/end-to-end");
     fs::create_dir_all(&folder).expect("a folder for the lock");
     let lock = File::create(folder.join("lock")).expect("the lock");
     lock.lock().expect("the lock is taken");
