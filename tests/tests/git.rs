@@ -92,15 +92,9 @@ fn the_store_is_gits_merge_driver() {
     let home = committed();
     let folder = home.path("");
     let run = |words: &[&str]| git(&home, &folder, words);
-    let attributes = String::from_utf8(home.read(".secrets/.gitattributes")).unwrap();
-    home.write(
-        ".secrets/.gitattributes",
-        attributes + "store.txt merge=polysecrets\n",
-    );
     let command = polysecrets_tests::secrets_command().display();
-    let driver = format!("{command} store merge --driver %O %A %B");
+    let driver = format!("{command} store merge-files %O %A %B");
     run(&["config", "merge.polysecrets.driver", &driver]).ok();
-    run(&["commit", "-qam", "driver"]).ok();
     run(&["checkout", "-qb", "left"]).ok();
     home.set("left", b"1");
     run(&["commit", "-qam", "left"]).ok();

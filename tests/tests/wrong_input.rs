@@ -147,7 +147,7 @@ fn wrong_words_are_refused_and_change_nothing() {
         (6, &["store", "recipients", "add", "nonsense"]),
         (6, &["store", "recipients", "remove", "nonsense"]),
         (2, &["store", "recipients", "add"]),
-        (2, &["store", "merge", "--driver", "a", "b"]),
+        (2, &["store", "merge-files", "a", "b"]),
         (6, &["init", "--yes"]),
         (2, &["init", "extra"]),
         (2, &["completions"]),

@@ -1,6 +1,6 @@
 //! `secrets store`.
 
-use std::path::PathBuf;
+use std::fs;
 
 use secrets::file::{FileStore, MergeReport};
 use serde_json::json;
@@ -15,7 +15,16 @@ pub(crate) fn run(command: &Store, settings: &Settings) -> Outcome {
     let store = open(settings)?;
     match &command.verb {
         StoreVerb::Accept => accept(&store)?,
-        StoreVerb::Merge { driver } => merge(&store, driver)?,
+        StoreVerb::Merge => {
+            tell(&store.merge()?);
+            output::say(format!("now: git add {}", store.path().display()));
+        }
+        StoreVerb::MergeFiles { base, ours, theirs } => {
+            // Git gives an empty file where the sides have no common ancestor.
+            let common = fs::metadata(base).is_ok_and(|base| base.len() > 0);
+            let base = common.then_some(base.as_path());
+            tell(&store.merge_files(base, ours, theirs, ours)?);
+        }
         StoreVerb::Info { json } => info(&store, *json)?,
         StoreVerb::Recipients { verb } => recipients(&store, verb)?,
     }
@@ -40,17 +49,6 @@ fn accept(store: &FileStore) -> Outcome<()> {
         before.unwrap_or_default(),
         store.path().display()
     ));
-    Ok(())
-}
-
-fn merge(store: &FileStore, driver: &[PathBuf]) -> Outcome<()> {
-    match driver {
-        [base, ours, theirs] => tell(&store.merge_files(Some(base), ours, theirs, ours)?),
-        _ => {
-            tell(&store.merge()?);
-            output::say(format!("now: git add {}", store.path().display()));
-        }
-    }
     Ok(())
 }
 
