@@ -12,7 +12,11 @@ const DEFAULT: &[&str] = &["dotenv", "env"];
 const GATHERING: &[&str] = &["default", "full"];
 
 /// Features that stay where they are, with the reason.
-const NOT_FORWARDED: &[(&str, &str, &str)] = &[];
+const NOT_FORWARDED: &[(&str, &str, &str)] = &[(
+    "secrets-vault",
+    "vaultrs",
+    "who has such a client builds the provider from it and hands it to the handle",
+)];
 
 pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     let of = |wanted: Role| packages.iter().find(move |package| role(package) == wanted);
