@@ -1,5 +1,7 @@
 //! The main job against a real server, beside the server's own client.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::process::Command;
 
 use polysecrets_tests::{Home, Ran, server};
@@ -251,4 +253,40 @@ fn wrong_servers_and_tokens_are_told_apart() {
     let ran = with_token("t");
     assert_ne!(ran.code(), Some(0));
     assert!(ran.stderr.contains("certificate"), "{}", ran.stderr);
+}
+
+#[test]
+fn many_short_programs_end_well_with_secrets_of_a_server() {
+    let home = Home::initialised();
+    let mount = mount(&home, "short");
+    configure(&home, "main", &mount);
+    let mut config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    for number in 0..20 {
+        config.push_str(&format!(
+            "[secrets.S{number}]\nreference = \"DB#s{number}\"\n"
+        ));
+    }
+    home.write(
+        "secrets.toml",
+        config.replace("reference = \"DB\"\n", "reference = \"DB#s1\"\n"),
+    );
+    home.run(&["trust"]).ok();
+    let fields: Vec<String> = (0..20)
+        .map(|number| format!("\"s{number}\":\"{number}\""))
+        .collect();
+    secrets(
+        &home,
+        &["set", "DB", "--stdin"],
+        format!("{{{}}}", fields.join(",")).as_bytes(),
+    )
+    .ok();
+    secrets(&home, &["set", "API", "--stdin"], br#"{"key":"k"}"#).ok();
+    let runs = if polysecrets_tests::is_deep() {
+        1000
+    } else {
+        60
+    };
+    for _ in 0..runs {
+        secrets(&home, &["run", "--", "true"], b"").ok();
+    }
 }

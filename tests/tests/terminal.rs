@@ -111,3 +111,23 @@ fn bytes_that_command_a_terminal_are_not_sent_to_it() {
     terminal.enter("secrets get evil");
     terminal.wait_for("hint: write it to a file with --out FILE");
 }
+
+#[test]
+fn a_long_wait_is_explained_and_can_be_left() {
+    let home = Home::new();
+    // It takes connections and never answers.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    home.write(
+        "secrets.toml",
+        format!(
+            "default = \"main\"\n[providers.main]\ntype = \"vault\"\naddress = \"http://127.0.0.1:{port}\"\nmount = \"kv\"\ntoken = \"t\"\n"
+        ),
+    );
+    home.run(&["trust"]).ok();
+    let terminal = Terminal::new(&home);
+    terminal.enter("secrets list; echo code $?");
+    terminal.wait_for("listing");
+    terminal.press("C-c");
+    terminal.wait_for("code 130");
+}
