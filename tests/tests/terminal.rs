@@ -126,8 +126,9 @@ fn a_long_wait_is_explained_and_can_be_left() {
     );
     home.run(&["trust"]).ok();
     let terminal = Terminal::new(&home);
-    terminal.enter("secrets list; echo code $?");
+    terminal.enter("secrets list");
     terminal.wait_for("listing");
     terminal.press("C-c");
+    terminal.enter("echo code $?");
     terminal.wait_for("code 130");
 }
