@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use secrets_core::{
     Answer, Call, Error, ErrorKind, GetItem, Health, HealthStatus, ListOptions, Operation, Origin,
-    Page, PageToken, Reply, Request, Response, Result,
+    Page, PageToken, Reply, Request, Response, Result, Version,
 };
 
 use crate::config::{ChainEntry, ChainMember, OnError};
@@ -12,7 +12,7 @@ use crate::config::{ChainEntry, ChainMember, OnError};
 ///
 /// A missing secret lets the chain go on. Any other error is the chain's, unless the member that failed says
 /// `on_error = "warn"` or `"skip"`; both leave a trace event. Writes, and what belongs to them (delete, restore,
-/// versions, rollback), go to the one member that `write` names.
+/// versions, rollback, reading a version), go to the one member that `write` names.
 ///
 /// A listing is the members' listings one after another; whoever reads it keeps the first of two equal names.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ impl Chain {
 
     pub(crate) async fn call(&self, request: Request, ask: &Ask<'_>) -> Result<Response> {
         match &request.call {
+            Call::Get { options, .. } if self.owns(options.version.as_ref()) => {
+                self.write_member(request, ask).await
+            }
+            Call::Describe { options, .. } if self.owns(options.version.as_ref()) => {
+                self.write_member(request, ask).await
+            }
             Call::Get { .. } | Call::Describe { .. } => self.first(request, ask).await,
             Call::GetMany { items } => {
                 let items = items.clone();
@@ -66,12 +72,20 @@ impl Chain {
                 }
                 Ok(Response::new(Reply::Done, Origin::fresh(self.name.clone())))
             }
-            call => {
-                let writer = self.writer(call.operation())?;
-                let response = ask(writer, request).await?;
-                Ok(self.via(response))
-            }
+            _ => self.write_member(request, ask).await,
         }
+    }
+
+    /// Whether this version can only be one of the member that is written to: ids of different members mean nothing to
+    /// each other.
+    fn owns(&self, version: Option<&Version>) -> bool {
+        version.is_some() && self.write.is_some()
+    }
+
+    async fn write_member(&self, request: Request, ask: &Ask<'_>) -> Result<Response> {
+        let writer = self.writer(request.call.operation())?;
+        let response = ask(writer, request).await?;
+        Ok(self.via(response))
     }
 
     fn writer(&self, operation: Operation) -> Result<Arc<str>> {
@@ -157,25 +171,36 @@ impl Chain {
         let mut results: Vec<Option<Result<Answer>>> = items.iter().map(|_| None).collect();
         let mut open: Vec<usize> = (0..items.len()).collect();
         for member in &self.members {
-            if open.is_empty() {
-                break;
+            let writes = self.write.as_ref() == Some(&member.provider);
+            let (asked, others): (Vec<usize>, Vec<usize>) = open
+                .into_iter()
+                .partition(|place| writes || !self.owns(items[*place].options.version.as_ref()));
+            open = others;
+            if asked.is_empty() {
+                continue;
             }
-            let asked = open.iter().map(|place| items[*place].clone()).collect();
-            let request = request.clone().with_call(Call::GetMany { items: asked });
+            let wanted = asked.iter().map(|place| items[*place].clone()).collect();
+            let request = request.clone().with_call(Call::GetMany { items: wanted });
             let answers = match ask(member.provider.clone(), request).await {
                 Ok(Response {
                     reply: Reply::Secrets(answers),
                     ..
                 }) => answers,
                 Ok(_) => return Err(Reply::mismatch(Operation::GetMany)),
-                Err(error) if self.goes_on(member, &error) => continue,
+                Err(error) if self.goes_on(member, &error) => {
+                    open.extend(asked);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
-            for (place, answer) in std::mem::take(&mut open).into_iter().zip(answers) {
+            for (place, answer) in asked.into_iter().zip(answers) {
                 match answer {
                     Ok(mut answer) => {
                         answer.origin = answer.origin.with_via(self.name.clone());
                         results[place] = Some(Ok(answer));
+                    }
+                    Err(error) if self.owns(items[place].options.version.as_ref()) => {
+                        results[place] = Some(Err(error));
                     }
                     Err(error) if self.goes_on(member, &error) => open.push(place),
                     Err(error) => results[place] = Some(Err(error)),

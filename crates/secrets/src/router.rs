@@ -146,21 +146,25 @@ impl Router {
         }
     }
 
-    /// The variables that hold credentials of the providers that were opened.
-    pub(crate) fn credential_variables(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .0
-            .slots
-            .values()
-            .filter_map(|slot| slot.opened.get())
+    /// The variables that hold credentials of the providers that these targets lead to, and of all that were opened.
+    /// Opens those that can be opened without asking another provider; one that cannot be opened is left out.
+    pub(crate) async fn credential_variables(&self, targets: &[Option<&str>]) -> Vec<String> {
+        for target in targets {
+            for name in self.members(*target).unwrap_or_default() {
+                let asks_another = self.slot(&name).is_ok_and(|slot| match &slot.source {
+                    Source::Entry(entry) => !entry.settings.references().is_empty(),
+                    Source::Ready(_) => false,
+                });
+                if !asks_another && let Err(error) = self.open(&name, &[]).await {
+                    tracing::debug!(provider = &*name, error = error.message(), "not opened");
+                }
+            }
+        }
+        let opened = self.0.slots.values().filter_map(|slot| slot.opened.get());
+        let mut names: Vec<String> = opened
             .flat_map(|opened| {
-                opened
-                    .provider
-                    .info()
-                    .credential_variables
-                    .iter()
-                    .chain(&opened.interpolated)
-                    .cloned()
+                let own = &opened.provider.info().credential_variables;
+                own.iter().chain(&opened.interpolated).cloned()
             })
             .collect();
         names.sort_unstable();

@@ -499,10 +499,17 @@ impl Secrets {
         self.shared.router.members(self.target.as_deref())
     }
 
-    /// The environment variables that hold credentials of the providers opened so far, which a child process must not
-    /// inherit.
-    pub fn credential_variables(&self) -> Vec<String> {
-        self.shared.router.credential_variables()
+    /// The environment variables that hold credentials of the providers which the default and the declared secrets lead
+    /// to, and of any other that was opened: what a child process must not inherit. Opens them where that asks nobody.
+    pub async fn credential_variables(&self) -> Vec<String> {
+        let declared = self.declared().iter().map(|one| one.reference.provider());
+        let mut targets: Vec<Option<&str>> = declared
+            .map(|provider| provider.or(self.target.as_deref()))
+            .chain([self.target.as_deref()])
+            .collect();
+        targets.sort_unstable();
+        targets.dedup();
+        self.shared.router.credential_variables(&targets).await
     }
 
     /// Closes every provider that was opened: gives back leases, tokens and connections.
@@ -571,6 +578,14 @@ impl Secrets {
             .with_hint("leave out what follows `?` or `#`"));
         }
         let resolved = self.resolve(&reference);
+        if resolved.field.is_some() || resolved.version.is_some() {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{operation} is about a whole secret, but this one is declared as a part of another"),
+            )
+            .with_name(reference.name())
+            .with_hint(format!("name the whole secret, {}", resolved.name)));
+        }
         Ok((resolved.target, resolved.name))
     }
 }

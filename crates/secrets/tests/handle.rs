@@ -349,3 +349,128 @@ fn a_default_that_is_nearly_a_name_is_told_which() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.hint().unwrap().contains("memory"), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_unapproved_configuration_writes_no_file_outside_of_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().join("profile");
+    for (path, allowed) in [
+        (outside.to_str().unwrap(), false),
+        ("../.profile", false),
+        ("sub/../../.env", false),
+        ("own.env", true),
+    ] {
+        let settings = Settings::from_pairs([("path", path)]);
+        let refused = AmbientCredentials::Refused {
+            config: "secrets.toml".into(),
+        };
+        let entry = ProviderEntry::new("dotenv", settings).with_trust(refused);
+        let mut config = Config::default()
+            .with_provider("theirs", entry)
+            .with_default("theirs");
+        config.base_dir = folder.path().to_owned();
+        let secrets = Secrets::builder().config(config).build().unwrap();
+        let outcome = secrets.put("PATH", "evil".into()).await;
+        assert_eq!(outcome.is_ok(), allowed, "{path}: {outcome:?}");
+    }
+    assert!(!outside.exists());
+}
+
+#[tokio::test]
+async fn a_version_read_through_a_chain_is_one_of_the_member_that_is_written_to() {
+    let chain =
+        ChainEntry::new([ChainMember::new("env"), ChainMember::new("two")]).with_write("two");
+    let config = Config::default()
+        .with_chain("both", chain)
+        .with_default("both");
+    let secrets = Secrets::builder()
+        .config(config)
+        .environment([("USER", "shadow")].into_iter().collect())
+        .provider("two", memory("two").await)
+        .build()
+        .unwrap();
+    let version = secrets
+        .put("user", "stored".into())
+        .await
+        .unwrap()
+        .version
+        .unwrap();
+    assert_eq!(
+        secrets.get("user").await.unwrap().expose_str().unwrap(),
+        "shadow"
+    );
+    let old = SecretRef::new("user".try_into().unwrap()).with_version(version);
+    assert_eq!(
+        secrets.get(&old).await.unwrap().expose_str().unwrap(),
+        "stored"
+    );
+    let answers = secrets
+        .get_many(&[old, reference("user"), reference("user?version=99")])
+        .await;
+    let values: Vec<_> = answers
+        .iter()
+        .map(|answer| {
+            answer
+                .as_ref()
+                .map(|one| one.secret.value.expose_str().unwrap().to_owned())
+        })
+        .map(|value| value.map_err(|error| error.kind()))
+        .collect();
+    assert_eq!(
+        values,
+        [
+            Ok("stored".into()),
+            Ok("shadow".into()),
+            Err(ErrorKind::NotFound)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_secret_declared_as_a_part_is_not_written_over() {
+    let config = Config::default()
+        .with_default("memory")
+        .with_secret(Declared::new("KEY", reference("memory://api#key")));
+    let secrets = Secrets::builder().config(config).build().unwrap();
+    secrets
+        .put("api", r#"{"key":"1","other":"2"}"#.into())
+        .await
+        .unwrap();
+    let error = secrets.put("KEY", "new".into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.hint().unwrap().contains("api"), "{error:?}");
+    assert_eq!(
+        secrets
+            .get("api#other")
+            .await
+            .unwrap()
+            .expose_str()
+            .unwrap(),
+        "2"
+    );
+}
+
+#[tokio::test]
+async fn credentials_of_what_could_have_been_asked_are_told() {
+    let chain = ChainEntry::new([ChainMember::new("env"), ChainMember::new("store")]);
+    let settings = Settings::from_pairs([("path", "/nowhere/store.txt")]);
+    let config = Config::default()
+        .with_chain("both", chain)
+        .with_default("both")
+        .with_provider("store", ProviderEntry::new("file", settings));
+    let key = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
+    let secrets = Secrets::builder()
+        .config(config)
+        .environment(
+            [("A", "1"), ("SECRETS_IDENTITY", key)]
+                .into_iter()
+                .collect(),
+        )
+        .build()
+        .unwrap();
+    assert_eq!(secrets.get("A").await.unwrap().expose_str().unwrap(), "1");
+    let told = secrets.credential_variables().await;
+    if cfg!(feature = "file") {
+        assert_eq!(told, ["SECRETS_IDENTITY"]);
+    }
+}

@@ -31,7 +31,7 @@ async fn fetch(
     let count = secrets.declared().len();
     let message = format!("fetching {count} secrets");
     let answers = progress::during(&message, secrets.get_declared()).await;
-    let removed = secrets.credential_variables().into_iter().collect();
+    let removed = secrets.credential_variables().await.into_iter().collect();
     let mut leased = false;
     let mut variables = Vec::with_capacity(answers.len());
     let mut failed = Vec::new();

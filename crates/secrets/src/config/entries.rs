@@ -55,21 +55,23 @@ impl ProviderEntry {
         self
     }
 
-    /// Refuses to send a new value to a server that only an unapproved configuration names.
+    /// Refuses to write where only an unapproved configuration says: to a server, and to a file that is not below its
+    /// own folder.
     pub(crate) fn allow_put(&self) -> Result<()> {
-        match &self.trust {
-            AmbientCredentials::Refused { config } if !scheme::is_local(&self.scheme) => {
-                Err(Error::new(
-                    ErrorKind::PermissionDenied,
-                    format!(
-                        "a new value is not sent to a location from {}, which is not trusted",
-                        config.display()
-                    ),
-                )
-                .with_hint("read the file, then approve it with `secrets trust`"))
-            }
-            _ => Ok(()),
+        let AmbientCredentials::Refused { config } = &self.trust else {
+            return Ok(());
+        };
+        if scheme::is_local(&self.scheme) && !self.settings.leaves_folder() {
+            return Ok(());
         }
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "a new value is not written to a place that {} names, which is not trusted",
+                config.display()
+            ),
+        )
+        .with_hint("read the file, then approve it with `secrets trust`"))
     }
 }
 

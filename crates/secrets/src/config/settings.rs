@@ -167,6 +167,26 @@ impl Settings {
         found
     }
 
+    /// Whether the setting `path` or the location may lead out of the configuration's own folder.
+    pub(super) fn leaves_folder(&self) -> bool {
+        let leaves = |path: &str| {
+            path.starts_with(['/', '~', '\\']) || path.split(['/', '\\']).any(|part| part == "..")
+        };
+        let located = self.location.as_ref().is_some_and(|one| leaves(one.path()));
+        let Value::Table(entries) = &self.root.value else {
+            return located;
+        };
+        let named = entries.iter().filter(|entry| entry.key == "path");
+        located
+            || named.into_iter().any(|entry| match &entry.value.value {
+                Value::Text(text) => text.pieces.iter().any(|piece| match piece {
+                    Piece::Literal(literal) => leaves(literal),
+                    _ => true,
+                }),
+                _ => false,
+            })
+    }
+
     /// Puts in the values of the references, each as `lookup` gives it.
     ///
     /// # Errors

@@ -129,11 +129,13 @@ impl RetryPolicy {
         }
     }
 
-    fn again(&mut self, wait: Duration, operation: &str) -> Sleep {
-        tracing::warn!(
+    fn again(&mut self, wait: Duration, operation: &str, error: Option<&Error>) -> Sleep {
+        tracing::info!(
             operation,
+            provider = error.and_then(Error::provider),
+            kind = error.map(|error| tracing::field::debug(error.kind())),
             attempt = self.attempts,
-            wait = wait.as_secs_f64(),
+            wait_seconds = wait.as_secs_f64(),
             "the provider is asked again"
         );
         self.attempts += 1;
@@ -156,7 +158,7 @@ impl Policy<Request, Response, Error> for RetryPolicy {
                 ..
             }) => {
                 let wait = self.sort_out(request, results)?;
-                Some(self.again(wait, operation))
+                Some(self.again(wait, operation, None))
             }
             Ok(_) => None,
             Err(error) => {
@@ -164,7 +166,7 @@ impl Policy<Request, Response, Error> for RetryPolicy {
                 match (wait, self.kept.take()) {
                     (Some(wait), kept) => {
                         self.kept = kept;
-                        Some(self.again(wait, operation))
+                        Some(self.again(wait, operation, Some(error)))
                     }
                     // The whole second attempt failed; what the first one brought is still an answer.
                     (None, Some(kept)) => {
