@@ -110,6 +110,8 @@ impl Template {
         template
             .environment
             .set_undefined_behavior(UndefinedBehavior::Strict);
+        // It would print the engine's state, values included.
+        template.environment.remove_global("debug");
         template
             .environment
             .add_template_owned(ENTRY, source.to_owned())

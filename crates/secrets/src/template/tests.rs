@@ -315,3 +315,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_state_of_the_engine_is_not_printed() {
+    let template = Template::parse("t", "{{ secrets.KEY }}{{ debug() }}").unwrap();
+    let lookup = |_: &str| -> Result<Option<SecretValue>> { Ok(Some("hunter2".into())) };
+    let error = template.render(&lookup, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
