@@ -186,3 +186,52 @@ fn the_status_tells_where_each_secret_comes_from() {
     assert!(table.text().contains("FROM_FILE"), "{}", table.text());
     home.run(&["status"]).ended(8);
 }
+
+#[test]
+fn a_source_is_never_its_own_target() {
+    use std::os::unix::fs::symlink;
+
+    let home = home();
+    home.write("app.yaml", YAML);
+    home.write("other.yaml", YAML);
+    home.write("app.j2", "{{ secrets.get(\"db/password\") }}");
+    std::fs::hard_link(home.path("app.yaml"), home.path("hard.yaml")).unwrap();
+    symlink("app.yaml", home.path("soft.yaml")).unwrap();
+    std::fs::create_dir(home.path("links")).unwrap();
+    std::fs::hard_link(home.path("app.yaml"), home.path("links/app.yaml")).unwrap();
+    symlink(".", home.path("here")).unwrap();
+    let absolute = home.path("app.yaml").display().to_string();
+    let cases: &[&[&str]] = &[
+        &["render", "app.yaml", "--out", "app.yaml"],
+        &["render", "app.yaml", "--out", "./app.yaml"],
+        &["render", "app.yaml", "--out", "links/../app.yaml"],
+        &["render", "app.yaml", "--out", "here/app.yaml"],
+        &["render", "app.yaml", "--out", &absolute],
+        &["render", "app.yaml", "--out", "hard.yaml"],
+        &["render", "app.yaml", "--out", "soft.yaml"],
+        &["render", "soft.yaml", "--out", "app.yaml"],
+        &["render", "hard.yaml", "--out", "app.yaml"],
+        &["render", "app.j2", "--template", "--out", "app.j2"],
+        &["render", "app.yaml", "--out-dir", "."],
+        &["render", "app.yaml", "--out-dir", "here"],
+        &["render", "other.yaml", "app.yaml", "--out-dir", "links"],
+        &["render", "app.j2", "--template", "--out-dir", "."],
+    ];
+    for words in cases {
+        home.run(words).refused(2).says("nothing was written");
+        assert_eq!(home.read("app.yaml"), YAML.as_bytes(), "{words:?}");
+        assert!(!home.path("links/other.yaml").exists(), "{words:?}");
+    }
+    let mut redirected = home.command(&["render", "-", "--format", "yaml", "--out", "app.yaml"]);
+    redirected.stdin(std::fs::File::open(home.path("app.yaml")).unwrap());
+    polysecrets_tests::Ran::of(&mut redirected)
+        .refused(2)
+        .says("standard input");
+    assert_eq!(home.read("app.yaml"), YAML.as_bytes());
+    // One target that cannot be written keeps the others unwritten.
+    std::fs::create_dir_all(home.path("made/other.yaml")).unwrap();
+    home.run(&["render", "app.yaml", "other.yaml", "--out-dir", "made"])
+        .refused(6);
+    assert!(!home.path("made/app.yaml").exists());
+    home.run(&["render", "app.yaml", "--out-dir", "made"]).ok();
+}

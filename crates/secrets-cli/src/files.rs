@@ -2,7 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -82,8 +83,31 @@ fn all(mut source: impl Read, expected: usize) -> io::Result<Option<Zeroizing<Ve
     Ok((length <= LARGEST).then_some(bytes))
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
+/// Which file it is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file behind a path, links followed, or standard input for `-`; `None` if there is none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let metadata = if path.as_os_str() == "-" {
+            let input = io::stdin().as_fd().try_clone_to_owned().ok()?;
+            File::from(input).metadata().ok()?
+        } else {
+            fs::metadata(path).ok()?
+        };
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+/// Refuses what is there and is not a file that can be replaced.
+pub(crate) fn check_private(path: &Path) -> Outcome<()> {
     if let Ok(there) = fs::symlink_metadata(path)
         && !there.is_file()
     {
@@ -92,6 +116,12 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
                 .with_hint("name another file; a secret is written only to a file of its own"),
         );
     }
+    Ok(())
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
+    check_private(path)?;
     replace(path, bytes, 0o600).map_err(|error| Failure::file("write", path, &error))
 }
 

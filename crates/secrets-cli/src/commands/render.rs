@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::cli::Render;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::files::FileId;
 use crate::settings::Settings;
 use crate::{files, output, progress};
 
@@ -21,11 +22,19 @@ pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
         .with_hint("use --out FILE or --out-dir FOLDER"));
     }
     let targets = targets(command)?;
+    // All targets before the first one is written: a source that was overwritten is lost.
+    not_a_source(&command.files, &targets)?;
+    for target in targets.iter().flatten() {
+        files::check_private(target)?;
+    }
     let texts = command
         .files
         .iter()
         .map(|path| files::read_text(path))
         .collect::<Outcome<Vec<_>>>()?;
+    if let Some(folder) = &command.out_dir {
+        fs::create_dir_all(folder).map_err(|error| Failure::file("make", folder, &error))?;
+    }
     let rendered = settings.with_secrets(async |secrets| {
         if command.template {
             templates(secrets, &command.files, &texts).await
@@ -46,7 +55,6 @@ pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
 /// Where each file goes; `None` is standard output.
 fn targets(command: &Render) -> Outcome<Vec<Option<PathBuf>>> {
     if let Some(folder) = &command.out_dir {
-        fs::create_dir_all(folder).map_err(|error| Failure::file("make", folder, &error))?;
         return command
             .files
             .iter()
@@ -77,6 +85,27 @@ fn distinct(targets: Vec<Option<PathBuf>>) -> Outcome<Vec<Option<PathBuf>>> {
         }
     }
     Ok(targets)
+}
+
+/// Refuses to write to a file that is rendered, by whatever name or link it is meant.
+fn not_a_source(sources: &[PathBuf], targets: &[Option<PathBuf>]) -> Outcome<()> {
+    let sources: HashMap<FileId, &PathBuf> = sources
+        .iter()
+        .filter_map(|source| Some((FileId::of(source)?, source)))
+        .collect();
+    for target in targets.iter().flatten() {
+        // A file called `-` is a file here, not standard input.
+        let place = Path::new(".").join(target);
+        if let Some(source) = FileId::of(&place).and_then(|target| sources.get(&target)) {
+            return Err(Failure::usage(format!(
+                "{} is the file {} itself: its references would be replaced by plaintext where they are kept",
+                target.display(),
+                called(source).display()
+            ))
+            .with_hint("name another file or folder; nothing was written"));
+        }
+    }
+    Ok(())
 }
 
 /// How a file is read: what the user says, else what its name says.
