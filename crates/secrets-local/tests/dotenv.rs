@@ -542,3 +542,104 @@ proptest! {
         });
     }
 }
+
+/// What shells make of `VALUE_0` and so on after they sourced the file.
+#[cfg(unix)]
+fn sourced(shell: &str, values: &[String]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for (number, value) in values.iter().enumerate() {
+        let quoted = dotenv::syntax::quote(value).unwrap();
+        text.push_str(&format!("VALUE_{number}={}\n", *quoted));
+    }
+    fs::write(folder.path().join(".env"), &text).unwrap();
+    let script = r#"set -a; . ./.env; set +a; n=0
+        while [ "$n" -lt "$COUNT" ]; do eval "printf '%s\0' \"\$VALUE_$n\""; n=$((n + 1)); done"#;
+    let output = std::process::Command::new(shell)
+        .args(["-c", script])
+        .current_dir(folder.path())
+        .env("COUNT", values.len().to_string())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{shell}: {}\n{text}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let only_ours = fs::read_dir(folder.path()).unwrap().count() == 1;
+    assert!(only_ours, "{shell} executed something in\n{text}");
+    let read = String::from_utf8(output.stdout).unwrap();
+    let mut read: Vec<_> = read.split('\0').map(str::to_owned).collect();
+    assert_eq!(read.pop().as_deref(), Some(""));
+    read
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shell_that_sources_the_file_reads_the_values_and_executes_nothing() {
+    let values: Vec<String> = [
+        "`touch pwned`",
+        "it's `touch pwned`",
+        "it's\n`touch pwned`",
+        "$(touch pwned)",
+        "it's $(touch pwned)",
+        "it's ${IFS} $HOME $$ $'x'",
+        "'; touch pwned; '",
+        "\"; touch pwned; \"",
+        "'\"; touch pwned; \"'",
+        "\\`touch pwned\\`",
+        "'\\`touch pwned\\`",
+        "\\\\`touch pwned`\\\\",
+        "a & touch pwned | b > pwned",
+        "\ntouch pwned\n",
+        "'\ntouch pwned\n",
+        "'\\\ntouch pwned\\\n",
+        "ends in a backslash\\",
+        "'ends in a backslash\\",
+        "\\n is not \\t a line",
+        "it's not \\n \\t \\\\ either",
+        "bang! !! !$ it's!",
+        "# no comment # none",
+        " spaces \t around ",
+        "~ ~root a:~",
+        "=ls",
+        "a=b:=ls",
+        "{a,b} * ? [a-z]",
+        "ключ 🔑 it's",
+        "-----BEGIN KEY-----\nabc/+=\n-----END KEY-----\n",
+        "{\"json\": \"it's $5 `x`\"}",
+        "",
+        "\n",
+        "'",
+        "\"",
+        "\\",
+        "`",
+        "$",
+    ]
+    .map(str::to_owned)
+    .into();
+    for shell in ["bash", "sh"] {
+        assert_eq!(sourced(shell, &values), values, "{shell}");
+    }
+    // A carriage return has no form that both a shell and other readers know.
+    let returns = vec!["it's a\r\n`touch pwned`$(touch pwned)".to_owned()];
+    let read = "it's a\\r\n`touch pwned`$(touch pwned)";
+    for shell in ["bash", "sh"] {
+        assert_eq!(sourced(shell, &returns), [read], "{shell}");
+    }
+}
+
+#[cfg(unix)]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_shell_reads_what_was_quoted(
+        values in prop::collection::vec(
+            "[^\0\r]{0,30}|[`$()'\"\\\\\n!# ~=:;&|<>*{}a]{0,20}|'[`$()\"\\\\\n a]{0,20}",
+            200,
+        ),
+    ) {
+        prop_assert_eq!(sourced("bash", &values), values);
+    }
+}

@@ -7,8 +7,8 @@
 //!   around `=`. A key has ASCII letters, digits, `_`, `-` and `.`, and starts with one of the first three.
 //! - A bare value ends at the end of the line or before a `#` that follows a space or tab, which starts a comment; spaces
 //!   and tabs around it are not part of it. It has no escapes.
-//! - A value in single quotes is taken as it is. In double quotes, `\n`, `\r`, `\t`, `\\`, `\"` and `\$` are escapes, and a
-//!   backslash before anything else is a backslash. Both may go over several lines, in which a line ends with a line feed
+//! - A value in single quotes is taken as it is. In double quotes, `\n`, `\r`, `\t`, `\\`, `\"`, `\$` and a backslash before
+//!   a backtick are escapes, and a backslash before anything else is a backslash. Both may go over several lines, in which a line ends with a line feed
 //!   however the file ends them.
 //! - A byte order mark at the start is left alone. Lines end with LF or CR LF. A lone CR, a NUL, a value that starts with
 //!   a backtick, and a `#` directly after `=` are errors: tools read them differently.
@@ -119,8 +119,9 @@ pub fn parse(text: &str) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Writes a value so that it reads back exactly: bare where no tool sees anything in it, else in single quotes, else in
-/// double quotes on one line.
+/// Writes a value so that it reads back exactly, here and in a shell that sources the file: bare where neither sees
+/// anything in it, else in single quotes, else in double quotes. Line feeds are written as they are. A shell does not know
+/// how a carriage return is written (`\r` in double quotes) and reads a backslash and an `r`; it executes nothing.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidValue`] if it holds a NUL, which no environment variable can.
@@ -134,8 +135,7 @@ pub fn quote(value: &str) -> Result<Zeroizing<String>> {
     }
     // Long enough for every escape, so that it does not grow and leave a copy behind.
     let mut written = Zeroizing::new(String::with_capacity(value.len() * 2 + 2));
-    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
-    if value.bytes().all(bare) {
+    if is_plain_bare(value) {
         written.push_str(value);
     } else if is_plain_in_single_quotes(value) {
         written.push('\'');
@@ -145,10 +145,9 @@ pub fn quote(value: &str) -> Result<Zeroizing<String>> {
         written.push('"');
         for character in value.chars() {
             match character {
-                '\n' => written.push_str("\\n"),
                 '\r' => written.push_str("\\r"),
-                '\t' => written.push_str("\\t"),
-                '"' | '\\' | '$' => {
+                // What a shell takes for the start of an expansion, or for an escape, between double quotes.
+                '"' | '\\' | '$' | '`' => {
                     written.push('\\');
                     written.push(character);
                 }
@@ -160,9 +159,15 @@ pub fn quote(value: &str) -> Result<Zeroizing<String>> {
     Ok(written)
 }
 
+/// Whether no tool sees anything but text in it. zsh takes `=` at the start and after `:` for the path of a command.
+fn is_plain_bare(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
+    value.bytes().all(plain) && !value.starts_with('=') && !value.contains(":=")
+}
+
 /// Whether single quotes hold it for every tool; some take `\\` and `\'` for escapes there.
 fn is_plain_in_single_quotes(value: &str) -> bool {
-    !value.contains(['\'', '\n', '\r']) && !value.contains("\\\\") && !value.ends_with('\\')
+    !value.contains(['\'', '\r']) && !value.contains("\\\\") && !value.ends_with('\\')
 }
 
 /// Calls `visit` with the text between a value's quotes piece by piece, escapes resolved; `true` marks what an escape
@@ -182,6 +187,7 @@ pub(super) fn for_each_piece(raw: &str, quoting: Quoting, mut visit: impl FnMut(
             Some(b"\\\\") => "\\",
             Some(b"\\\"") => "\"",
             Some(b"\\$") => "$",
+            Some(b"\\`") => "`",
             _ => {
                 visit(&rest[..=at], false);
                 rest = &rest[at + 1..];
@@ -197,8 +203,11 @@ pub(super) fn for_each_piece(raw: &str, quoting: Quoting, mut visit: impl FnMut(
 
 /// The text of a value's span between its quotes.
 pub(super) fn unquoted<'a>(text: &'a str, entry: &Entry) -> &'a str {
-    let span = &entry.value_span;
-    match entry.quoting {
+    between_quotes(text, &entry.value_span, entry.quoting)
+}
+
+fn between_quotes<'a>(text: &'a str, span: &Range<usize>, quoting: Quoting) -> &'a str {
+    match quoting {
         Quoting::Bare => &text[span.clone()],
         Quoting::Single | Quoting::Double => &text[span.start + 1..span.end - 1],
     }
@@ -330,18 +339,16 @@ impl<'a> Parser<'a> {
             }
         }
         self.end_line();
-        let mut entry = Entry {
+        Ok(Entry {
             key: key.to_owned(),
-            value: SecretValue::from(Vec::new()),
+            value: decode(between_quotes(self.text, &value_span, quoting), quoting),
             quoting,
             key_span,
             value_span,
             span: start..self.at,
             comment_above,
             position,
-        };
-        entry.value = decode(unquoted(self.text, &entry), quoting);
-        Ok(entry)
+        })
     }
 
     /// The key, after an `export` that is not itself the key.
@@ -504,7 +511,7 @@ mod tests {
             (r#""""#, ""),
             (r#""a # b" # c"#, "a # b"),
             (r#""a"#, "never closed"),
-            (r#""\n\r\t\\\"\$""#, "\n\r\t\\\"$"),
+            (r#""\n\r\t\\\"\$\`""#, "\n\r\t\\\"$`"),
             (r#""C:\dir \'x\'""#, r"C:\dir \'x\'"),
             (r#""a\\""#, r"a\"),
             (r#""a\\\"b""#, r#"a\"b"#),
@@ -634,8 +641,15 @@ mod tests {
             (r"a\", r#""a\\""#),
             (r"a\\b", r#""a\\\\b""#),
             ("it's $5", r#""it's \$5""#),
-            ("a\nb\r\n", r#""a\nb\r\n""#),
+            ("a`id`", "'a`id`'"),
+            ("it's `id`", r#""it's \`id\`""#),
+            ("a\nb", "'a\nb'"),
+            ("it's\ntwo\t", "\"it's\ntwo\t\""),
+            ("a\nb\r\n", "\"a\nb\\r\n\""),
             ("\t", "'\t'"),
+            ("=ls", "'=ls'"),
+            ("a:=ls", "'a:=ls'"),
+            ("YWI=", "YWI="),
         ] {
             assert_eq!(*quote(value).unwrap(), written, "{value:?}");
         }
@@ -667,7 +681,6 @@ mod tests {
         ) {
             let text = format!("{before}KEY={}{after}\nZ=1", *quote(&value).unwrap())
                 .replace('\n', &ending);
-            // Only a line break of the file itself may have changed: quoted values stay on their line.
             let pairs = pairs(&text);
             prop_assert_eq!(&pairs[pairs.len() - 2], &("KEY".to_owned(), value));
             prop_assert_eq!(&pairs[pairs.len() - 1].1, "1");
