@@ -74,7 +74,9 @@ impl Secrets {
     pub async fn from_config(path: impl AsRef<Path>) -> Result<Self> {
         let mut options = LoadOptions::from_process();
         options.file = Some(path.as_ref().to_owned());
-        Self::from_options(&options)
+        let secrets = Self::from_options(&options)?;
+        secrets.preload().await?;
+        Ok(secrets)
     }
 
     /// A handle for the configuration that the environment names or that is found from the working directory upwards.
@@ -82,10 +84,32 @@ impl Secrets {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`], located in the file.
     pub async fn from_env() -> Result<Self> {
-        Self::from_options(&LoadOptions::from_process())
+        let secrets = Self::from_options(&LoadOptions::from_process())?;
+        secrets.preload().await?;
+        Ok(secrets)
     }
 
-    /// A handle for what these options lead to.
+    /// Reads the declared secrets that the configuration wants at the start, in one go, so that a program which lacks one
+    /// ends there and not in the middle of its work. [`from_config`](Self::from_config) and [`from_env`](Self::from_env)
+    /// do it.
+    ///
+    /// # Errors
+    /// The first secret that is required and cannot be read.
+    pub async fn preload(&self) -> Result<()> {
+        let wanted = |one: &&Declared| self.config().preload.contains(&one.name);
+        let declared: Vec<&Declared> = self.declared().iter().filter(wanted).collect();
+        let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
+        for (one, answer) in declared.iter().zip(self.get_many(&references).await) {
+            if one.required {
+                answer?;
+            } else {
+                optional(answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A handle for what these options lead to; nothing is read yet.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`], located in the file.

@@ -474,3 +474,17 @@ async fn credentials_of_what_could_have_been_asked_are_told() {
         assert_eq!(told, ["SECRETS_IDENTITY"]);
     }
 }
+
+#[tokio::test]
+#[cfg(feature = "dotenv")]
+async fn what_is_wanted_at_the_start_is_missed_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("secrets.toml");
+    let text = "default = \"local\"\npreload = [\"A\"]\n[providers.local]\ntype = \"dotenv\"\n[secrets]\nA = \"a\"\nB = \"b\"\n";
+    std::fs::write(&config, text).unwrap();
+    let error = Secrets::from_config(&config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    std::fs::write(folder.path().join(".env"), "A=1\n").unwrap();
+    let secrets = Secrets::from_config(&config).await.unwrap();
+    assert_eq!(secrets.get("A").await.unwrap().expose_str().unwrap(), "1");
+}
