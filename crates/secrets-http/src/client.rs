@@ -9,7 +9,8 @@ use reqwest::{Response, Url};
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{WipedBuffer, error};
+use crate::error::{self, Sender};
+use crate::{SettingNames, WipedBuffer};
 
 /// The largest body of an answer that is read unless a request says otherwise: 32 MiB.
 pub const DEFAULT_BODY_LIMIT: usize = 32 * 1024 * 1024;
@@ -22,11 +23,23 @@ const GUESSED_BODY: usize = 4 * 1024;
 pub struct HttpClient {
     client: reqwest::Client,
     sent: Arc<AtomicU64>,
+    names: Arc<SettingNames>,
+    has_proxy: bool,
 }
 
 impl HttpClient {
-    pub(crate) fn new(client: reqwest::Client, sent: Arc<AtomicU64>) -> Self {
-        Self { client, sent }
+    pub(crate) fn new(
+        client: reqwest::Client,
+        sent: Arc<AtomicU64>,
+        names: SettingNames,
+        has_proxy: bool,
+    ) -> Self {
+        Self {
+            client,
+            sent,
+            names: Arc::new(names),
+            has_proxy,
+        }
     }
 
     /// Sends a request and reads the whole answer. Any status but a redirect is an answer, not an error.
@@ -48,14 +61,19 @@ impl HttpClient {
             // The buffer is shared with the request and wiped by whoever drops it last.
             builder = builder.body(Bytes::from_owner(Shared(body)));
         }
+        let sender = Sender {
+            origin: &origin,
+            names: &self.names,
+            has_proxy: self.has_proxy,
+        };
         let response = builder
             .send()
             .await
-            .map_err(|failure| error::from_reqwest(&failure, &origin))?;
+            .map_err(|failure| error::from_reqwest(&failure, &sender))?;
         if response.status().is_redirection() {
             return Err(error::redirect(&origin, response.headers()));
         }
-        read(response, request.body_limit, &origin).await
+        read(response, request.body_limit, &sender).await
     }
 }
 
@@ -73,7 +91,8 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-async fn read(mut response: Response, limit: usize, origin: &str) -> Result<HttpResponse> {
+async fn read(mut response: Response, limit: usize, sender: &Sender<'_>) -> Result<HttpResponse> {
+    let origin = sender.origin;
     let told = response.content_length();
     let expected = match told.map(usize::try_from) {
         None => GUESSED_BODY.min(limit),
@@ -85,7 +104,7 @@ async fn read(mut response: Response, limit: usize, origin: &str) -> Result<Http
         let chunk = response
             .chunk()
             .await
-            .map_err(|failure| error::from_reqwest(&failure, origin))?;
+            .map_err(|failure| error::from_reqwest(&failure, sender))?;
         let Some(chunk) = chunk else { break };
         if chunk.len() > limit - body.len() {
             return Err(error::too_large(limit, origin));

@@ -9,11 +9,25 @@ use reqwest::Url;
 use rustls::{AlertDescription, CertificateError};
 use secrets_core::{Error, ErrorKind};
 
-/// `origin` is scheme, host and port; paths and queries are left out, they may say what was asked for.
-pub(crate) fn from_reqwest(failure: &reqwest::Error, origin: &str) -> Error {
+use crate::SettingNames;
+
+/// What an error may say of the one who sends.
+pub(crate) struct Sender<'a> {
+    /// Scheme, host and port; paths and queries are left out, they may say what was asked for.
+    pub(crate) origin: &'a str,
+    pub(crate) names: &'a SettingNames,
+    /// Whether requests to other machines go through a proxy.
+    pub(crate) has_proxy: bool,
+}
+
+pub(crate) fn from_reqwest(failure: &reqwest::Error, sender: &Sender<'_>) -> Error {
+    let (origin, names) = (sender.origin, sender.names);
     let cause = Cause::of(failure);
     if let Some(tls) = cause.tls {
-        return from_tls(tls, origin);
+        return from_tls(tls, origin, names);
+    }
+    if failure.is_dns() {
+        return unresolved(sender);
     }
     if failure.is_timeout() {
         let message = if failure.is_connect() {
@@ -21,19 +35,21 @@ pub(crate) fn from_reqwest(failure: &reqwest::Error, origin: &str) -> Error {
         } else {
             format!("no answer from {origin} in time")
         };
-        return Error::new(ErrorKind::Timeout, message)
-            .with_hint("check that the server is up and can be reached from here");
+        return Error::new(ErrorKind::Timeout, message).with_hint(format!(
+            "check {}, and that the server is up and can be reached from here",
+            names.address
+        ));
     }
     if failure.is_connect() {
-        let why = match cause.io {
-            Some(kind) if kind != io::ErrorKind::Other => format!(": {kind}"),
-            _ => String::new(),
-        };
+        let why = cause.io.and_then(words).map(|why| format!(": {why}"));
         return Error::new(
             ErrorKind::Unavailable,
-            format!("cannot connect to {origin}{why}"),
+            format!("cannot connect to {origin}{}", why.unwrap_or_default()),
         )
-        .with_hint("check the address, and that the server is up");
+        .with_hint(format!(
+            "check {}, and that the server is up",
+            names.address
+        ));
     }
     match cause.http {
         Some(http) if http.is_parse() => Error::new(
@@ -47,6 +63,46 @@ pub(crate) fn from_reqwest(failure: &reqwest::Error, origin: &str) -> Error {
         )
         .with_hint("try again; check the server's log if it happens often"),
     }
+}
+
+fn unresolved(sender: &Sender<'_>) -> Error {
+    let host = reqwest::Url::parse(sender.origin)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_else(|| sender.origin.to_owned());
+    let address = &sender.names.address;
+    let (message, hint) = if sender.has_proxy {
+        (
+            format!("cannot resolve the host name {host}, or that of the proxy"),
+            format!(
+                "check {address}, the variable HTTPS_PROXY or HTTP_PROXY, and this machine's name service"
+            ),
+        )
+    } else {
+        (
+            format!("cannot resolve the host name {host}"),
+            format!("check {address}, and this machine's name service"),
+        )
+    };
+    Error::new(ErrorKind::Unavailable, message).with_hint(hint)
+}
+
+/// What happened to a connection, for people; `None` where the kind says nothing that helps.
+fn words(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset",
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
+            "the other side closes the connection"
+        }
+        io::ErrorKind::TimedOut => "no answer in time",
+        io::ErrorKind::HostUnreachable => "no way leads to the host",
+        io::ErrorKind::NetworkUnreachable => "no way leads to its network",
+        io::ErrorKind::NetworkDown => "the network is down",
+        io::ErrorKind::AddrNotAvailable => "the address cannot be used from here",
+        io::ErrorKind::PermissionDenied => "the system does not allow the connection",
+        _ => return None,
+    })
 }
 
 pub(crate) fn redirect(origin: &str, headers: &HeaderMap) -> Error {
@@ -101,37 +157,57 @@ impl<'a> Cause<'a> {
     }
 }
 
-fn from_tls(tls: &rustls::Error, origin: &str) -> Error {
-    let untrusted = |why: &str, hint: &'static str| {
+fn from_tls(tls: &rustls::Error, origin: &str, names: &SettingNames) -> Error {
+    let refused = |why: &str, hint: String| {
         Error::new(
             ErrorKind::InvalidConfig,
             format!("the certificate of {origin} is not trusted: {why}"),
         )
         .with_hint(hint)
     };
+    let untrusted = |why: &str, hint: &str| refused(why, hint.to_owned());
     match tls {
-        rustls::Error::InvalidCertificate(problem) => match problem {
-            // A CA of the same name with another key gives a bad signature.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted(
-                "its issuer is unknown",
-                "name the file with the issuing CA's certificate in the provider's settings",
-            ),
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => untrusted(
-                "it has expired",
-                "renew it on the server, or check this machine's clock",
-            ),
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                untrusted("it is not valid yet", "check this machine's clock")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                untrusted(
+        rustls::Error::InvalidCertificate(problem) => {
+            match problem {
+                // A CA of the same name with another key gives a bad signature.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => refused(
+                    "its issuer is unknown",
+                    format!(
+                        "set {} to a PEM file with the certificate of the CA that issued it",
+                        names.ca
+                    ),
+                ),
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => untrusted(
+                    "it has expired",
+                    "renew it on the server, or check this machine's clock",
+                ),
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    untrusted("it is not valid yet", "check this machine's clock")
+                }
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => refused(
                     "it is for another host",
-                    "use the host name that the certificate was issued for",
-                )
+                    format!(
+                        "set {} to a host name that the certificate was issued for",
+                        names.address
+                    ),
+                ),
+                CertificateError::Revoked => untrusted("it is revoked", "renew it on the server"),
+                CertificateError::InvalidPurpose
+                | CertificateError::InvalidPurposeContext { .. } => untrusted(
+                    "it is not one for a server",
+                    "have one issued whose extended key usage is that of a server",
+                ),
+                // Such as a self-signed certificate that is marked as a CA's.
+                _ => refused(
+                    "it is not valid",
+                    format!(
+                        "the server needs a certificate that a CA issued for its host, `CA:FALSE`; name that CA in {}",
+                        names.ca
+                    ),
+                ),
             }
-            CertificateError::Revoked => untrusted("it is revoked", "renew it on the server"),
-            _ => untrusted("it is not valid", "check the server's certificate chain"),
-        },
+        }
         rustls::Error::General(problem) => untrusted(
             problem,
             "install the system's CA certificates, or set SSL_CERT_FILE",

@@ -19,4 +19,4 @@ pub use json::{decode, encode};
 pub use reqwest::Url;
 pub use retry_after::retry_after;
 pub use tls::root_stores_parsed;
-pub use transport::{ClientIdentity, ClientOptions, Transport};
+pub use transport::{ClientIdentity, ClientOptions, SettingNames, Transport};

@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use secrets_core::{Environment, Error, ErrorKind, Result};
 
-use crate::ClientIdentity;
+use crate::{ClientIdentity, SettingNames};
 
 /// Bundles of all trusted certificates, as distributions name them. A folder that holds the same certificates once more
 /// is not read beside them.
@@ -59,8 +59,9 @@ impl Roots {
         }
     }
 
-    pub(crate) fn from_pem(pem: &[u8]) -> Result<Self> {
-        certificates(pem, "the CA file").map(Self::Only)
+    /// `what` names the file in errors.
+    pub(crate) fn from_pem(pem: &[u8], what: &str) -> Result<Self> {
+        certificates(pem, what).map(Self::Only)
     }
 
     fn load(&self) -> std::result::Result<Arc<RootCertStore>, String> {
@@ -174,6 +175,7 @@ impl ServerCertVerifier for LazyVerifier {
 pub(crate) fn client_config(
     roots: Roots,
     identity: Option<&ClientIdentity>,
+    names: &SettingNames,
 ) -> Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = LazyVerifier {
@@ -189,12 +191,21 @@ pub(crate) fn client_config(
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = certificates(&identity.certificates, "the client certificate file")?;
-            let key = PrivateKeyDer::from_pem_slice(identity.key.expose_bytes())
-                .map_err(|_| invalid("the client key file holds no private key in PEM form"))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|_| invalid("the client key does not belong to the client certificate"))?
+            let chain = certificates(&identity.certificates, &names.client_cert_file)?;
+            let key = PrivateKeyDer::from_pem_slice(identity.key.expose_bytes()).map_err(|_| {
+                let file = &names.client_key_file;
+                invalid(format!("{file} holds no private key in PEM form"))
+            })?;
+            builder.with_client_auth_cert(chain, key).map_err(|_| {
+                Error::new(
+                    ErrorKind::InvalidConfig,
+                    format!(
+                        "the key in {} does not belong to the certificate in {}",
+                        names.client_key_file, names.client_cert_file
+                    ),
+                )
+                .with_hint("take the two files that were made together")
+            })?
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

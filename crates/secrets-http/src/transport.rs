@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -58,6 +59,36 @@ pub struct ClientOptions {
     /// How long a request may take, from its start to the end of the answer's body. 60 seconds; the layers above have
     /// deadlines of their own.
     pub request_timeout: Duration,
+    /// What the settings are called where people set them.
+    pub names: SettingNames,
+}
+
+/// What people call the settings behind [`ClientOptions`], so that errors and hints can name them.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SettingNames {
+    /// The setting of the server's address; "the address" if it has no name of its own.
+    pub address: Cow<'static, str>,
+    /// The setting that names the file with the CAs to trust; "the provider's CA file".
+    pub ca: Cow<'static, str>,
+    /// The file that [`ClientOptions::ca_pem`] was read from; "the CA file".
+    pub ca_file: Cow<'static, str>,
+    /// The file of [`ClientIdentity::certificates`]; "the client certificate file".
+    pub client_cert_file: Cow<'static, str>,
+    /// The file of [`ClientIdentity::key`]; "the client key file".
+    pub client_key_file: Cow<'static, str>,
+}
+
+impl Default for SettingNames {
+    fn default() -> Self {
+        Self {
+            address: "the address".into(),
+            ca: "the provider's CA file".into(),
+            ca_file: "the CA file".into(),
+            client_cert_file: "the client certificate file".into(),
+            client_key_file: "the client key file".into(),
+        }
+    }
 }
 
 impl Default for ClientOptions {
@@ -67,6 +98,7 @@ impl Default for ClientOptions {
             identity: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
+            names: SettingNames::default(),
         }
     }
 }
@@ -93,6 +125,12 @@ impl ClientOptions {
     /// Gives up on a request after this time.
     pub fn with_request_timeout(mut self, limit: Duration) -> Self {
         self.request_timeout = limit;
+        self
+    }
+
+    /// Names the settings like this in errors and hints.
+    pub fn with_names(mut self, names: SettingNames) -> Self {
+        self.names = names;
         self
     }
 }
@@ -126,13 +164,16 @@ impl Transport {
             .connect_timeout(options.connect_timeout)
             .timeout(options.request_timeout)
             .no_proxy();
-        for proxy in proxy::proxies(&self.0.environment)? {
+        let proxies = proxy::proxies(&self.0.environment)?;
+        let has_proxy = !proxies.is_empty();
+        for proxy in proxies {
             builder = builder.proxy(proxy);
         }
         let client = builder
             .build()
             .map_err(|_| Error::new(ErrorKind::Unexpected, "cannot set up the HTTP client"))?;
-        Ok(HttpClient::new(client, Arc::clone(&self.0.sent)))
+        let sent = Arc::clone(&self.0.sent);
+        Ok(HttpClient::new(client, sent, options.names, has_proxy))
     }
 
     fn config(&self, options: &ClientOptions) -> Result<ClientConfig> {
@@ -142,15 +183,15 @@ impl Transport {
                 if let Some(config) = self.0.config.get() {
                     return Ok(config.clone());
                 }
-                let config = tls::client_config(system(), None)?;
+                let config = tls::client_config(system(), None, &options.names)?;
                 Ok(self.0.config.get_or_init(|| config).clone())
             }
             (ca, identity) => {
                 let roots = match ca {
-                    Some(pem) => Roots::from_pem(pem)?,
+                    Some(pem) => Roots::from_pem(pem, &options.names.ca_file)?,
                     None => system(),
                 };
-                tls::client_config(roots, identity.as_ref())
+                tls::client_config(roots, identity.as_ref(), &options.names)
             }
         }
     }

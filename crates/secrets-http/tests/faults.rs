@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use secrets_core::{Environment, ErrorKind, Result, SecretValue};
 use secrets_http::{
-    BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, HttpResponse, Method, Transport,
-    sensitive_header,
+    BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, HttpResponse, Method,
+    SettingNames, Transport, sensitive_header,
 };
 use secrets_testkit::canary::{Canary, Sinks};
 use secrets_testkit::fault::{ConnectFault, Fault, FaultServer, Reply, Script};
@@ -136,6 +136,46 @@ async fn broken_connections_are_unavailable() {
         nobody.to_string().contains("connection refused"),
         "{nobody}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_told_in_plain_words() {
+    let mut names = SettingNames::default();
+    names.address = "VAULT_ADDR".into();
+    let options = || ClientOptions::default().with_names(names.clone());
+    // RFC 6761 keeps `.invalid` free of hosts.
+    let nowhere = client(options())
+        .send(request("http://vault.invalid:8200"))
+        .await
+        .unwrap_err();
+    assert_eq!(nowhere.kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        nowhere.message(),
+        "cannot resolve the host name vault.invalid"
+    );
+    assert!(nowhere.hint().unwrap().contains("VAULT_ADDR"));
+
+    let nobody = client(options())
+        .send(request("http://127.0.0.1:1"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        nobody.message(),
+        "cannot connect to http://127.0.0.1:1: connection refused"
+    );
+    assert!(nobody.hint().unwrap().contains("VAULT_ADDR"));
+
+    let proxied: Environment = [("HTTP_PROXY", "http://proxy.invalid:3128")]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), SecretValue::from(value)))
+        .collect();
+    let proxy = Transport::new(proxied)
+        .client(options())
+        .unwrap()
+        .send(request("http://vault.example:8200"))
+        .await
+        .unwrap_err();
+    assert!(proxy.message().contains("that of the proxy"), "{proxy}");
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 
 use secrets_core::{ErrorKind, Result};
 use secrets_http::{
-    BaseUrl, ClientIdentity, ClientOptions, HttpRequest, HttpResponse, Method, Transport,
+    BaseUrl, ClientIdentity, ClientOptions, HttpRequest, HttpResponse, Method, SettingNames,
+    Transport,
 };
 use secrets_testkit::fault::{Fault, FaultServer};
 
@@ -33,6 +34,30 @@ async fn a_ca_of_ones_own_is_trusted_and_is_the_only_one() {
     let by_name = server.url().replace("127.0.0.1", "localhost");
     let error = get(&by_name, trusting(&pki.ca_pem)).await.unwrap_err();
     assert!(error.to_string().contains("another host"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_is_told_with_the_setting_or_the_fault() {
+    let other = support::Pki::generate();
+    for (years, knows_ca, says, hints) in [
+        ((2000, 3000), false, "its issuer is unknown", "`ca_cert`"),
+        ((2001, 2002), true, "it has expired", "renew"),
+        ((3000, 3001), true, "it is not valid yet", "clock"),
+    ] {
+        let mut pki = support::Pki::generate();
+        pki.redate(years.0, years.1);
+        let server = support::TlsServer::start(&pki, false).await;
+        let ca = if knows_ca { &pki.ca_pem } else { &other.ca_pem };
+        let mut names = SettingNames::default();
+        names.ca = "`ca_cert`".into();
+        let options = ClientOptions::default()
+            .with_ca_pem(ca.as_bytes().to_vec())
+            .with_names(names);
+        let error = get(&server.url(), options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.message().ends_with(says), "{error}");
+        assert!(error.hint().unwrap().contains(hints), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
@@ -19,6 +22,7 @@ pub(crate) struct Pki {
     pub(crate) server: (String, String),
     #[allow(dead_code, reason = "not every test file shows a client certificate")]
     pub(crate) client: (String, String),
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Pki {
@@ -35,18 +39,34 @@ impl Pki {
         ];
         let ca_pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
-        let issue = |name: &str| {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            let cert = params.signed_by(&key, &issuer).unwrap();
-            (cert.pem(), key.serialize_pem())
-        };
         Self {
-            server: issue("127.0.0.1"),
-            client: issue("client"),
+            server: issue(&issuer, "127.0.0.1", |_| {}),
+            client: issue(&issuer, "client", |_| {}),
             ca_pem,
+            issuer,
         }
     }
+
+    /// Replaces the server's certificate by one that is valid from the start of one year to that of another.
+    #[allow(dead_code, reason = "not every test file looks at times")]
+    pub(crate) fn redate(&mut self, from: i32, until: i32) {
+        self.server = issue(&self.issuer, "127.0.0.1", |params| {
+            params.not_before = date_time_ymd(from, 1, 1);
+            params.not_after = date_time_ymd(until, 1, 1);
+        });
+    }
+}
+
+fn issue(
+    issuer: &Issuer<'_, KeyPair>,
+    name: &str,
+    change: impl FnOnce(&mut CertificateParams),
+) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    change(&mut params);
+    let cert = params.signed_by(&key, issuer).unwrap();
+    (cert.pem(), key.serialize_pem())
 }
 
 /// Answers every request with `200` and the protocol in the body.
