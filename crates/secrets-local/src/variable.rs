@@ -1,22 +1,25 @@
 //! Secret names as names of variables: `db/password` is also found as `DB_PASSWORD`.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::ops::Bound;
 
 use secrets_core::{Error, ErrorKind, ListOptions, Metadata, Page, PageToken, Result, SecretName};
 
-/// The variable's name that everybody would choose for a secret: uppercase, with `_` for `/`, `-` and `.`. `None` if it
-/// holds another character, for which there is no such custom. Different names may give the same one.
-pub(crate) fn translated(name: &SecretName) -> Option<String> {
-    name.as_str()
-        .chars()
-        .map(|character| match character {
-            '/' | '-' | '.' | '_' => Some('_'),
-            other => other
-                .is_ascii_alphanumeric()
-                .then(|| other.to_ascii_uppercase()),
-        })
-        .collect()
+/// The variable's name that everybody would choose for a secret, after a prefix: uppercase, with `_` for `/`, `-` and `.`.
+/// `None` if it holds another character, for which there is no such custom. Different names may give the same one.
+pub(crate) fn translated(name: &SecretName, prefix: &str) -> Option<String> {
+    let name = name.as_str();
+    let mut variable = String::with_capacity(prefix.len() + name.len());
+    variable.push_str(prefix);
+    for character in name.chars() {
+        variable.push(match character {
+            '/' | '-' | '.' | '_' => '_',
+            other if other.is_ascii_alphanumeric() => other.to_ascii_uppercase(),
+            _ => return None,
+        });
+    }
+    Some(variable)
 }
 
 /// Two variables fit the name and differ.
@@ -30,11 +33,11 @@ pub(crate) fn ambiguous(name: &SecretName, one: &str, two: &str) -> Error {
 }
 
 /// Names that are asked for together, and which only translation leads to the same variable: they look like different
-/// secrets and would silently be one. Each is given with a name that it collides with, and the variable.
-pub(crate) fn collisions<'a>(
-    asked: impl Iterator<Item = (&'a SecretName, &'a str)>,
-) -> HashMap<&'a SecretName, (&'a SecretName, &'a str)> {
-    let mut first: HashMap<&str, &SecretName> = HashMap::new();
+/// secrets and would silently be one. Each is given with a name that it collides with, and what tells the variable.
+pub(crate) fn collisions<'a, V: Copy + Eq + Hash>(
+    asked: impl Iterator<Item = (&'a SecretName, V)>,
+) -> HashMap<&'a SecretName, (&'a SecretName, V)> {
+    let mut first: HashMap<V, &SecretName> = HashMap::new();
     let mut collisions = HashMap::new();
     for (name, variable) in asked {
         let before = *first.entry(variable).or_insert(name);
@@ -100,12 +103,12 @@ mod tests {
     #[test]
     fn translates_what_has_a_custom() {
         assert_eq!(
-            translated(&name("db/pass-word.v2")).unwrap(),
+            translated(&name("db/pass-word.v2"), "").unwrap(),
             "DB_PASS_WORD_V2"
         );
-        assert_eq!(translated(&name("API_KEY")).unwrap(), "API_KEY");
+        assert_eq!(translated(&name("API_KEY"), "x_").unwrap(), "x_API_KEY");
         for foreign in ["a b", "a:b", "é", "a#b"] {
-            assert_eq!(translated(&name(foreign)), None);
+            assert_eq!(translated(&name(foreign), ""), None);
         }
     }
 

@@ -3,7 +3,9 @@
 //! A name that is no key, such as `db/password`, is written under the key that custom makes of it, with a comment above
 //! that keeps the name: `# secret: db/password`. A key without such a comment answers to every name that leads to it.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeSet, HashMap};
+use std::mem;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -28,23 +30,46 @@ pub(super) struct Rules {
 pub(super) struct EnvFile {
     text: Zeroizing<String>,
     prefix: String,
+    /// Without their keys, which are in `keys`.
     entries: Vec<Entry>,
     values: Vec<Result<SecretValue>>,
     keys: HashMap<String, Key>,
     names: OnceLock<BTreeSet<SecretName>>,
 }
 
-/// Where a key occurs, and the name that a comment keeps for it.
-#[derive(Default)]
+/// The numbers of the entries in which a key occurs, and the name that a comment keeps for it.
 struct Key {
-    entries: Vec<usize>,
+    first: usize,
+    others: Vec<usize>,
     name: Option<SecretName>,
+}
+
+impl Key {
+    fn entries(&self) -> impl Iterator<Item = usize> + Clone {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+}
+
+/// The key that a name leads to.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) text: &'a str,
+    key: &'a Key,
+    /// Whether the key is only what custom makes of the name.
+    pub(super) is_translation: bool,
+}
+
+impl Found<'_> {
+    /// Tells the key from the other keys of its file.
+    pub(super) fn number(&self) -> usize {
+        self.key.first
+    }
 }
 
 impl EnvFile {
     pub(super) fn parse(bytes: &[u8], rules: &Rules) -> Result<Self> {
         let text = Zeroizing::new(syntax::text(bytes)?.to_owned());
-        let entries = syntax::parse(&text)?;
+        let mut entries = syntax::parse(&text)?;
         let values = match &rules.expand {
             Some(environment) => expand::values(&text, &entries, environment),
             None => entries
@@ -53,11 +78,21 @@ impl EnvFile {
                 .collect(),
         };
         let mut keys: HashMap<String, Key> = HashMap::with_capacity(entries.len());
-        for (number, entry) in entries.iter().enumerate() {
-            let key = keys.entry(entry.key.clone()).or_default();
-            key.entries.push(number);
-            if key.name.is_none() {
-                key.name = noted(&text, entry, &rules.prefix);
+        for (number, entry) in entries.iter_mut().enumerate() {
+            let name = noted(&text, entry, &entry.key, &rules.prefix);
+            match keys.entry(mem::take(&mut entry.key)) {
+                MapEntry::Vacant(place) => {
+                    place.insert(Key {
+                        first: number,
+                        others: Vec::new(),
+                        name,
+                    });
+                }
+                MapEntry::Occupied(mut place) => {
+                    let key = place.get_mut();
+                    key.others.push(number);
+                    key.name = key.name.take().or(name);
+                }
             }
         }
         Ok(Self {
@@ -84,35 +119,42 @@ impl EnvFile {
     }
 
     /// The key that a name leads to, if there is one.
-    pub(super) fn key_of(&self, name: &SecretName) -> Result<Option<&str>> {
-        let exact = self.keys.get_key_value(&format!("{}{name}", self.prefix));
+    pub(super) fn key_of(&self, name: &SecretName) -> Result<Option<Found<'_>>> {
+        let exact = match self.prefix.as_str() {
+            "" => self.keys.get_key_value(name.as_str()),
+            prefix => self.keys.get_key_value(&format!("{prefix}{name}")),
+        };
+        let exact = exact.map(|(text, key)| Found {
+            text,
+            key,
+            is_translation: false,
+        });
         let custom = custom_key(name, &self.prefix)
+            .filter(|custom| exact.is_none_or(|exact| exact.text != custom))
             .and_then(|custom| self.keys.get_key_value(&custom))
-            .filter(|(_, key)| key.name.as_ref().is_none_or(|kept| kept == name));
+            .filter(|(_, key)| key.name.as_ref().is_none_or(|kept| kept == name))
+            .map(|(text, key)| Found {
+                text,
+                key,
+                is_translation: key.name.is_none(),
+            });
         match (exact, custom) {
-            (Some((exact, _)), Some((custom, _))) if exact != custom => {
+            (Some(exact), Some(custom)) => {
                 if self.value(exact)? == self.value(custom)? {
                     Ok(Some(exact))
                 } else {
-                    Err(variable::ambiguous(name, exact, custom))
+                    Err(variable::ambiguous(name, exact.text, custom.text))
                 }
             }
-            (found, other) => Ok(found.or(other).map(|(key, _)| key.as_str())),
+            (exact, custom) => Ok(exact.or(custom)),
         }
     }
 
-    /// Whether a key is only what custom makes of the name.
-    pub(super) fn is_translation(&self, name: &SecretName, key: &str) -> bool {
-        self.keys.get(key).is_some_and(|key| key.name.is_none())
-            && key.strip_prefix(&self.prefix) != Some(name.as_str())
-    }
-
-    /// The value of a key that is there.
-    pub(super) fn value(&self, key: &str) -> Result<SecretValue> {
-        let mut entries = self.keys[key].entries.iter().copied();
-        let first = entries.next().unwrap_or_default();
+    /// The value of a key.
+    pub(super) fn value(&self, found: Found<'_>) -> Result<SecretValue> {
+        let (key, first) = (found.text, found.key.first);
         let value = self.values[first].clone()?;
-        for other in entries {
+        for &other in &found.key.others {
             if self.values[other].clone()? != value {
                 let lines = (
                     self.entries[first].position.line,
@@ -138,8 +180,8 @@ impl EnvFile {
             .expose_str()
             .and_then(syntax::quote)
             .map_err(|error| error.with_name(name))?;
-        if let Some(key) = self.key_of(name)? {
-            return self.with_replaced(name, key, &written);
+        if let Some(found) = self.key_of(name)? {
+            return self.with_replaced(name, found, &written);
         }
         let key = custom_key(name, &self.prefix).ok_or_else(|| {
             Error::new(
@@ -162,15 +204,13 @@ impl EnvFile {
 
     /// The file's text without the name; `None` if it is not there.
     pub(super) fn without(&self, name: &SecretName) -> Result<Option<Zeroizing<String>>> {
-        let Some(key) = self.key_of(name)? else {
+        let Some(found) = self.key_of(name)? else {
             return Ok(None);
         };
-        let lines = self.keys[key].entries.iter().map(|number| {
-            let entry = &self.entries[*number];
+        let lines = found.key.entries().map(|number| {
+            let entry = &self.entries[number];
             let start = match &entry.comment_above {
-                Some(comment) if noted(&self.text, entry, &self.prefix).is_some() => {
-                    self.line_start(comment.start)
-                }
+                Some(comment) if self.notes(entry, found.text) => self.line_start(comment.start),
                 _ => entry.span.start,
             };
             (start..entry.span.end, "")
@@ -181,15 +221,15 @@ impl EnvFile {
     fn with_replaced(
         &self,
         name: &SecretName,
-        key: &str,
+        found: Found<'_>,
         written: &str,
     ) -> Result<Zeroizing<String>> {
-        self.refuse_taken(name, key)?;
+        self.refuse_taken(name, found.text)?;
         // Every occurrence, since tools differ in which of them they take.
-        let spans = self.keys[key]
-            .entries
-            .iter()
-            .map(|number| (self.entries[*number].value_span.clone(), written));
+        let spans = found
+            .key
+            .entries()
+            .map(|number| (self.entries[number].value_span.clone(), written));
         Ok(self.edited(spans))
     }
 
@@ -229,6 +269,11 @@ impl EnvFile {
         }
     }
 
+    /// Whether the comment above an entry keeps the name of its key.
+    fn notes(&self, entry: &Entry, key: &str) -> bool {
+        noted(&self.text, entry, key, &self.prefix).is_some()
+    }
+
     fn line_start(&self, at: usize) -> usize {
         match self.text[..at].rfind('\n') {
             Some(end) => end + 1,
@@ -257,12 +302,12 @@ impl EnvFile {
 
 /// The key under which a name is written.
 pub(super) fn custom_key(name: &SecretName, prefix: &str) -> Option<String> {
-    variable::translated(name).map(|custom| format!("{prefix}{custom}"))
+    variable::translated(name, prefix)
 }
 
 /// The name that the comment above an entry keeps. Any other comment that looks so is a comment.
-fn noted(text: &str, entry: &Entry, prefix: &str) -> Option<SecretName> {
+fn noted(text: &str, entry: &Entry, key: &str, prefix: &str) -> Option<SecretName> {
     let comment = &text[entry.comment_above.clone()?];
     let name = SecretName::new(comment.strip_prefix(NOTE)?).ok()?;
-    (custom_key(&name, prefix)? == entry.key).then_some(name)
+    (custom_key(&name, prefix)? == key).then_some(name)
 }

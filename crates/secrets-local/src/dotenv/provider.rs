@@ -17,7 +17,7 @@ use secrets_core::{
 use zeroize::Zeroizing;
 
 use super::DotenvConfig;
-use super::file::{EnvFile, Rules, custom_key};
+use super::file::{EnvFile, Found, Rules, custom_key};
 use crate::atomic::Lock;
 use crate::disk::{self, io_error};
 use crate::variable;
@@ -118,7 +118,7 @@ struct Source {
 impl Source {
     fn get(&self, name: &SecretName, version: Option<&Version>) -> Result<Secret> {
         let file = self.read()?.ok_or_else(|| self.no_file(name))?;
-        self.secret(&file, name, version)
+        self.secret(&file, file.key_of(name), name, version)
     }
 
     fn get_many(&self, items: &[GetItem]) -> Result<Vec<Result<Secret>>> {
@@ -128,17 +128,20 @@ impl Source {
                 .map(|item| Err(self.no_file(&item.name)))
                 .collect());
         };
-        let translated = items.iter().filter_map(|item| {
-            let key = file.key_of(&item.name).ok()??;
-            file.is_translation(&item.name, key)
-                .then_some((&item.name, key))
+        let found: Vec<_> = items.iter().map(|item| file.key_of(&item.name)).collect();
+        let translated = items.iter().zip(&found).filter_map(|(item, found)| {
+            let key = found.as_ref().ok()?.filter(|key| key.is_translation)?;
+            Some((&item.name, key.number()))
         });
         let collisions = variable::collisions(translated);
         Ok(items
             .iter()
-            .map(|item| match collisions.get(&item.name) {
-                Some((other, key)) => Err(variable::collision(&item.name, other, key)),
-                None => self.secret(&file, &item.name, item.options.version.as_ref()),
+            .zip(found)
+            .map(|(item, found)| match (collisions.get(&item.name), found) {
+                (Some((other, _)), Ok(Some(key))) => {
+                    Err(variable::collision(&item.name, other, key.text))
+                }
+                (_, found) => self.secret(&file, found, &item.name, item.options.version.as_ref()),
             })
             .collect())
     }
@@ -146,15 +149,16 @@ impl Source {
     fn secret(
         &self,
         file: &EnvFile,
+        found: Result<Option<Found<'_>>>,
         name: &SecretName,
         version: Option<&Version>,
     ) -> Result<Secret> {
-        let found = match file.key_of(name) {
+        let value = match found {
             Ok(Some(key)) => file.value(key),
             Ok(None) => Err(self.missing(name)),
             Err(error) => Err(error),
         };
-        let value = found.map_err(|error| self.located(error))?;
+        let value = value.map_err(|error| self.located(error))?;
         match version {
             None => Ok(Secret::new(value, Metadata::new(name.clone()))),
             Some(_) => Err(
@@ -210,7 +214,8 @@ impl Source {
             return Err(Error::new(
                 ErrorKind::InvalidValue,
                 format!("the file would be larger than {MAX_FILE_BYTES} bytes"),
-            ));
+            )
+            .with_hint("delete secrets that are not needed, or use a second file"));
         }
         lock.replace(text.as_bytes(), mode)
     }
@@ -420,6 +425,9 @@ impl SecretProvider for DotenvProvider {
                     "the value has {} bytes, a .env file takes {MAX_VALUE_BYTES}",
                     value.len()
                 ),
+            )
+            .with_hint(
+                "keep it in an encrypted file, which takes 1 MiB, or store where it lies instead",
             )
             .with_name(name));
         }

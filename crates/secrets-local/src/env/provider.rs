@@ -100,7 +100,7 @@ impl EnvProvider {
             });
         }
         let exact = format!("{}{name}", self.prefix);
-        let custom = variable::translated(name).map(|custom| format!("{}{custom}", self.prefix));
+        let custom = variable::translated(name, &self.prefix);
         let custom_value = custom
             .as_deref()
             .filter(|custom| *custom != exact)

@@ -205,6 +205,9 @@ impl Contents {
                     value.len()
                 ),
             )
+            .with_hint(
+                "encrypt the file with a key that the store keeps, or split it over several secrets",
+            )
             .with_name(name));
         }
         let current = self.live(name).and_then(|live| live.last()).cloned();

@@ -211,7 +211,7 @@ fn json_keeps_everything_but_the_scalars() {
 fn dotenv_keeps_everything_but_the_values() {
     let before = "# ${secret:c}\nexport A=${secret:a} # kept\r\nB=\"x ${secret:b}\"\n\nC='${secret:c}'\nD=1\nE=\"a\nb\"\n";
     let after =
-        "# ${secret:c}\nexport A=abc # kept\r\nB='x $1 #'\n\nC=\"it's\\n\"\nD=1\nE=\"a\nb\"\n";
+        "# ${secret:c}\nexport A=abc # kept\r\nB='x $1 #'\n\nC=\"it's\n\"\nD=1\nE=\"a\nb\"\n";
     let values = [("a", "abc"), ("b", "$1 #"), ("c", "it's\n")];
     assert_eq!(resolve(before, FileFormat::Dotenv, &values), after);
 }
