@@ -1,7 +1,7 @@
 //! Who we are to the server: login at the first use, renewal in the background, one refresh after a refusal.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use secrets_http::{
 };
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::AbortHandle;
-use zeroize::Zeroizing;
 
 use crate::endpoint::{Call, Endpoint, encode_path};
-use crate::error::{self, Asked};
+use crate::error::Asked;
+use crate::file::NamedFile;
 use crate::wire::{
     AppRoleLogin, CertLogin, Envelope, JwtLogin, PasswordLogin, TokenInfo, WrappedSecretId,
 };
@@ -27,13 +27,12 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 /// A token is not used in the last part of its life, so that it does not end under way.
 const MARGIN: Duration = Duration::from_secs(5);
-/// The largest credential file; a real one has a few kilobytes.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// How a token is come by.
 pub(crate) enum Method {
-    Token(SecretValue),
-    TokenFile(PathBuf),
+    /// A token, and the setting or variable that it comes from.
+    Token(SecretValue, Cow<'static, str>),
+    TokenFile(NamedFile),
     WrappedToken(SecretValue),
     AppRole {
         mount: String,
@@ -66,19 +65,28 @@ impl Method {
             Self::AppRole { .. } | Self::Userpass { .. } | Self::Jwt { .. } | Self::Cert { .. }
         )
     }
+
+    /// The token, named by where it comes from.
+    fn token_name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Token(_, source) => format!("the token of {source}").into(),
+            Self::TokenFile(file) => format!("the token in {file}").into(),
+            _ => "the token".into(),
+        }
+    }
 }
 
 /// A credential that is given, or in a file that is read at each use.
 pub(crate) enum Credential {
     Given(SecretValue),
-    File(PathBuf),
+    File(NamedFile),
 }
 
 impl Credential {
-    fn read(&self, what: &str) -> Result<SecretValue> {
+    fn read(&self) -> Result<SecretValue> {
         match self {
             Self::Given(value) => Ok(value.clone()),
-            Self::File(path) => read_file(path, what),
+            Self::File(file) => file.read_credential(),
         }
     }
 }
@@ -159,7 +167,7 @@ impl Drop for Inner {
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.method {
-            Method::Token(_) => "Auth(token)",
+            Method::Token(..) => "Auth(token)",
             Method::TokenFile(_) => "Auth(token file)",
             Method::WrappedToken(_) => "Auth(wrapped token)",
             Method::AppRole { .. } => "Auth(approle)",
@@ -174,8 +182,8 @@ impl Auth {
     /// Checks what can be checked without a request.
     pub(crate) fn new(endpoint: Endpoint, method: Method) -> Result<Self> {
         match &method {
-            Method::Token(value) => {
-                Token::given(value, "the token")?;
+            Method::Token(value, _) => {
+                Token::given(value, &method.token_name())?;
             }
             Method::WrappedToken(value) => {
                 Token::given(value, "the wrapping token")?;
@@ -200,7 +208,7 @@ impl Auth {
             return Ok(token);
         }
         // Neither needs a request, so there is nothing to do only once.
-        if matches!(self.0.method, Method::Token(_) | Method::TokenFile(_)) {
+        if matches!(self.0.method, Method::Token(..) | Method::TokenFile(_)) {
             let token = self.0.acquire().await?;
             return Ok(self.0.install(token));
         }
@@ -387,7 +395,12 @@ impl Inner {
         if is_login {
             return self.login().await;
         }
-        Err(Error::new(ErrorKind::Unauthenticated, "the server does not accept the token").with_hint(
+        let token = self.method.token_name();
+        Err(Error::new(
+            ErrorKind::Unauthenticated,
+            format!("the server does not accept {token}"),
+        )
+        .with_hint(
             "it is wrong, expired, revoked, of another namespace, or may not look itself up; set a new one",
         ))
     }
@@ -405,9 +418,9 @@ impl Inner {
     /// Comes by a token, however the method does that.
     async fn acquire(&self) -> Result<Token> {
         let (path, body) = match &self.method {
-            Method::Token(value) => return Token::given(value, "the token"),
-            Method::TokenFile(path) => {
-                return Token::given(&read_file(path, "the token file")?, "the token in the file");
+            Method::Token(value, _) => return Token::given(value, &self.method.token_name()),
+            Method::TokenFile(file) => {
+                return Token::given(&file.read_credential()?, &self.method.token_name());
             }
             Method::WrappedToken(wrapping) => {
                 let response = self.unwrap(wrapping).await?;
@@ -445,7 +458,7 @@ impl Inner {
                 (path, encode(&login, 6 * password.len() + 32)?)
             }
             Method::Jwt { mount, role, jwt } => {
-                let jwt = jwt.read("the JWT file")?;
+                let jwt = jwt.read()?;
                 let login = JwtLogin {
                     role: role.as_deref(),
                     jwt: jwt.expose_str()?,
@@ -482,12 +495,12 @@ impl Inner {
             unwrapped.clone()
         };
         if !wrapped {
-            return given.read("the secret id file").map(Some);
+            return given.read().map(Some);
         }
         if opened.is_some() {
             return Ok(opened);
         }
-        let wrapping = given.read("the secret id file")?;
+        let wrapping = given.read()?;
         let response = self.unwrap(&wrapping).await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let Some(data) = envelope.data else {
@@ -641,39 +654,4 @@ fn not_wrapped(what: &str) -> Error {
         format!("the answer to the login holds no {what}"),
     )
     .with_hint("check that the wrapping token was made around the right thing")
-}
-
-/// A credential from a file, without the white space that editors and `echo` leave at its ends.
-fn read_file(path: &Path, what: &str) -> Result<SecretValue> {
-    use std::io::Read as _;
-
-    let unreadable = |cause: std::io::Error| {
-        error::invalid_config(format!(
-            "cannot read {what} {}: {}",
-            path.display(),
-            cause.kind()
-        ))
-        .with_hint("check that the file is there and readable")
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(error::invalid_config(format!(
-            "{what} {} has {length} bytes, too many for a credential",
-            path.display()
-        )));
-    }
-    // One byte more than the limit, so that the buffer never grows and leaves no copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
-    file.take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let trimmed = bytes.trim_ascii();
-    if trimmed.is_empty() {
-        return Err(error::invalid_config(format!(
-            "{what} {} is empty",
-            path.display()
-        )));
-    }
-    Ok(trimmed.into())
 }

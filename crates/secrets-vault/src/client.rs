@@ -131,7 +131,30 @@ impl Client {
 
     async fn send_checked(&self, call: &Call) -> Result<HttpResponse> {
         let response = self.send(call).await?;
-        self.endpoint.check(response, call.asked)
+        self.check(response, call.asked)
+    }
+
+    fn check(&self, response: HttpResponse, asked: Asked) -> Result<HttpResponse> {
+        if error::is_without_mount(&response) {
+            return Err(error::no_mount(&self.mount));
+        }
+        self.endpoint.check(response, asked)
+    }
+
+    pub(crate) fn mount(&self) -> &str {
+        &self.mount
+    }
+
+    /// Fails if the server says that nothing is mounted. It says so only to a token that could list this folder, and a
+    /// listing shows no value, whatever is mounted.
+    pub(crate) async fn expect_mount(&self, folder: &str) -> Result<()> {
+        let token = self.auth.token().await?;
+        let call = self.list_call("metadata/", folder, None, Some(1));
+        let response = self.endpoint.send(&call, Some(&token.header)).await?;
+        if error::is_without_mount(&response) {
+            return Err(error::no_mount(&self.mount));
+        }
+        Ok(())
     }
 
     fn kv2_read_call(&self, path: &str, version: Option<u64>) -> Call {
@@ -170,6 +193,9 @@ impl Client {
     }
 
     fn refuse<T>(&self, response: &HttpResponse, asked: Asked) -> Result<T> {
+        if error::is_without_mount(response) {
+            return Err(error::no_mount(&self.mount));
+        }
         Err(error::from_response(response, asked, self.endpoint.now()))
     }
 
@@ -362,7 +388,7 @@ impl Client {
         after: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Keys> {
-        let response = match self.endpoint.check(response, Asked::Read) {
+        let response = match self.check(response, Asked::Read) {
             Ok(response) => response,
             // An empty folder does not exist.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {

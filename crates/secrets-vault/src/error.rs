@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use secrets_core::{Error, ErrorKind, SecretName};
+use secrets_core::{Error, ErrorKind, SecretName, Version};
 use secrets_http::{HttpResponse, retry_after};
 
 use crate::wire::Errors;
@@ -37,6 +37,8 @@ impl Text {
     const CAS_MISMATCH: &str = "check-and-set parameter did not match";
     const CAS_REQUIRED: &str = "check-and-set parameter required";
     const SEALED: &str = "is sealed";
+    /// A path that no secrets engine is mounted at.
+    const NO_ROUTE: &str = "no handler for route";
     const NO_NAMESPACE: &str = "namespace not found";
     /// OpenBao's whole message for a token that it does not know; a policy's refusal is a list.
     const BAD_TOKEN: &str = "permission denied";
@@ -54,6 +56,32 @@ pub(crate) fn suggests_bad_token(response: &HttpResponse) -> bool {
     Errors::read(&response.body).is_some_and(|errors| {
         errors.has(Text::INVALID_TOKEN) || errors.errors.iter().any(|text| text == Text::BAD_TOKEN)
     })
+}
+
+/// Whether the server says that nothing is mounted at the path.
+pub(crate) fn is_without_mount(response: &HttpResponse) -> bool {
+    response.status.as_u16() == 404
+        && Errors::read(&response.body).is_some_and(|errors| errors.has(Text::NO_ROUTE))
+}
+
+pub(crate) fn no_mount(mount: &str) -> Error {
+    invalid_config(format!("the server has no mount `{mount}`"))
+        .with_hint("set `mount` to where the secrets engine is mounted, and check `namespace`")
+}
+
+/// A refusal where it is not known either what is mounted, if anything.
+pub(crate) fn denied_at(mount: &str, denied: Error) -> Error {
+    denied.with_hint(format!(
+        "the token is valid, but its policies do not allow this, or there is no mount `{mount}`"
+    ))
+}
+
+pub(crate) fn no_version(version: &Version) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no version {:?} of the secret", version.as_str()),
+    )
+    .with_hint("versions are whole numbers from 1; see `secrets versions`")
 }
 
 /// The error for a status that is no success.
@@ -161,15 +189,15 @@ pub(crate) fn deleted(destroyed: bool) -> Error {
     }
 }
 
-pub(crate) fn unknown_engine(cause: &Error) -> Error {
+pub(crate) fn unknown_engine(mount: &str, cause: &Error) -> Error {
     Error::new(
         cause.kind(),
         format!(
-            "cannot find out which engine is mounted: {}",
+            "cannot find out which engine is mounted at `{mount}`: {}",
             cause.message()
         ),
     )
-    .with_hint("set `engine` to `kv-v2`, `kv-v1` or `generic`")
+    .with_hint("check `mount`, or set `engine` to `kv-v2`, `kv-v1` or `generic`")
 }
 
 pub(crate) fn bad_time() -> Error {

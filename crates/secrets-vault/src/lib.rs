@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod endpoint;
 mod error;
+mod file;
 mod open;
 mod provider;
 mod shape;

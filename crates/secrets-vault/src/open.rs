@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use secrets_core::{Environment, Error, ErrorKind, Location, OpenContext, Result, SecretValue};
-use secrets_http::{BaseUrl, ClientIdentity, ClientOptions, HeaderValue, Transport};
-use zeroize::Zeroizing;
+use secrets_http::{BaseUrl, ClientIdentity, ClientOptions, HeaderValue, SettingNames, Transport};
 
 use crate::auth::{Auth, Credential, Method};
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::invalid_config;
+use crate::file::NamedFile;
 use crate::shape::Shaper;
 use crate::{SCHEME, VaultConfig, VaultProvider};
 
@@ -32,7 +32,7 @@ pub async fn open(
     transport: Transport,
 ) -> Result<VaultProvider> {
     let ambient = Ambient::of(&context);
-    let base = BaseUrl::parse(&address(&config, &ambient)?)?;
+    let base = base(&config, &ambient)?;
     if !base.is_https() && !base.is_loopback() && !config.allow_http {
         return Err(invalid_config(format!(
             "{} is another machine, and credentials would go there in clear",
@@ -116,16 +116,22 @@ impl<'a> Ambient<'a> {
     }
 }
 
-fn address(config: &VaultConfig, ambient: &Ambient<'_>) -> Result<String> {
-    config
-        .address
-        .clone()
-        .or_else(|| ambient.text("ADDR"))
-        .ok_or_else(|| {
+fn base(config: &VaultConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
+    if let Some(address) = &config.address {
+        return BaseUrl::parse(address);
+    }
+    let Some((variable, address)) = ambient.variable("ADDR") else {
+        return Err(
             invalid_config("the address of the server is missing").with_hint(
                 "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
-            )
-        })
+            ),
+        );
+    };
+    // What it holds is not repeated: it may be a password.
+    BaseUrl::parse(address.expose_str().unwrap_or_default()).map_err(|failure| {
+        invalid_config(format!("{variable}: {}", failure.message()))
+            .with_hint("an address looks like `https://host:8200`")
+    })
 }
 
 fn check_path(path: &str, what: &str) -> Result<()> {
@@ -168,18 +174,38 @@ fn client_options(
     context: &OpenContext,
     ambient: &Ambient<'_>,
 ) -> Result<ClientOptions> {
-    let ca = match &config.ca_cert {
-        Some(path) => Some(context.base_dir.join(path)),
-        None => ambient.text("CACERT").map(PathBuf::from),
+    let mut names = SettingNames::default();
+    names.address = match (&config.address, ambient.variable("ADDR")) {
+        (None, Some((variable, _))) => variable.into(),
+        _ => "`address`, `location` or VAULT_ADDR".into(),
     };
-    let ca = ca.map(|path| read_public(&path, "ca_cert")).transpose()?;
+    let ca = match (&config.ca_cert, ambient.variable("CACERT")) {
+        (Some(path), _) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
+        (None, Some((variable, value))) => value
+            .expose_str()
+            .ok()
+            .map(|path| NamedFile::new(variable, PathBuf::from(path))),
+        (None, None) => None,
+    };
+    names.ca = match &config.ca_cert {
+        Some(_) => "`ca_cert`".into(),
+        None => "`ca_cert`, or VAULT_CACERT,".into(),
+    };
+    if let Some(ca) = &ca {
+        names.ca_file = ca.to_string().into();
+    }
+    let ca = ca.map(|file| file.read_public()).transpose()?;
     let identity = match (&config.client_cert, &config.client_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => {
             context.allow_ambient("the client certificate")?;
+            let cert = NamedFile::new("`client_cert`", context.base_dir.join(cert));
+            let key = NamedFile::new("`client_key`", context.base_dir.join(key));
+            names.client_cert_file = cert.to_string().into();
+            names.client_key_file = key.to_string().into();
             Some(ClientIdentity::new(
-                read_public(&context.base_dir.join(cert), "client_cert")?,
-                read_private(&context.base_dir.join(key), "client_key")?,
+                cert.read_public()?,
+                key.read_private()?,
             ))
         }
         _ => {
@@ -191,25 +217,8 @@ fn client_options(
     };
     Ok(ClientOptions::default()
         .with_ca_pem(ca)
-        .with_identity(identity))
-}
-
-fn read_public(path: &Path, what: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| unreadable(path, what, &cause))
-}
-
-fn read_private(path: &Path, what: &str) -> Result<SecretValue> {
-    let bytes = std::fs::read(path).map_err(|cause| unreadable(path, what, &cause))?;
-    Ok(SecretValue::from_zeroizing(Zeroizing::new(bytes)))
-}
-
-fn unreadable(path: &Path, what: &str, cause: &std::io::Error) -> Error {
-    invalid_config(format!(
-        "cannot read `{what}` {}: {}",
-        path.display(),
-        cause.kind()
-    ))
-    .with_hint("check that the file is there and readable")
+        .with_identity(identity)
+        .with_names(names))
 }
 
 fn method(
@@ -238,9 +247,9 @@ fn method(
         );
     }
     // A file is named by the configuration, but what is in it is the user's, and must not go where somebody else says.
-    let file = |path: &Path| {
+    let file = |setting: &'static str, path: &Path| {
         context.allow_ambient("a credential from a file")?;
-        Ok::<_, Error>(context.base_dir.join(path))
+        Ok::<_, Error>(NamedFile::new(setting, context.base_dir.join(path)))
     };
     let mount_of = |given: &Option<String>, default: &str| {
         let mount = given
@@ -251,10 +260,10 @@ fn method(
         check_path(&mount, "mount").map(|()| mount)
     };
     if let Some(token) = &config.token {
-        return Ok(Method::Token(token.clone()));
+        return Ok(Method::Token(token.clone(), "`token`".into()));
     }
     if let Some(path) = &config.token_file {
-        return Ok(Method::TokenFile(file(path)?));
+        return Ok(Method::TokenFile(file("`token_file`", path)?));
     }
     if let Some(token) = &config.wrapped_token {
         return Ok(Method::WrappedToken(token.clone()));
@@ -263,7 +272,7 @@ fn method(
         let secret_id = match (&approle.secret_id, &approle.secret_id_file) {
             (Some(_), Some(_)) => return Err(both("approle", "secret_id", "secret_id_file")),
             (Some(value), None) => Some(Credential::Given(value.clone())),
-            (None, Some(path)) => Some(Credential::File(file(path)?)),
+            (None, Some(path)) => Some(Credential::File(file("`approle.secret_id_file`", path)?)),
             (None, None) => None,
         };
         return Ok(Method::AppRole {
@@ -288,13 +297,13 @@ fn method(
         return Ok(Method::Jwt {
             mount: mount_of(&kubernetes.mount, "kubernetes")?,
             role: Some(required(kubernetes.role.clone(), "kubernetes.role")?),
-            jwt: Credential::File(file(path)?),
+            jwt: Credential::File(file("`kubernetes.token_file`", path)?),
         });
     }
     if let Some(jwt) = &config.jwt {
         let credential = match (&jwt.token, &jwt.token_file) {
             (Some(value), None) => Credential::Given(value.clone()),
-            (None, Some(path)) => Credential::File(file(path)?),
+            (None, Some(path)) => Credential::File(file("`jwt.token_file`", path)?),
             (Some(_), Some(_)) => return Err(both("jwt", "token", "token_file")),
             (None, None) => return Err(missing("jwt.token")),
         };
@@ -324,15 +333,15 @@ fn ambient_method(
 ) -> Result<Method> {
     context.allow_ambient("the token of VAULT_TOKEN or ~/.vault-token")?;
     if let Some((name, value)) = ambient.variable("TOKEN") {
-        variables.push(name);
-        return Ok(Method::Token(value.clone()));
+        variables.push(name.clone());
+        return Ok(Method::Token(value.clone(), name.into()));
     }
     let file = context
         .environment
         .text("HOME")
         .map(|home| Path::new(home).join(".vault-token"));
     match file.filter(|file| file.is_file()) {
-        Some(file) => Ok(Method::TokenFile(file)),
+        Some(file) => Ok(Method::TokenFile(NamedFile::new("`vault login`", file))),
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
             .with_hint("set VAULT_TOKEN, log in with `vault login` or `bao login`, or configure a login such as `approle`")),
     }

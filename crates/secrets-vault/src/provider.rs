@@ -140,20 +140,22 @@ impl VaultProvider {
         Ok(self.engine.load())
     }
 
-    /// The engine for an operation that cannot start with a guess.
-    async fn engine_for(&self, operation: Operation) -> Result<Engine> {
+    /// The engine for an operation in this folder (empty, or with a trailing `/`) that cannot start with a guess.
+    async fn engine_for(&self, operation: Operation, folder: &str) -> Result<Engine> {
         match self.engine().await {
             Ok(engine) => Ok(engine),
+            // The server answers so to every token, an administrator's too, if nothing is mounted.
             Err(failure) if failure.kind() == ErrorKind::PermissionDenied => {
-                Err(error::unknown_engine(&failure))
+                self.client.expect_mount(folder).await?;
+                Err(error::unknown_engine(self.client.mount(), &failure))
             }
             Err(failure) => Err(failure.with_operation(operation)),
         }
     }
 
     /// For operations that only KV version 2 has.
-    async fn expect_kv2(&self, operation: Operation) -> Result<()> {
-        match self.engine_for(operation).await? {
+    async fn expect_kv2(&self, operation: Operation, name: &SecretName) -> Result<()> {
+        match self.engine_for(operation, folder_of(name.as_str())).await? {
             Engine::KvV2 => Ok(()),
             _ => Err(Error::unsupported(operation)),
         }
@@ -182,7 +184,7 @@ impl VaultProvider {
                 if let (Some(open), true) = (&open, is_denied)
                     && self.detection_refused.load(Ordering::Relaxed)
                 {
-                    return Err(open.clone());
+                    return Err(error::denied_at(self.client.mount(), open.clone()));
                 }
                 match (self.engine().await, open) {
                     (Ok(Engine::KvV2), Some(open)) => Err(open),
@@ -193,15 +195,22 @@ impl VaultProvider {
                     // Nothing there says that this is version 2, so "not found" would be a guess.
                     (Err(failure), Some(open)) if open.kind() == ErrorKind::NotFound => {
                         Err(match failure.kind() {
-                            ErrorKind::PermissionDenied => error::unknown_engine(&failure),
+                            ErrorKind::PermissionDenied => {
+                                error::unknown_engine(self.client.mount(), &failure)
+                            }
                             _ => failure,
                         })
                     }
                     (Err(failure), Some(open)) => match failure.kind() {
+                        ErrorKind::PermissionDenied if is_denied => {
+                            Err(error::denied_at(self.client.mount(), open))
+                        }
                         ErrorKind::PermissionDenied => Err(open),
                         _ => Err(failure),
                     },
-                    (Err(failure), None) => Err(error::unknown_engine(&failure)),
+                    (Err(failure), None) => {
+                        Err(error::unknown_engine(self.client.mount(), &failure))
+                    }
                 }
             }
             _ => self.read_plain(path, name, version).await,
@@ -412,7 +421,7 @@ impl Folder {
 
 /// The folders of a walk, the first one last: the prefix's own, or those that hold what follows a name.
 fn starting_points(prefix: &str, after: Option<&str>) -> Result<Vec<Folder>> {
-    let folder = &prefix[..prefix.rfind('/').map_or(0, |at| at + 1)];
+    let folder = folder_of(prefix);
     let Some(after) = after else {
         return Ok(vec![Folder::new(folder.to_owned(), None)]);
     };
@@ -433,6 +442,11 @@ fn starting_points(prefix: &str, after: Option<&str>) -> Result<Vec<Folder>> {
     Ok(folders)
 }
 
+/// The folder that a name or prefix is in: empty, or with a trailing `/`.
+fn folder_of(name: &str) -> &str {
+    &name[..name.rfind('/').map_or(0, |at| at + 1)]
+}
+
 /// The path of a name below the mount, encoded.
 fn path_of(name: &SecretName) -> Result<String> {
     if name.as_str().contains("..") {
@@ -448,10 +462,15 @@ fn number_of(version: &Version) -> Result<u64> {
         .parse::<u64>()
         .ok()
         .filter(|number| *number > 0 && number.to_string() == text);
-    number.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "the secret has no such version")
-            .with_hint("versions are whole numbers from 1; list them to see which are there")
-    })
+    number.ok_or_else(|| error::no_version(version))
+}
+
+/// Names the version where one was asked for: the server does not tell a missing version from a missing secret.
+fn missing(failure: Error, version: Option<&Version>) -> Error {
+    match version {
+        Some(version) if failure.kind() == ErrorKind::NotFound => error::no_version(version),
+        _ => failure,
+    }
 }
 
 fn version_metadata(
@@ -524,24 +543,28 @@ impl SecretProvider for VaultProvider {
 
     async fn get(&self, name: &SecretName, options: &GetOptions) -> Result<Secret> {
         let path = path_of(name)?;
-        self.read(&path, name, options.version.as_ref())
+        let version = options.version.as_ref();
+        self.read(&path, name, version)
             .await
-            .map_err(|failure| failure.with_name(name))
+            .map_err(|failure| missing(failure, version).with_name(name))
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
         let path = path_of(name)?;
         let describe = async {
-            match self.engine_for(Operation::Describe).await? {
+            match self
+                .engine_for(Operation::Describe, folder_of(name.as_str()))
+                .await?
+            {
                 Engine::KvV2 => {
                     let facts = self.client.metadata(&path).await?;
                     let number = match &options.version {
                         Some(version) => number_of(version)?,
                         None => facts.current,
                     };
-                    let version = facts
-                        .version(number)
-                        .ok_or_else(|| Error::of(ErrorKind::NotFound))?;
+                    let version = facts.version(number).ok_or_else(|| {
+                        missing(Error::of(ErrorKind::NotFound), options.version.as_ref())
+                    })?;
                     Ok(version_metadata(name, version, &facts.tags)
                         .with_updated_at(facts.updated_at))
                 }
@@ -564,7 +587,10 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn list(&self, options: &ListOptions) -> Result<Page> {
-        match self.engine_for(Operation::List).await? {
+        match self
+            .engine_for(Operation::List, folder_of(&options.prefix))
+            .await?
+        {
             engine @ (Engine::KvV2 | Engine::KvV1) => self.walk(engine, options).await,
             _ => Err(Error::unsupported(Operation::List)),
         }
@@ -590,7 +616,10 @@ impl SecretProvider for VaultProvider {
         }
         let put = async {
             Shaper::check_length(value)?;
-            match self.engine_for(Operation::Put).await? {
+            match self
+                .engine_for(Operation::Put, folder_of(name.as_str()))
+                .await?
+            {
                 Engine::KvV2 => {
                     let cas = match &options.mode {
                         PutMode::Upsert => None,
@@ -625,7 +654,9 @@ impl SecretProvider for VaultProvider {
     async fn delete(&self, name: &SecretName, options: &DeleteOptions) -> Result<()> {
         let path = path_of(name)?;
         let delete = async {
-            let engine = self.engine_for(Operation::Delete).await?;
+            let engine = self
+                .engine_for(Operation::Delete, folder_of(name.as_str()))
+                .await?;
             match (engine, options.mode) {
                 // The server calls every delete a success, also that of nothing.
                 (Engine::KvV2, DeleteMode::Soft) => {
@@ -653,7 +684,7 @@ impl SecretProvider for VaultProvider {
     async fn restore(&self, name: &SecretName) -> Result<()> {
         let path = path_of(name)?;
         let restore = async {
-            self.expect_kv2(Operation::Restore).await?;
+            self.expect_kv2(Operation::Restore, name).await?;
             let facts = self.client.metadata(&path).await?;
             match facts.version(facts.current).map(state_of) {
                 Some(SecretState::Deleted) => self.client.undelete(&path, facts.current).await,
@@ -668,7 +699,7 @@ impl SecretProvider for VaultProvider {
     async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page> {
         let path = path_of(name)?;
         let versions = async {
-            self.expect_kv2(Operation::Versions).await?;
+            self.expect_kv2(Operation::Versions, name).await?;
             let before = match &options.page_token {
                 None => u64::MAX,
                 Some(token) => token.as_str().parse().map_err(|_| {
@@ -708,8 +739,9 @@ impl SecretProvider for VaultProvider {
     ) -> Result<Metadata> {
         let path = path_of(name)?;
         let rollback = async {
-            self.expect_kv2(Operation::Rollback).await?;
-            let old = self.client.read_kv2(&path, Some(number_of(to)?)).await?;
+            self.expect_kv2(Operation::Rollback, name).await?;
+            let read = self.client.read_kv2(&path, Some(number_of(to)?)).await;
+            let old = read.map_err(|failure| missing(failure, Some(to)))?;
             // The write happens only if nothing was written since this was read.
             let facts = self.client.metadata(&path).await?;
             let written = self

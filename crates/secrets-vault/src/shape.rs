@@ -1,7 +1,7 @@
 //! How a value becomes the map that a key/value engine stores, and back.
 //!
 //! A JSON object is stored as the map itself, unless the engine would change it: it reads numbers as 64-bit floating
-//! point, and replaces halves of surrogate pairs. Such an object, and all other text, is stored under one key, which
+//! point, replaces halves of surrogate pairs, and keeps one of two equal keys. Such an object, and all other text, is stored under one key, which
 //! gives back every byte. Bytes that are not text are stored in base64, with a second key that says so; that key is in
 //! the map, and not in the secret's custom metadata, since it has to be true of each version and to be written with it.
 
@@ -66,6 +66,10 @@ impl Shaper {
                         "`shape = \"map\"` stores only objects; `auto` and `value` store anything",
                     ));
                 }
+                if has_repeated_key(value.expose_bytes()) {
+                    return Err(invalid("a key stands more than once in the JSON object")
+                        .with_hint("remove all but one of them, or use `shape = \"auto\"`"));
+                }
                 if !is_kept(value.expose_bytes(), keeping) {
                     return Err(invalid(
                         "the server would change a number or character of the JSON object",
@@ -82,7 +86,8 @@ impl Shaper {
                     ))
                     .with_hint("add a key, or set `value_field` or `shape = \"map\"`"));
                 }
-                if is_kept(value.expose_bytes(), keeping) {
+                if is_kept(value.expose_bytes(), keeping) && !has_repeated_key(value.expose_bytes())
+                {
                     value.clone()
                 } else {
                     self.single(value)?
@@ -266,6 +271,71 @@ fn is_kept(json: &[u8], keeping: Keeping) -> bool {
     true
 }
 
+/// A key of an object. Keys with escapes are compared by what they mean, as the server does.
+enum Key<'a> {
+    Plain(&'a [u8]),
+    Decoded(Zeroizing<String>),
+}
+
+impl Key<'_> {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Decoded(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// Whether an object in valid JSON, at any depth, has the same key twice, of which the server would keep the last. A key
+/// that cannot be decoded counts as one.
+fn has_repeated_key(json: &[u8]) -> bool {
+    // One entry for each object or array that is open: the keys so far, none for an array.
+    let mut open: Vec<Option<Vec<Key<'_>>>> = Vec::new();
+    let mut is_key = false;
+    let mut rest = json;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        match first {
+            b'{' => open.push(Some(Vec::new())),
+            b'[' => open.push(None),
+            b'}' | b']' => {
+                if let Some(Some(mut keys)) = open.pop() {
+                    keys.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+                    let is_same = |pair: &[Key<'_>]| pair[0].as_bytes() == pair[1].as_bytes();
+                    if keys.windows(2).any(is_same) {
+                        return true;
+                    }
+                }
+            }
+            b'"' => {
+                let Some(after) = string_end(tail) else {
+                    return true;
+                };
+                rest = after;
+                if let (true, Some(Some(keys))) = (is_key, open.last_mut()) {
+                    let quoted = &json[json.len() - tail.len() - 1..json.len() - after.len()];
+                    if quoted.contains(&b'\\') {
+                        match serde_json::from_slice::<String>(quoted) {
+                            Ok(text) => keys.push(Key::Decoded(Zeroizing::new(text))),
+                            Err(_) => return true,
+                        }
+                    } else {
+                        keys.push(Key::Plain(&quoted[1..quoted.len() - 1]));
+                    }
+                }
+            }
+            _ => {}
+        }
+        // A string is a key where an object begins or goes on, and only there.
+        is_key = match first {
+            b'{' | b',' => true,
+            byte if byte.is_ascii_whitespace() => is_key,
+            _ => false,
+        };
+    }
+    false
+}
+
 /// What follows a string whose opening quote is gone; `None` if it holds half of a surrogate pair.
 fn string_end(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
@@ -375,6 +445,37 @@ mod tests {
             .map_of(&r#"{"a":0.10}"#.into(), Keeping::Text)
             .unwrap();
         assert_eq!(numbers.expose_str().unwrap(), r#"{"a":0.10}"#);
+    }
+
+    #[test]
+    fn an_object_with_a_key_twice_loses_none() {
+        for repeated in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"value":"x","value":"y"}"#,
+            r#" { "a" : {"b":"", "b" : [] } }"#,
+            r#"{"x":[{"a":1},{"k":"a","a":{},"a":{}}]}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"\"":1,"\u0022":2}"#,
+            r#"{"é":1,"\u00e9":2}"#,
+        ] {
+            let map = stored(Shape::Auto, repeated);
+            assert!(map.starts_with(r#"{"value":"#), "{map}");
+            assert_eq!(read(Shape::Auto, &map).unwrap(), repeated);
+            refused(Shape::Map, repeated);
+            let first_version = shaper(Shape::Auto)
+                .map_of(&repeated.into(), Keeping::Text)
+                .unwrap();
+            assert_ne!(first_version.expose_str().unwrap(), repeated);
+        }
+        for distinct in [
+            r#"{"a":"b","b":"a","A":["a","a",{"a":{"a":1}}]}"#,
+            r#"{"a":{"b":1},"c":{"b":1}}"#,
+            r#"{"a":"{\"a\":1,","b":",","":","}"#,
+            r#"{"a":[{"b":1},"b","b"],"b":"}"}"#,
+        ] {
+            assert_eq!(stored(Shape::Auto, distinct), distinct);
+            assert_eq!(stored(Shape::Map, distinct), distinct);
+        }
     }
 
     #[test]

@@ -154,18 +154,38 @@ async fn an_engine_of_another_kind_is_read() {
 #[tokio::test]
 async fn mounts_and_namespaces_that_are_not_there_are_told() {
     let admin = Admin::plain();
-    let missing = open(admin.root_config(&unique("none"), Engine::Auto)).await;
+    let none = unique("none");
+    let policy = admin.policy_for(&none).await;
+    let restricted = admin.token(json!({"policies": [policy]})).await;
+    for engine in [Engine::Auto, Engine::KvV2, Engine::KvV1] {
+        for token in [&admin.token, &restricted] {
+            let mut config = admin.root_config(&none, engine);
+            config.token = Some(token.as_str().into());
+            let missing = open(config).await;
+            for error in [
+                get(&missing, "a").await.unwrap_err(),
+                get(&missing, "a/b").await.unwrap_err(),
+                put(&missing, "a", "b").await.unwrap_err(),
+                missing.list(&ListOptions::default()).await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+                assert_eq!(error.message(), format!("the server has no mount `{none}`"));
+                assert!(error.hint().unwrap().contains("`mount`"));
+            }
+        }
+    }
+    // To a token that may see nothing there, the server does not tell whether there is a mount.
+    let mut blind = admin.root_config(&unique("none"), Engine::Auto);
+    blind.token = Some(restricted.as_str().into());
+    let mount = blind.mount.clone().unwrap();
+    let blind = open(blind).await;
     for error in [
-        get(&missing, "a").await.unwrap_err(),
-        put(&missing, "a", "b").await.unwrap_err(),
+        get(&blind, "a").await.unwrap_err(),
+        get(&blind, "a").await.unwrap_err(),
+        blind.list(&ListOptions::default()).await.unwrap_err(),
     ] {
-        assert!(
-            matches!(
-                error.kind(),
-                ErrorKind::InvalidConfig | ErrorKind::PermissionDenied
-            ),
-            "{error}"
-        );
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(format!("{error:?}").contains(&mount), "{error:?}");
     }
     let mut elsewhere = admin.root_config("secret", Engine::Auto);
     elsewhere.namespace = Some(unique("none"));
@@ -356,6 +376,7 @@ async fn a_server_with_another_certificate_is_not_spoken_to() {
     let error = get(&open(config).await, "a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("issuer is unknown"), "{error}");
+    assert!(error.hint().unwrap().contains("`ca_cert`"), "{error:?}");
 }
 
 #[tokio::test]

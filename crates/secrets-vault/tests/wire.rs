@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use secrets_core::{
-    Capability, DeleteMode, DeleteOptions, Environment, ErrorKind, GetItem, GetOptions,
-    HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretValue, Version,
+    Capability, DeleteMode, DeleteOptions, DescribeOptions, Environment, ErrorKind, GetItem,
+    GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
 use secrets_http::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
@@ -99,6 +99,174 @@ async fn a_version_is_asked_for_by_number_and_0_is_none() {
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     assert_eq!(log(&server), ["GET /v1/secret/data/a?version=3"]);
+}
+
+#[tokio::test]
+async fn a_missing_version_is_named() {
+    let script = Script::default()
+        .route("GET", "/v1/secret/data/a", reply(404, NOTHING))
+        .route("GET", "/v1/secret/metadata/a", reply(200, METADATA))
+        .then(reply(200, mount_info("kv", "2")));
+    let server = FaultServer::start(script).await.unwrap();
+    for engine in [Engine::KvV2, Engine::Auto] {
+        let provider = provider(&server, engine).await;
+        for version in ["99", "latest"] {
+            let version = Version::new(version);
+            let read = GetOptions::default().with_version(version.clone());
+            let describe = DescribeOptions::default().with_version(version.clone());
+            for error in [
+                provider.get(&name("a"), &read).await.unwrap_err(),
+                provider.describe(&name("a"), &describe).await.unwrap_err(),
+                provider
+                    .rollback(&name("a"), &version, &RollbackOptions::default())
+                    .await
+                    .unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::NotFound);
+                let says = format!("there is no version {:?} of the secret", version.as_str());
+                assert_eq!(error.message(), says);
+                assert!(error.hint().unwrap().contains("secrets versions"));
+            }
+        }
+        let current = get(&provider, "a").await.unwrap_err();
+        assert_eq!(current.message(), "secret not found");
+    }
+}
+
+#[tokio::test]
+async fn credentials_and_files_are_told_with_where_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("empty"), "\n").unwrap();
+    std::fs::write(path("text"), "hunter2\nhunter2").unwrap();
+    let server = FaultServer::start(reply(403, NOTHING)).await.unwrap();
+    let fails = |variables: Vec<(&'static str, String)>, change: Box<dyn Fn(&mut VaultConfig)>| {
+        let mut config = VaultConfig::default();
+        config.engine = Engine::KvV2;
+        change(&mut config);
+        let mut context = OpenContext::new("main");
+        context.environment = variables
+            .into_iter()
+            .chain([("BAO_ADDR", server.url())])
+            .map(|(name, value)| (name, SecretValue::from(value)))
+            .collect();
+        context.base_dir = folder.path().to_owned();
+        async move {
+            let opened = secrets_vault::open(config, context, Transport::default()).await;
+            let error = match opened {
+                Ok(provider) => get(&provider, "a").await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            assert!(error.hint().is_some(), "{error:?}");
+            error.message().to_owned()
+        }
+    };
+    type Change = Box<dyn Fn(&mut VaultConfig)>;
+    let nothing = || -> Change { Box::new(|_| {}) };
+    let token = |text: &str| vec![("VAULT_TOKEN", text.to_owned())];
+
+    assert_eq!(
+        fails(token("hun\nter2"), nothing()).await,
+        "the token of VAULT_TOKEN holds a control character or one that is not ASCII"
+    );
+    assert_eq!(
+        fails(token("hunter2"), nothing()).await,
+        "the server does not accept the token of VAULT_TOKEN"
+    );
+    let given: Change = Box::new(|config| config.token = Some("hunter2".into()));
+    assert_eq!(
+        fails(Vec::new(), given).await,
+        "the server does not accept the token of `token`"
+    );
+    let file = |name: &'static str| -> Change {
+        Box::new(move |config| config.token_file = Some(name.into()))
+    };
+    for (change, says) in [
+        (
+            file("none"),
+            format!("`token_file`: there is no file {}", path("none")),
+        ),
+        (
+            file("."),
+            format!("`token_file`: {} is a folder, not a file", path(".")),
+        ),
+        (
+            file("empty"),
+            format!("the file {} of `token_file` is empty", path("empty")),
+        ),
+        (
+            file("text"),
+            format!(
+                "the token in the file {} of `token_file` holds a control character or one that is not ASCII",
+                path("text")
+            ),
+        ),
+        (
+            Box::new(|config: &mut VaultConfig| config.ca_cert = Some("none.pem".into())) as Change,
+            format!("`ca_cert`: there is no file {}", path("none.pem")),
+        ),
+        (
+            Box::new(|config: &mut VaultConfig| config.ca_cert = Some("text".into())),
+            format!(
+                "the file {} of `ca_cert` holds no certificate",
+                path("text")
+            ),
+        ),
+        (
+            Box::new(|config: &mut VaultConfig| {
+                config.client_cert = Some("none.pem".into());
+                config.client_key = Some("none.key".into());
+            }),
+            format!("`client_cert`: there is no file {}", path("none.pem")),
+        ),
+    ] {
+        let variables = match says.contains("token_file") {
+            true => Vec::new(),
+            false => token("hunter2"),
+        };
+        assert_eq!(fails(variables, change).await, says);
+    }
+    let ambient = vec![
+        ("VAULT_TOKEN", "hunter2".to_owned()),
+        ("VAULT_CACERT", "/none/ca.pem".to_owned()),
+    ];
+    assert_eq!(
+        fails(ambient, nothing()).await,
+        "VAULT_CACERT: there is no file /none/ca.pem"
+    );
+    let address = vec![("VAULT_ADDR", "hunter2".to_owned())];
+    assert_eq!(
+        fails(address, nothing()).await,
+        "VAULT_ADDR: the address is not a URL"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_with_its_setting() {
+    for (variable, address, says) in [
+        (
+            "VAULT_ADDR",
+            "https://vault.invalid:8200",
+            "cannot resolve the host name vault.invalid",
+        ),
+        (
+            "BAO_ADDR",
+            "http://127.0.0.1:1",
+            "cannot connect to http://127.0.0.1:1: connection refused",
+        ),
+    ] {
+        let mut context = OpenContext::new("main");
+        context.environment = [(variable, address), ("VAULT_TOKEN", "hunter2")]
+            .into_iter()
+            .collect();
+        let provider = secrets_vault::open(VaultConfig::default(), context, Transport::default())
+            .await
+            .unwrap();
+        let error = get(&provider, "a").await.unwrap_err();
+        assert_eq!(error.message(), says);
+        assert!(error.hint().unwrap().contains(variable), "{error:?}");
+    }
 }
 
 #[tokio::test]
