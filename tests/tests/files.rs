@@ -154,7 +154,81 @@ fn a_check_tells_places_and_no_values() {
     home.run(&["check"]).ok().says("all 3 references resolve");
     home.write("broken.yaml", "a: [${secret:good\n");
     home.run(&["check", "broken.yaml"]).ended(8);
-    home.run(&["check", "missing.yaml"]).refused(6);
+    home.set("nowhere", b"there");
+    let ran = home
+        .run(&["check", "missing.yaml", "broken.yaml", "app.yaml"])
+        .ended(8)
+        .says("2 problems in 5 references");
+    assert!(ran.text().contains("missing.yaml"), "{}", ran.text());
+}
+
+#[test]
+fn a_check_counts_as_people_do() {
+    let home = Home::initialised();
+    home.run(&["check"]).ok().says("no references to check\n");
+    home.write("one.yaml", "a: ${secret:a}\n");
+    home.run(&["check", "one.yaml"])
+        .ended(8)
+        .says("1 problem in 1 reference\n");
+    home.set("a", b"v");
+    home.run(&["check", "one.yaml"])
+        .ok()
+        .says("1 reference resolves\n");
+    home.run(&["config", "check"])
+        .ok()
+        .says("2 providers, 1 chain, 0 declared secrets");
+}
+
+#[test]
+fn a_default_provider_that_does_not_open_is_a_problem() {
+    let home = Home::initialised();
+    std::fs::remove_file(home.path(".secrets/store.txt")).unwrap();
+    let ran = home.run(&["check"]).ended(8).says("1 problem");
+    assert!(ran.text().contains("provider local"), "{}", ran.text());
+    home.write("plain.yaml", "a: ${secret:env://LANG}\n");
+    home.write(
+        "secrets.toml",
+        "default = \"main\"\n[providers.main]\ntype = \"vault\"\naddress = \"http://127.0.0.1:9\"\nmount = \"kv\"\nca_file = \"none.pem\"\n",
+    );
+    home.run(&["trust"]).ok();
+    let ran = home.run(&["check", "plain.yaml"]).ended(8);
+    assert!(ran.text().contains("provider main"), "{}", ran.text());
+}
+
+#[test]
+fn a_value_that_is_not_of_its_format_is_refused() {
+    let home = Home::initialised();
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    home.write(
+        "secrets.toml",
+        config + "\n[secrets.PORT]\nreference = \"db/port\"\nformat = \"integer\"\n",
+    );
+    home.run(&["trust"]).ok();
+    home.set("db/port", b"canary-port");
+    let ran = home
+        .run(&["check"])
+        .ended(8)
+        .keeps("canary")
+        .says("1 problem in 1 reference");
+    assert!(ran.text().contains("PORT"), "{}", ran.text());
+    assert!(ran.text().contains("`integer`"), "{}", ran.text());
+    let json = home
+        .run(&["check", "--json"])
+        .ended(8)
+        .keeps("canary")
+        .json();
+    assert_eq!(json["problems"][0]["kind"], "invalid_value");
+    home.run(&["run", "--", "touch", "started"])
+        .refused(125)
+        .keeps("canary")
+        .says("`integer`")
+        .says("PORT")
+        .says("hint: ");
+    assert!(!home.path("started").exists());
+    home.set("db/port", b"5432");
+    home.run(&["check"]).ok().says("1 reference resolves");
+    home.run(&["run", "--", "touch", "started"]).ok();
+    assert!(home.path("started").exists());
 }
 
 #[test]

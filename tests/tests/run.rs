@@ -55,6 +55,52 @@ fn exactly_the_declared_secrets_come_on_top() {
 }
 
 #[test]
+fn nothing_declared_is_told() {
+    let home = Home::initialised();
+    let ran = home.run(&["run", "--", "true"]).ok();
+    assert!(
+        ran.stderr
+            .starts_with("warning: no secrets are declared\nhint: "),
+        "{}",
+        ran.stderr
+    );
+    let ran = declared().run(&["run", "--", "true"]).ok();
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_member_that_fails_often_is_told_a_few_times() {
+    let home = Home::new();
+    let declared: String = (0..8)
+        .map(|at| format!("[secrets.S{at}]\nreference = \"s/{at}\"\n"))
+        .collect();
+    home.write(
+        "secrets.toml",
+        format!(
+            "default = \"c\"\n[retry]\nmax_attempts = 1\n\
+             [chains.c]\nproviders = [{{ provider = \"main\", on_error = \"warn\" }}, \"env\"]\n\
+             [providers.main]\ntype = \"vault\"\naddress = \"http://127.0.0.1:9\"\nmount = \"kv\"\ntoken = \"t\"\n{declared}"
+        ),
+    );
+    home.run(&["trust"]).ok();
+    let mut command = home.command(&["run", "--", "true"]);
+    command.envs((0..8).map(|at| (format!("S_{at}"), "v")));
+    let ran = Ran::of(&mut command).ok();
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 4, "{}", ran.stderr);
+    for line in &lines[..3] {
+        assert!(
+            line.starts_with(
+                "warning: member failed, the chain goes on (chain c, provider main, name s/"
+            ),
+            "{line}"
+        );
+        assert!(line.ends_with(')'), "{line}");
+    }
+    assert!(lines[3].ends_with(": … and 5 more"), "{}", lines[3]);
+}
+
+#[test]
 fn clean_leaves_the_basics() {
     let home = declared();
     let mut command = home.command(&["run", "--clean", "--keep-env", "KEPT", "--", "env", "-0"]);

@@ -260,3 +260,32 @@ fn init_follows_no_link_of_others() {
     home.run(&["init", "--yes"]).refused(6).says(".gitignore");
     assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine\n");
 }
+
+#[test]
+fn init_keeps_only_a_store_that_is_one() {
+    let home = Home::new();
+    home.write(".secrets/store.txt", "junk\n");
+    let code = home.run(&["init", "--yes"]).code();
+    assert!(matches!(code, Some(6 | 7)), "{code:?}");
+    assert_eq!(home.read(".secrets/store.txt"), b"junk\n");
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 1);
+    for folder in ["config", "state", "home"] {
+        let left = std::fs::read_dir(home.root().join(folder)).unwrap().count();
+        assert_eq!(left, 0, "something is written in {folder}");
+    }
+}
+
+#[test]
+fn init_in_a_clone_keeps_the_store_of_others() {
+    let other = Home::initialised();
+    other.set("a", b"v");
+    let store = other.read(".secrets/store.txt");
+    let home = Home::new();
+    home.write(".secrets/store.txt", &store);
+    home.run(&["init", "--yes"])
+        .ok()
+        .says("kept the encrypted store")
+        .says("secrets store recipients add");
+    assert_eq!(home.read(".secrets/store.txt"), store);
+    home.run(&["get", "a"]).refused(4);
+}

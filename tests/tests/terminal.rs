@@ -52,12 +52,37 @@ fn a_slip_and_a_change_of_mind_write_nothing() {
     terminal.enter("secrets set a; echo code $?");
     terminal.wait_for("value of a:");
     terminal.press("C-c");
-    terminal.wait_for("code 1");
+    terminal.wait_for("code 130");
     // The terminal shows again what is typed.
     terminal.enter("echo vis''ible");
     terminal.wait_for("echo vis''ible");
 
     home.run(&["get", "a"]).refused(3);
+}
+
+#[test]
+fn keys_that_are_no_text_are_not_stored() {
+    let home = Home::initialised();
+    let terminal = Terminal::new(&home);
+    terminal.enter("secrets set a; echo code $?");
+    terminal.wait_for("value of a:");
+    terminal.press("x");
+    terminal.press("Left");
+    terminal.wait_for("a key was pressed that is not text");
+    terminal.wait_for("code 6");
+    home.run(&["get", "a"]).refused(3);
+
+    terminal.clear();
+    terminal.enter("secrets set a; echo code $?");
+    for question in ["value of a:", "again:"] {
+        terminal.wait_for(question);
+        terminal.press("wrong");
+        terminal.press("C-w");
+        terminal.press("C-z");
+        terminal.enter("right");
+    }
+    terminal.wait_for("code 0");
+    assert_eq!(home.get("a"), b"right");
 }
 
 #[test]

@@ -230,8 +230,35 @@ fn a_full_disk_is_an_error() {
         .args(["-c", "\"$0\" get a > /dev/full"])
         .arg(polysecrets_tests::secrets_command());
     Ran::of(&mut shell)
-        .refused(1)
+        .refused(5)
         .says("cannot write to standard output");
+    for words in ["--version", "--help", "list", "completions bash"] {
+        let mut shell = home.program("sh");
+        shell
+            .args(["-c", &format!("\"$0\" {words} > /dev/full")])
+            .arg(polysecrets_tests::secrets_command());
+        Ran::of(&mut shell).ended(5);
+    }
+}
+
+#[test]
+fn a_value_that_is_shadowed_in_its_chain_is_told() {
+    let home = Home::initialised();
+    let set = |name: &str| {
+        let mut command = home.command(&["set", name, "--stdin"]);
+        command.env("USER", "canary-user");
+        Ran::with_input(&mut command, b"canary-value")
+            .ok()
+            .keeps("canary")
+    };
+    set("user")
+        .says("warning: user is answered by env before local\n")
+        .says("hint: unset the variable USER,");
+    let told = set("free");
+    assert!(!told.stderr.contains("warning:"), "{}", told.stderr);
+    // Whoever names the provider means it.
+    let told = set("local://user");
+    assert!(!told.stderr.contains("warning:"), "{}", told.stderr);
 }
 
 #[test]

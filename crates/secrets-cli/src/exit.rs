@@ -30,8 +30,8 @@ exits! {
     NotFound = 3, "secret not found, deleted or disabled";
     /// The provider refuses.
     Denied = 4, "not authenticated, or permission denied";
-    /// The provider cannot answer now.
-    Unavailable = 5, "provider unavailable, too slow, or asking for a slower pace";
+    /// The provider cannot answer now, or there is no room to write to.
+    Unavailable = 5, "provider unavailable, too slow, or asking for a slower pace; disk full, or standard output cannot be written";
     /// The configuration or another input is wrong.
     Input = 6, "wrong configuration, name, value or input file";
     /// Data is damaged or was tampered with.
@@ -44,6 +44,8 @@ exits! {
     CannotExecute = 126, "of `run`: the program cannot be executed";
     /// The program is not there.
     CommandNotFound = 127, "of `run`: the program was not found";
+    /// Ctrl-C at a hidden prompt, as the shell tells it of a program that the signal ended.
+    Interrupted = 130, "interrupted with Ctrl-C";
 }
 
 /// The table as `--help` ends with it.
@@ -89,7 +91,7 @@ mod tests {
     #[test]
     fn the_codes_are_the_documented_ones() {
         let codes: Vec<u8> = Exit::TABLE.iter().map(|(code, _)| *code).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 125, 126, 127]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 125, 126, 127, 130]);
         assert_eq!(Exit::of(ErrorKind::Deleted), Exit::NotFound);
         assert_eq!(Exit::of(ErrorKind::PermissionDenied), Exit::Denied);
         assert_eq!(Exit::of(ErrorKind::Timeout), Exit::Unavailable);

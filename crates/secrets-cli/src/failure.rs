@@ -58,8 +58,15 @@ impl Failure {
 
     /// A file could not be read or written.
     pub(crate) fn file(what: &str, path: &Path, error: &io::Error) -> Self {
+        // As the encrypted store has it: nothing is wrong with what was typed, there is only no room.
+        let exit = match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Exit::Unavailable,
+            _ => Exit::Input,
+        };
         Self::told(
-            Exit::Input,
+            exit,
             format!("cannot {what} {}: {}", path.display(), reason(error)),
         )
     }
@@ -172,6 +179,16 @@ mod tests {
         assert_eq!(told.message, "cannot reach the server");
         assert_eq!(told.causes, ["connection refused"]);
         assert_eq!(told.hint.as_deref(), Some("start it"));
+    }
+
+    #[test]
+    fn a_full_disk_is_not_wrong_input() {
+        let exit = |kind: io::ErrorKind| {
+            Failure::file("write", Path::new("out"), &io::Error::from(kind)).exit()
+        };
+        assert_eq!(exit(io::ErrorKind::StorageFull), Exit::Unavailable);
+        assert_eq!(exit(io::ErrorKind::QuotaExceeded), Exit::Unavailable);
+        assert_eq!(exit(io::ErrorKind::NotFound), Exit::Input);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod show;
 mod trace;
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,18 +31,18 @@ fn main() -> ExitCode {
         let line = concat!("secrets ", env!("CARGO_PKG_VERSION"), "\n");
         return match output::data(line.as_bytes()) {
             Ok(()) | Err(Failure::ClosedOutput) => Exit::Ok.into(),
-            Err(_) => Exit::Other.into(),
+            Err(failure) => failure.exit().into(),
         };
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help is data and usage is speech; the library knows which is which. A reader who left is no error.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
+            let printed = error.print();
+            return match printed {
+                _ if error.use_stderr() => Exit::Usage,
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Unavailable,
+                _ => Exit::Ok,
             }
             .into();
         }
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     trace::start(cli.global.verbose, palette);
     let is_run = matches!(cli.verb, Verb::Run(_));
     let outcome = start(cli.verb, &Settings::new(cli.global, palette));
+    trace::finish(palette);
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {

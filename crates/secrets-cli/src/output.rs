@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
 use crate::cli::ColorChoice;
+use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, Told, reason};
 
 /// The version of the shape of every JSON output.
@@ -73,7 +74,8 @@ pub(crate) fn data(bytes: &[u8]) -> Outcome<()> {
         _ => Failure::other(format!(
             "cannot write to standard output: {}",
             reason(&error)
-        )),
+        ))
+        .with_exit(Exit::Unavailable),
     })
 }
 
@@ -145,6 +147,20 @@ pub(crate) fn warn(palette: Palette, line: &str) {
         palette.warning("warning:"),
         printable(line)
     ));
+}
+
+/// Says that too, with what can be done about it.
+pub(crate) fn warn_with_hint(palette: Palette, line: &str, hint: &str) {
+    warn(palette, line);
+    say(format!("{} {}", palette.hint("hint:"), printable(hint)));
+}
+
+/// A number of things: `1 secret`, `2 secrets`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
 }
 
 /// Says why the command stops.
@@ -249,6 +265,12 @@ mod tests {
             table.text(),
             "NAME     STATE\ndb/密码  enabled\na        -\n"
         );
+    }
+
+    #[test]
+    fn one_thing_is_singular() {
+        let counted = [0, 1, 2].map(|number| count(number, "secret"));
+        assert_eq!(counted, ["0 secrets", "1 secret", "2 secrets"]);
     }
 
     #[test]

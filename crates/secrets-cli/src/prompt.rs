@@ -6,7 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+    tcsetattr,
 };
 use secrets::SecretValue;
 use zeroize::{Zeroize, Zeroizing};
@@ -83,17 +84,25 @@ fn hidden(terminal: &mut File, question: &str) -> Outcome<SecretValue> {
         .map_err(|error| broken(&error))?;
     let quiet = Quiet::new(terminal).map_err(|error| broken(&error))?;
     let answer = typed(&mut &*terminal);
+    if answer.is_err() {
+        // What is left of it must not become input of the shell.
+        let _ = tcflush(&*terminal, QueueSelector::IFlush);
+    }
     drop(quiet);
     // Nothing is owed to the screen but the end of the line, which was not echoed.
     let _ = terminal.write_all(b"\n");
     answer
 }
 
-/// Reads one line as a terminal would have edited it: erase, kill, end of file, interrupt.
+/// Reads one line as a terminal would have edited it: erase, erase a word, kill, end of file, interrupt.
+///
+/// Any other key that is no text, such as an arrow, is refused: nobody sees what it would do to the value.
 fn typed(keys: &mut impl Read) -> Outcome<SecretValue> {
     const INTERRUPT: u8 = 0x03;
     const END: u8 = 0x04;
     const KILL: u8 = 0x15;
+    const ERASE_WORD: u8 = 0x17;
+    const SUSPEND: u8 = 0x1a;
     const QUIT: u8 = 0x1c;
 
     // Never moves while it grows, so that no copy stays behind.
@@ -104,11 +113,15 @@ fn typed(keys: &mut impl Read) -> Outcome<SecretValue> {
         match key[0] {
             _ if count == 0 => return Err(cancelled()),
             b'\r' | b'\n' => break,
-            INTERRUPT | QUIT => return Err(cancelled()),
+            INTERRUPT | QUIT => return Err(cancelled().with_exit(Exit::Interrupted)),
             END if line.is_empty() => return Err(cancelled()),
             END => break,
             0x08 | 0x7f => erase(&mut line),
             KILL => line.clear(),
+            ERASE_WORD => erase_word(&mut line),
+            // It cannot stop what a mute terminal waits for.
+            SUSPEND => {}
+            byte if byte < b' ' && byte != b'\t' => return Err(no_text()),
             _ if line.len() == LONGEST => {
                 return Err(Failure::input("the value is longer than 64 KiB")
                     .with_hint("use --from-file FILE or --stdin"));
@@ -117,6 +130,13 @@ fn typed(keys: &mut impl Read) -> Outcome<SecretValue> {
         }
     }
     key.zeroize();
+    let commands = |text: &str| {
+        text.chars()
+            .any(|letter| letter.is_control() && letter != '\t')
+    };
+    if std::str::from_utf8(&line).is_ok_and(commands) {
+        return Err(no_text());
+    }
     Ok(SecretValue::from_zeroizing(line))
 }
 
@@ -127,6 +147,18 @@ fn erase(line: &mut Vec<u8>) {
             break;
         }
     }
+}
+
+/// Takes the last word away, with the spaces behind it.
+fn erase_word(line: &mut Vec<u8>) {
+    while line.pop_if(|byte| byte.is_ascii_whitespace()).is_some() {}
+    while line.pop_if(|byte| !byte.is_ascii_whitespace()).is_some() {}
+}
+
+fn no_text() -> Failure {
+    Failure::input("a key was pressed that is not text, such as an arrow or Escape").with_hint(
+        "nothing was written; type the value again, or use --stdin or --from-file FILE for such bytes",
+    )
 }
 
 fn broken(error: &io::Error) -> Failure {
@@ -187,6 +219,32 @@ mod tests {
         assert_eq!(value(b"  spaces stay \n"), b"  spaces stay ");
         assert_eq!(value(b"end\x04"), b"end");
         assert_eq!(value(b"\n"), b"");
+        assert_eq!(value(b"two words  \x17x\n"), b"two x");
+        assert_eq!(value(b"p@ss-w\x17right\n"), b"right");
+        assert_eq!(value(b"\x17a\x1ab\tc\n"), b"ab\tc");
+    }
+
+    #[test]
+    fn keys_that_are_no_text_are_not_stored() {
+        for keys in [
+            &b"a\x1b[Db\n"[..],
+            b"\x1bOP\n",
+            b"a\x1b",
+            b"a\0b\n",
+            b"a\x16\x01\n",
+            "a\u{9b}Db\n".as_bytes(),
+        ] {
+            let Err(Failure::Told(told)) = read(keys) else {
+                panic!("stored {keys:?}");
+            };
+            assert_eq!(told.exit, Exit::Input, "{}", told.message);
+        }
+    }
+
+    #[test]
+    fn an_interrupt_has_its_code() {
+        assert_eq!(read(b"abc\x03").unwrap_err().exit(), Exit::Interrupted);
+        assert_eq!(read(b"\x04").unwrap_err().exit(), Exit::Other);
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use secrets::{Error, ErrorKind, FileScan, SecretRef, Secrets, SourcePosition};
+use secrets::{
+    Declared, Error, ErrorKind, FileScan, Health, HealthStatus, OnError, SecretRef, Secrets,
+    SourcePosition,
+};
 use serde_json::{Value, json};
 
 use super::render::{called, format};
 use crate::cli::Check;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{files, progress};
@@ -17,9 +20,8 @@ use crate::{files, progress};
 struct Use {
     place: Option<SourcePosition>,
     reference: SecretRef,
-    /// The declared name, for a secret that is declared.
-    declared: Option<String>,
-    required: bool,
+    /// The declaration, for a secret that is declared.
+    declared: Option<Declared>,
 }
 
 /// What is wrong, without any value.
@@ -30,15 +32,16 @@ struct Problem {
 }
 
 pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
+    let mut problems = Vec::new();
     let mut texts = Vec::with_capacity(command.files.len());
     for path in &command.files {
-        texts.push((
-            path.as_path(),
-            format(path, command.format)?,
-            files::read_text(path)?,
-        ));
+        let read = format(path, command.format)
+            .and_then(|format| Ok((path.as_path(), format, files::read_text(path)?)));
+        match read {
+            Ok(text) => texts.push(text),
+            Err(failure) => problems.push(unread(path, failure)?),
+        }
     }
-    let mut problems = Vec::new();
     let checked = settings.with_secrets(async |secrets| {
         let mut uses = declared(secrets);
         for (path, format, text) in &texts {
@@ -49,6 +52,15 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
         }
         let count = uses.len();
         problems.extend(resolve(secrets, uses).await);
+        for problem in default_provider(secrets, count == 0).await {
+            // Who could not answer for a reference is in the list already.
+            let told = problems
+                .iter()
+                .any(|one| one.error.provider() == problem.error.provider());
+            if !told {
+                problems.push(problem);
+            }
+        }
         Ok(count)
     })?;
     report(command, checked, &problems)
@@ -58,8 +70,7 @@ fn declared(secrets: &Secrets) -> Vec<Use> {
     let declared = secrets.declared().iter().map(|one| Use {
         place: one.position.clone(),
         reference: one.reference.clone(),
-        declared: Some(one.name.clone()),
-        required: one.required,
+        declared: Some(one.clone()),
     });
     declared.collect()
 }
@@ -69,7 +80,6 @@ fn in_file(scan: &FileScan<'_>) -> Vec<Use> {
         place: Some(place),
         reference: reference.clone(),
         declared: None,
-        required: true,
     });
     uses.collect()
 }
@@ -84,19 +94,92 @@ fn unreadable(path: &Path, error: Error) -> Problem {
     }
 }
 
+/// A file that is not even text of a known format. A reader who left stays what it is.
+fn unread(path: &Path, failure: Failure) -> Outcome<Problem> {
+    let Failure::Told(told) = failure else {
+        return Err(failure);
+    };
+    let error = Error::new(ErrorKind::InvalidConfig, told.message);
+    Ok(unreadable(
+        path,
+        match told.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        },
+    ))
+}
+
+/// What is wrong with the default provider, or with the members of the default chain that it cannot go on without.
+///
+/// To open one is to read its settings; it is asked for its health only where no reference has asked it.
+async fn default_provider(secrets: &Secrets, ask: bool) -> Vec<Problem> {
+    let config = secrets.config();
+    let Some(default) = &config.default else {
+        return Vec::new();
+    };
+    let names: Vec<&str> = match config.chains.get(default) {
+        Some(chain) => chain
+            .members
+            .iter()
+            .filter(|member| member.on_error == OnError::Fail)
+            .map(|member| member.provider.as_str())
+            .collect(),
+        None => vec![default],
+    };
+    let mut problems = Vec::new();
+    for name in names {
+        let opened = secrets.info(name).await.map(drop);
+        let checked = match opened {
+            Ok(()) if ask => secrets.health_of(name).await.and_then(well),
+            opened => opened,
+        };
+        if let Err(error) = checked {
+            let entry = config.providers.get(name);
+            let place = error
+                .position()
+                .or(entry.and_then(|entry| entry.position.as_ref()))
+                .map(ToString::to_string);
+            problems.push(Problem {
+                place: place.unwrap_or_default(),
+                what: String::new(),
+                error: error.with_provider(name.into(), ""),
+            });
+        }
+    }
+    problems
+}
+
+fn well(health: Health) -> Result<(), Error> {
+    match health.status {
+        HealthStatus::Unavailable => Err(Error::new(ErrorKind::Unavailable, health.detail)),
+        _ => Ok(()),
+    }
+}
+
 /// One fetch for everything; what several places use is fetched once.
 async fn resolve(secrets: &Secrets, uses: Vec<Use>) -> Vec<Problem> {
     let references: Vec<SecretRef> = uses.iter().map(|one| one.reference.clone()).collect();
-    let message = format!("checking {} references", references.len());
+    let message = format!("checking {}", output::count(references.len(), "reference"));
     let answers = progress::during(&message, secrets.get_many(&references)).await;
     let mut problems = Vec::new();
     for (one, answer) in uses.into_iter().zip(answers) {
-        match answer {
-            Ok(_) => {}
-            Err(error) if !one.required && error.kind() == ErrorKind::NotFound => {}
+        let checked = answer.and_then(|answer| match &one.declared {
+            Some(declared) => declared.check_format(&answer.secret.value),
+            None => Ok(()),
+        });
+        let required = one
+            .declared
+            .as_ref()
+            .is_none_or(|declared| declared.required);
+        match checked {
+            Ok(()) => {}
+            Err(error) if !required && error.kind() == ErrorKind::NotFound => {}
             Err(error) => problems.push(Problem {
                 place: one.place.map(|place| place.to_string()).unwrap_or_default(),
-                what: one.declared.unwrap_or_else(|| one.reference.to_string()),
+                what: match one.declared {
+                    Some(declared) => declared.name,
+                    None => one.reference.to_string(),
+                },
                 error,
             }),
         }
@@ -105,10 +188,12 @@ async fn resolve(secrets: &Secrets, uses: Vec<Use>) -> Vec<Problem> {
 }
 
 fn report(command: &Check, checked: usize, problems: &[Problem]) -> Outcome {
-    let summary = match problems.len() {
-        0 => format!("all {checked} references resolve"),
-        1 => format!("1 problem in {checked} references"),
-        count => format!("{count} problems in {checked} references"),
+    let references = output::count(checked, "reference");
+    let summary = match (problems.len(), checked) {
+        (0, 0) => "no references to check".to_owned(),
+        (0, 1) => "1 reference resolves".to_owned(),
+        (0, _) => format!("all {references} resolve"),
+        (count, _) => format!("{} in {references}", output::count(count, "problem")),
     };
     if command.json {
         let items: Vec<Value> = problems.iter().map(object).collect();

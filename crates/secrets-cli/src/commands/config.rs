@@ -62,10 +62,10 @@ fn check(settings: &Settings) -> Outcome<()> {
             None => "without a file, the configuration".to_owned(),
         };
         Ok(format!(
-            "{place} is well-formed: {} providers, {} chains, {} declared secrets",
-            config.providers.len(),
-            config.chains.len(),
-            config.secrets.len()
+            "{place} is well-formed: {}, {}, {}",
+            output::count(config.providers.len(), "provider"),
+            output::count(config.chains.len(), "chain"),
+            output::count(config.secrets.len(), "declared secret")
         ))
     })?;
     output::say(summary);

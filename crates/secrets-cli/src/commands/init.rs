@@ -120,6 +120,11 @@ fn main_provider(command: &Init, settings: &Settings) -> Outcome<Option<Location
 /// The encrypted store with its key. Both are kept if they are there: a clone of a project brings its store along.
 fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
     let load = &settings.load;
+    let context = OpenContext::new("local")
+        .with_environment(load.environment.clone())
+        .with_base_dir(folder)
+        .with_user_dirs(load.config_dir.clone(), load.state_dir.clone());
+    let opens = verify(&context)?;
     if load.environment.text("SECRETS_IDENTITY").is_none() {
         let identity = load
             .config_dir
@@ -140,14 +145,30 @@ fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
             ));
         }
     }
-    let context = OpenContext::new("local")
-        .with_environment(load.environment.clone())
-        .with_base_dir(folder)
-        .with_user_dirs(load.config_dir.clone(), load.state_dir.clone());
     let store = FileStore::open(FileConfig::default(), &context)?;
+    if !opens {
+        output::say(
+            "the store that is there is not for your key yet: let somebody run `secrets store recipients add` with its public part",
+        );
+    }
     match FileStore::create(FileConfig::default(), &context, store.own_recipients()?) {
         Ok(created) => Ok((created, true)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok((store, false)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a store that is there opens with the key that is there; `true` if there is no store. A damaged one is an
+/// error before anything is written.
+fn verify(context: &OpenContext) -> Outcome<bool> {
+    let store = FileStore::open(FileConfig::default(), context)?;
+    if fs::symlink_metadata(store.path()).is_err() {
+        return Ok(true);
+    }
+    match store.summary() {
+        Ok(_) => Ok(true),
+        // A clone of somebody's project: this person gets a key first, and is let in then.
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

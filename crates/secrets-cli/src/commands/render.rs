@@ -147,7 +147,7 @@ async fn documents(
             references.len() - 1
         });
     }
-    let message = format!("fetching {} secrets", references.len());
+    let message = format!("fetching {}", output::count(references.len(), "secret"));
     let answers: Vec<Result<Answer>> =
         progress::during(&message, secrets.get_many(&references)).await;
     let lookup = |reference: &SecretRef| match &answers[places[reference]] {

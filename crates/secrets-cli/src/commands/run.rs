@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use secrets::{Answer, Declared, Error, Secrets};
+use secrets::{Answer, Declared, Error, SecretName, Secrets};
 
 use crate::child::{self, Rules, Variable};
 use crate::cli::Run;
 use crate::failure::{Failure, Outcome};
-use crate::progress;
 use crate::settings::{Settings, block_on};
+use crate::{output, progress, trace};
 
 pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
     let secrets = settings.open()?;
@@ -21,6 +21,7 @@ pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
     };
     let environment = child::environment(std::env::vars_os(), &variables, &rules)?;
     drop(variables);
+    trace::finish(settings.palette);
     match child::become_program(&command.program, &environment)? {}
 }
 
@@ -29,7 +30,14 @@ async fn fetch(
     settings: &Settings,
 ) -> Outcome<(Vec<Variable>, BTreeSet<String>)> {
     let count = secrets.declared().len();
-    let message = format!("fetching {count} secrets");
+    if count == 0 {
+        output::warn_with_hint(
+            settings.palette,
+            "no secrets are declared",
+            "declare in the configuration what the program needs: [secrets.VARIABLE] with `reference = \"NAME\"`",
+        );
+    }
+    let message = format!("fetching {}", output::count(count, "secret"));
     let answers = progress::during(&message, secrets.get_declared()).await;
     let removed = secrets.credential_variables().await.into_iter().collect();
     let mut leased = false;
@@ -38,6 +46,10 @@ async fn fetch(
     for (declared, answer) in answers {
         match answer {
             Ok(Some(answer)) => {
+                if let Err(error) = declared.check_format(&answer.secret.value) {
+                    failed.push(located(&declared, of_format(&declared, error)));
+                    continue;
+                }
                 leased |= answer.secret.metadata.lease.is_some();
                 variables.push(variable(declared, answer));
             }
@@ -61,6 +73,14 @@ fn variable(declared: Declared, answer: Answer) -> Variable {
         name: declared.env_name().to_owned(),
         value: answer.secret.value,
         secret: declared.name,
+    }
+}
+
+/// Says of which secret the value is not of its format.
+fn of_format(declared: &Declared, error: Error) -> Error {
+    match SecretName::new(&declared.name) {
+        Ok(name) => error.with_name(&name),
+        Err(_) => error.with_name(declared.reference.name()),
     }
 }
 

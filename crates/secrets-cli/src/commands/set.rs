@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
-use secrets::{PutMode, PutOptions, SecretRef, SecretValue, Version};
+use secrets::{
+    PutMode, PutOptions, SecretName, SecretRef, SecretValue, Secrets, Version, canonical_scheme,
+};
 
 use crate::cli::{Set, Source};
 use crate::exit::Exit;
@@ -28,7 +31,11 @@ pub(crate) fn run(command: Set, settings: &Settings) -> Outcome {
         super::whole(secrets, &reference)?;
         // Asked for last: nothing that is wrong before should cost a person their typing.
         let value = value(&command.source, reference.name().as_str(), settings)?;
-        Ok(secrets.put_with(reference, value, options).await?)
+        let written = secrets.put_with(reference.clone(), value, options).await?;
+        if let Some(shadow) = shadow(secrets, &reference, settings).await {
+            output::warn_with_hint(settings.palette, &shadow.warning, &shadow.hint);
+        }
+        Ok(written)
     })?;
     if command.json {
         output::json(show::metadata(&written))?;
@@ -44,6 +51,77 @@ pub(crate) fn run(command: Set, settings: &Settings) -> Outcome {
         ));
     }
     Ok(Exit::Ok)
+}
+
+/// That what was just written is not what is read.
+struct Shadow {
+    warning: String,
+    hint: String,
+}
+
+/// Whether another member of a chain answers the name before the one that was written to. Whoever cannot tell soon is
+/// not waited for: the secret is written all the same.
+async fn shadow(secrets: &Secrets, reference: &SecretRef, settings: &Settings) -> Option<Shadow> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    let config = secrets.config();
+    let name = reference.name();
+    let declared = secrets
+        .declared()
+        .iter()
+        .find(|one| reference.provider().is_none() && one.name == name.as_str());
+    let meant = declared.map_or(reference, |declared| &declared.reference);
+    let target = meant.provider().or(config.default.as_deref())?;
+    let chain = config.chains.get(target)?;
+    let writer = chain.write.as_deref()?;
+    let before: Vec<&str> = chain
+        .members
+        .iter()
+        .map(|member| member.provider.as_str())
+        .take_while(|provider| *provider != writer)
+        .collect();
+    if before.is_empty() {
+        return None;
+    }
+    let read = secrets.get_with_origin(reference.clone());
+    let answer = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?;
+    let first = before
+        .into_iter()
+        .find(|provider| *provider == &*answer.origin.provider)?;
+    let scheme = config
+        .providers
+        .get(first)
+        .map_or(first, |entry| entry.scheme.as_str());
+    let other = format!("or read what was written as {writer}://{}", meant.name());
+    let hint = match canonical_scheme(scheme) {
+        "env" => match variable(settings, meant.name(), &answer.secret.value) {
+            Some(variable) => format!("unset the variable {variable}, {other}"),
+            None => format!("unset its variable, {other}"),
+        },
+        _ => format!(
+            "delete it there with `secrets delete {first}://{}`, {other}",
+            meant.name()
+        ),
+    };
+    Some(Shadow {
+        warning: format!("{name} is answered by {first} before {writer}"),
+        hint,
+    })
+}
+
+/// The environment variable that a name was answered from: its own name after a prefix, as it is or as custom writes it.
+fn variable<'a>(settings: &'a Settings, name: &SecretName, value: &SecretValue) -> Option<&'a str> {
+    let custom = name
+        .as_str()
+        .replace(['/', '-', '.'], "_")
+        .to_ascii_uppercase();
+    let variables = settings.load.environment.iter();
+    variables
+        .filter(|(variable, held)| {
+            (variable.ends_with(name.as_str()) || variable.ends_with(&custom)) && *held == value
+        })
+        .map(|(variable, _)| variable)
+        .min_by_key(|variable| variable.len())
 }
 
 fn options(command: &Set) -> Outcome<PutOptions> {

@@ -54,8 +54,9 @@ fn accept(store: &FileStore) -> Outcome<()> {
 
 fn tell(report: &MergeReport) {
     output::say(format!(
-        "merged: {} secrets, revision {}",
-        report.secrets, report.revision
+        "merged: {}, revision {}",
+        output::count(report.secrets, "secret"),
+        report.revision
     ));
     for name in &report.diverged {
         output::say(format!(
