@@ -54,7 +54,8 @@ pub(crate) fn open(path: &Path, limit: u64) -> Result<Option<Opened<'_>>> {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             format!("{} is not a regular file", path.display()),
-        ));
+        )
+        .with_hint("give the path of a file"));
     }
     if metadata.len() > limit {
         return Err(Error::new(
@@ -63,7 +64,8 @@ pub(crate) fn open(path: &Path, limit: u64) -> Result<Option<Opened<'_>>> {
                 "{} is larger than the {limit} bytes that are read",
                 path.display()
             ),
-        ));
+        )
+        .with_hint("check the path, or split the file"));
     }
     Ok(Some(Opened {
         metadata,
@@ -102,35 +104,79 @@ impl Opened<'_> {
 pub(crate) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
     use io::ErrorKind as Io;
 
-    let (kind, hint) = match error.kind() {
+    let folder = || path.parent().unwrap_or(path).display();
+    let cannot = |reason: &str| format!("cannot {action} {}: {reason}", path.display());
+    let (kind, message, hint) = match error.kind() {
+        Io::NotFound if action == "read" => (
+            ErrorKind::InvalidConfig,
+            format!("there is no file {}", path.display()),
+            "check the path".to_owned(),
+        ),
+        Io::NotFound => (
+            ErrorKind::InvalidConfig,
+            cannot("its folder does not exist"),
+            format!("create the folder {}, or check the path", folder()),
+        ),
+        Io::NotADirectory => (
+            ErrorKind::InvalidConfig,
+            cannot("a part of the path is a file, not a folder"),
+            "check the path".to_owned(),
+        ),
+        Io::IsADirectory => (
+            ErrorKind::InvalidConfig,
+            cannot("it is a folder, not a file"),
+            "give the path of a file".to_owned(),
+        ),
+        Io::InvalidFilename | Io::InvalidInput => (
+            ErrorKind::InvalidConfig,
+            cannot("the name is not allowed, or too long"),
+            "choose another path".to_owned(),
+        ),
         Io::PermissionDenied => (
             ErrorKind::PermissionDenied,
-            "check the permissions of the file and of its folder",
+            cannot("permission denied"),
+            "check the permissions of the file and of its folder".to_owned(),
         ),
         Io::ReadOnlyFilesystem => (
             ErrorKind::PermissionDenied,
-            "choose a path on a file system that can be written",
+            cannot("the file system is read-only"),
+            "choose a path on a file system that can be written".to_owned(),
         ),
-        Io::NotFound | Io::NotADirectory => (
-            ErrorKind::InvalidConfig,
-            "check the path, and that its folder exists",
-        ),
-        Io::IsADirectory | Io::InvalidFilename | Io::InvalidInput => {
-            (ErrorKind::InvalidConfig, "check the path")
-        }
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => (
+        Io::StorageFull => (
             ErrorKind::Unavailable,
-            "free some space; what was there before is unharmed",
+            cannot("no space is left on the file system"),
+            "free some space; what was there before is unharmed".to_owned(),
         ),
-        _ => (ErrorKind::Unavailable, "check the file system"),
+        Io::QuotaExceeded => (
+            ErrorKind::Unavailable,
+            cannot("the disk quota is used up"),
+            "free some space; what was there before is unharmed".to_owned(),
+        ),
+        Io::FileTooLarge => (
+            ErrorKind::Unavailable,
+            cannot("the file would be larger than the system allows"),
+            "raise the limit (`ulimit -f`); what was there before is unharmed".to_owned(),
+        ),
+        _ => (
+            ErrorKind::Unavailable,
+            cannot(&system_reason(&error)),
+            "check the file system".to_owned(),
+        ),
     };
-    let reason = error.kind().to_string();
-    Error::new(
-        kind,
-        format!("cannot {action} {}: {reason}", path.display()),
-    )
-    .with_hint(hint)
-    .with_source(error)
+    Error::new(kind, message).with_hint(hint).with_source(error)
+}
+
+/// What the system calls the error, as a part of our sentence.
+fn system_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    match characters.next() {
+        // Not `ELOOP` and the like.
+        Some(first) if !characters.as_str().starts_with(char::is_uppercase) => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +196,38 @@ mod tests {
         assert_eq!(*read(&path, 5).unwrap().unwrap(), b"12345");
         let error = read(&path, 4).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    }
+
+    #[test]
+    fn errors_of_the_file_system_are_told_in_our_words() {
+        // The numbers of POSIX systems: ENOENT, EIO, EACCES, EISDIR, ENFILE, EFBIG, ENOSPC, EROFS.
+        for (number, action, told) in [
+            (2, "read", "there is no file /a/b"),
+            (2, "write", "cannot write /a/b: its folder does not exist"),
+            (
+                5,
+                "read",
+                "cannot read /a/b: input/output error (os error 5)",
+            ),
+            (13, "write", "cannot write /a/b: permission denied"),
+            (21, "read", "cannot read /a/b: it is a folder, not a file"),
+            (23, "read", "cannot read /a/b: too many open files"),
+            (27, "write", "cannot write /a/b: the file would be larger"),
+            (28, "write", "cannot write /a/b: no space is left"),
+            (
+                30,
+                "write",
+                "cannot write /a/b: the file system is read-only",
+            ),
+        ] {
+            let error = io_error(
+                action,
+                Path::new("/a/b"),
+                io::Error::from_raw_os_error(number),
+            );
+            assert!(error.to_string().contains(told), "{number}: {error}");
+            assert!(error.hint().is_some());
+        }
     }
 
     #[test]

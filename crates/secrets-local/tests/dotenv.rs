@@ -300,6 +300,7 @@ async fn what_cannot_be_held_is_refused_and_changes_nothing() {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidValue);
+        assert!(error.hint().is_some(), "{error}");
     }
     for odd in [
         "with space",

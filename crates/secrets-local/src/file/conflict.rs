@@ -1,12 +1,16 @@
 //! The versions of a store that git could not merge: from git itself, or from the markers that it left in the file.
 
+use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use secrets_core::{Error, ErrorKind, Result};
 
 use super::guard::MAX_STORE_BYTES;
+
+/// The longest `.git` file that is read; it holds one path.
+const MAX_LINK_BYTES: u64 = 16 << 10;
 
 /// The texts of both sides, and of what both come from where that is known.
 pub(super) struct Sides {
@@ -91,18 +95,7 @@ pub(super) fn split(text: &[u8]) -> Option<Sides> {
 /// # Errors
 /// [`ErrorKind::Conflict`] if one side deleted the file.
 pub(super) fn from_git(path: &Path) -> Result<Option<Sides>> {
-    let Some(name) = path.file_name() else {
-        return Ok(None);
-    };
-    let mut list = git(path);
-    list.args(["ls-files", "--unmerged", "-z", "--"]).arg(name);
-    let Some(listing) = output(list) else {
-        return Ok(None);
-    };
-    let stages: Vec<(u8, String)> = String::from_utf8_lossy(&listing)
-        .split('\0')
-        .filter_map(stage)
-        .collect();
+    let stages = stages(path);
     if stages.is_empty() {
         return Ok(None);
     }
@@ -124,6 +117,72 @@ pub(super) fn from_git(path: &Path) -> Result<Option<Sides>> {
         )
         .with_hint("keep the side that has one with `git checkout --ours` or `--theirs`")),
     }
+}
+
+/// Refuses a write to a store that git has two sides of and that shows only one of them, as git leaves it where the merge
+/// driver is configured but did not run: the write would be lost in the merge, or the other side would.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if so.
+pub(super) fn refuse_unmerged(path: &Path) -> Result<()> {
+    // Git is only asked where it has something under way, which is seen without it.
+    if !is_merge_under_way(path) || stages(path).is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("git has not merged {} yet", path.display()),
+    )
+    .with_hint("run `secrets store merge`, then `git add` on the store, and write again"))
+}
+
+fn is_merge_under_way(path: &Path) -> bool {
+    let Some(git) = path.parent().and_then(git_folder) else {
+        return false;
+    };
+    [
+        "MERGE_HEAD",
+        "CHERRY_PICK_HEAD",
+        "REBASE_HEAD",
+        "REVERT_HEAD",
+    ]
+    .iter()
+    .any(|head| git.join(head).exists())
+}
+
+/// Where git keeps the state of the work tree that a folder lies in.
+fn git_folder(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let entry = folder
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|entry| entry.exists())?;
+    if entry.is_dir() {
+        return Some(entry);
+    }
+    // A linked work tree or a submodule.
+    let mut text = String::new();
+    let file = File::open(&entry).ok()?;
+    file.take(MAX_LINK_BYTES).read_to_string(&mut text).ok()?;
+    Some(
+        entry
+            .parent()?
+            .join(text.strip_prefix("gitdir: ")?.trim_end()),
+    )
+}
+
+/// What git's index has of a file that it could not merge.
+fn stages(path: &Path) -> Vec<(u8, String)> {
+    let Some(name) = path.file_name() else {
+        return Vec::new();
+    };
+    let mut list = git(path);
+    list.args(["ls-files", "--unmerged", "-z", "--"]).arg(name);
+    let listing = output(list).unwrap_or_default();
+    String::from_utf8_lossy(&listing)
+        .split('\0')
+        .filter_map(stage)
+        .collect()
 }
 
 /// Number and blob of a line `MODE ID STAGE\tPATH`.

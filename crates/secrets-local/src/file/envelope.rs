@@ -1,5 +1,6 @@
 //! Wrapping the data key for recipients and a passphrase, with age.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};
@@ -211,6 +212,12 @@ pub(super) fn unwrap(envelope: &Envelope, unlock: &Unlock) -> Result<DataKey> {
                 "set `identity`, SECRETS_IDENTITY or `passphrase`",
             ),
         };
+        let message = match &unlock.absent {
+            Some(path) if envelope.public.is_some() => {
+                format!("{message}: there is no file {}", path.display())
+            }
+            _ => message.to_owned(),
+        };
         unauthenticated(message).with_hint(hint)
     }))
 }
@@ -225,11 +232,12 @@ pub(super) fn check_passphrase(envelope: &Envelope, passphrase: &SecretValue) ->
     let unlock = Unlock {
         identities: Vec::new(),
         passphrase: Some(passphrase.clone()),
+        absent: None,
     };
     unwrap(&only_passphrase, &unlock).map(drop)
 }
 
-fn unauthenticated(message: &'static str) -> Error {
+fn unauthenticated(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Unauthenticated, message)
 }
 
@@ -269,6 +277,7 @@ mod tests {
 
     fn unlock(identity: Option<x25519::Identity>, passphrase: Option<&str>) -> Unlock {
         Unlock {
+            absent: None,
             identities: identity
                 .into_iter()
                 .map(|identity| Box::new(identity) as _)

@@ -29,6 +29,15 @@ pub(super) struct Content {
     pub(super) file: File,
 }
 
+/// There is no file at a store's path.
+pub(super) fn no_store(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::InvalidConfig,
+        format!("there is no store at {}", path.display()),
+    )
+    .with_hint("create one with `secrets init`, or check the path")
+}
+
 fn too_large(path: &Path) -> Error {
     Error::new(
         ErrorKind::InvalidConfig,
@@ -126,11 +135,7 @@ mod unix {
                     .with_hint("configure the path that the link points to"));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::new(
-                    ErrorKind::InvalidConfig,
-                    format!("there is no store at {}", path.display()),
-                )
-                .with_hint("create one with `secrets init`, or check the path"));
+                return Err(no_store(path));
             }
             Err(error) => return Err(io_error("read", path, error)),
         };
@@ -161,6 +166,14 @@ mod unix {
             Err(error) => return Err(failed(error)),
         };
         let metadata = file.metadata().map_err(failed)?;
+        // A pipe may hold a key, as with `<(command)` of a shell.
+        if metadata.is_dir() {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{} is a folder, not a regular file", path.display()),
+            )
+            .with_hint("give the path of the file with the private key"));
+        }
         check_owner(path, &metadata)?;
         if metadata.mode() & 0o077 != 0 {
             return Err(refused(path, "is a private key that others can read")
@@ -182,7 +195,8 @@ mod unix {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
                 format!("{} is too large for an identity file", path.display()),
-            ));
+            )
+            .with_hint("check `identity` and SECRETS_IDENTITY"));
         }
         bytes.truncate(filled);
         Ok(Some(bytes))

@@ -9,14 +9,17 @@ use secrets_core::{Error, ErrorKind, Result, SecretValue, SourcePosition};
 use zeroize::Zeroizing;
 
 use super::guard;
+use super::store::IDENTITY_VARIABLE;
 
 const KEY_START: &str = "AGE-SECRET-KEY-";
 
 /// Where the private keys are.
 #[derive(Debug, Clone)]
 pub(super) enum IdentitySource {
-    /// The text of the keys, and the variable that it is from.
-    Text(SecretValue),
+    /// The text of the keys, from the variable.
+    Variable(SecretValue),
+    /// The text of the keys, from the configuration.
+    Setting(SecretValue),
     /// A file that was named, and has to be there.
     File(PathBuf),
     /// The file of the user, which may be absent.
@@ -29,11 +32,16 @@ pub(super) enum IdentitySource {
 pub(super) struct Unlock {
     pub(super) identities: Vec<Box<dyn age::Identity>>,
     pub(super) passphrase: Option<SecretValue>,
+    /// The file in which an identity was looked for and that is not there.
+    pub(super) absent: Option<PathBuf>,
 }
 
 /// Whether the text is a key rather than the path of a file.
 pub(super) fn is_key_text(text: &str) -> bool {
-    text.contains(KEY_START) || text.contains("-----BEGIN ")
+    // In lowercase it is no key, but must not be told as a path either.
+    let mut windows = text.as_bytes().windows(KEY_START.len());
+    windows.any(|part| part.eq_ignore_ascii_case(KEY_START.as_bytes()))
+        || text.contains("-----BEGIN ")
 }
 
 impl IdentitySource {
@@ -55,9 +63,10 @@ impl IdentitySource {
 
     fn parse(&self) -> Result<Vec<ParsedIdentity>> {
         match self {
-            Self::Text(text) => parse(text.expose_bytes(), None),
+            Self::Variable(text) => parse(text.expose_bytes(), Origin::Text(IDENTITY_VARIABLE)),
+            Self::Setting(text) => parse(text.expose_bytes(), Origin::Text("`identity_key`")),
             Self::File(path) => match guard::read_identity(path)? {
-                Some(bytes) => parse(&bytes, Some(path)),
+                Some(bytes) => parse(&bytes, Origin::File(path)),
                 None => Err(Error::new(
                     ErrorKind::Unauthenticated,
                     format!("there is no identity file {}", path.display()),
@@ -67,10 +76,18 @@ impl IdentitySource {
                 )),
             },
             Self::Default(path) => match guard::read_identity(path)? {
-                Some(bytes) => parse(&bytes, Some(path)),
+                Some(bytes) => parse(&bytes, Origin::File(path)),
                 None => Ok(Vec::new()),
             },
             Self::None => Ok(Vec::new()),
+        }
+    }
+
+    /// The file where an identity is looked for if none is named.
+    pub(super) fn default_path(&self) -> Option<&Path> {
+        match self {
+            Self::Default(path) => Some(path),
+            _ => None,
         }
     }
 }
@@ -106,21 +123,29 @@ impl ParsedIdentity {
     }
 }
 
-fn wrong(what: &str, line: usize, path: Option<&Path>) -> Error {
-    let position = SourcePosition::new(line, 1);
-    Error::new(ErrorKind::InvalidConfig, what.to_owned())
-        .with_position(match path {
-            Some(path) => position.in_file(path),
-            None => position,
-        })
-        .with_hint("an identity is a line `AGE-SECRET-KEY-1…`, or an SSH private key")
+/// Where a text of keys is from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    File(&'a Path),
+    Text(&'static str),
 }
 
-fn parse(bytes: &[u8], path: Option<&Path>) -> Result<Vec<ParsedIdentity>> {
+fn wrong(what: &str, line: usize, origin: Origin<'_>) -> Error {
+    let position = SourcePosition::new(line, 1);
+    let error = match origin {
+        Origin::File(path) => Error::new(ErrorKind::InvalidConfig, what.to_owned())
+            .with_position(position.in_file(path)),
+        Origin::Text(name) => Error::new(ErrorKind::InvalidConfig, format!("{what}, in {name}"))
+            .with_position(position),
+    };
+    error.with_hint("an identity is a line `AGE-SECRET-KEY-1…`, or an SSH private key")
+}
+
+fn parse(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<ParsedIdentity>> {
     let text =
-        std::str::from_utf8(bytes).map_err(|_| wrong("the identity is not text", 1, path))?;
+        std::str::from_utf8(bytes).map_err(|_| wrong("the identity is not text", 1, origin))?;
     if text.trim_start().starts_with("-----BEGIN ") {
-        return parse_ssh(text, path).map(|identity| vec![identity]);
+        return parse_ssh(text, origin).map(|identity| vec![identity]);
     }
     let mut identities = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -129,37 +154,37 @@ fn parse(bytes: &[u8], path: Option<&Path>) -> Result<Vec<ParsedIdentity>> {
             continue;
         }
         let identity = x25519::Identity::from_str(line)
-            .map_err(|_| wrong("the line is not an identity", number + 1, path))?;
+            .map_err(|_| wrong("the line is not an identity", number + 1, origin))?;
         identities.push(ParsedIdentity::Native(identity));
     }
     match identities.is_empty() {
-        true => Err(wrong("the identity file holds no identity", 1, path)),
+        true => Err(wrong("there is no identity", 1, origin)),
         false => Ok(identities),
     }
 }
 
 #[cfg(feature = "file-ssh")]
-fn parse_ssh(text: &str, path: Option<&Path>) -> Result<ParsedIdentity> {
+fn parse_ssh(text: &str, origin: Origin<'_>) -> Result<ParsedIdentity> {
     use age::ssh::Identity;
 
     match Identity::from_buffer(text.trim_start().as_bytes(), None) {
         Ok(identity @ Identity::Unencrypted(_)) => Ok(ParsedIdentity::Ssh(identity)),
         Ok(Identity::Encrypted(_)) => {
-            Err(wrong("the SSH key is protected by a passphrase", 1, path)
+            Err(wrong("the SSH key is protected by a passphrase", 1, origin)
                 .with_hint("use an identity of its own for the store; `secrets init` makes one"))
         }
         Ok(Identity::Unsupported(_)) | Err(_) => Err(wrong(
             "the SSH key is of a kind that is not supported",
             1,
-            path,
+            origin,
         )
         .with_hint("ssh-ed25519 and ssh-rsa keys in OpenSSH's own format are supported")),
     }
 }
 
 #[cfg(not(feature = "file-ssh"))]
-fn parse_ssh(_: &str, path: Option<&Path>) -> Result<ParsedIdentity> {
-    Err(wrong("SSH keys are not supported by this build", 1, path)
+fn parse_ssh(_: &str, origin: Origin<'_>) -> Result<ParsedIdentity> {
+    Err(wrong("SSH keys are not supported by this build", 1, origin)
         .with_hint("build with the feature `file-ssh`, or use an identity `AGE-SECRET-KEY-1…`"))
 }
 

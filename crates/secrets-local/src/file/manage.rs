@@ -110,11 +110,14 @@ impl FileStore {
     pub fn own_recipients(&self) -> Result<Vec<String>> {
         let own = self.0.identity.recipients()?;
         match own.is_empty() {
-            true => Err(
-                Error::new(ErrorKind::Unauthenticated, "there is no identity").with_hint(
-                    "set `identity` or SECRETS_IDENTITY; `secrets init` makes an identity",
-                ),
-            ),
+            true => Err(Error::new(
+                ErrorKind::Unauthenticated,
+                match self.0.identity.default_path() {
+                    Some(path) => format!("there is no identity file {}", path.display()),
+                    None => "there is no identity".to_owned(),
+                },
+            )
+            .with_hint("set `identity` or SECRETS_IDENTITY; `secrets init` makes an identity")),
             false => Ok(own),
         }
     }

@@ -27,7 +27,7 @@ impl FileProvider {
             Location::of_scheme(SCHEME).with_path(store.path().to_string_lossy().into_owned());
         let mut info = ProviderInfo::new(SCHEME, context.provider.clone(), location, CAPABILITIES);
         let from_variable = context.environment.text(IDENTITY_VARIABLE).is_some();
-        if from_variable && matches!(store.0.identity, IdentitySource::Text(_)) {
+        if from_variable && matches!(store.0.identity, IdentitySource::Variable(_)) {
             info = info.with_credential_variables(vec![IDENTITY_VARIABLE.to_owned()]);
         }
         Self { store, info }

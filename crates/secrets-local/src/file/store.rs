@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use secrets_core::{Clock, Error, ErrorKind, OpenContext, Result, SecretValue};
 
 use super::config::FileConfig;
+use super::conflict;
 use super::contents::{Change, Contents};
 use super::entry::{self, Nanos};
 use super::envelope;
@@ -149,6 +150,7 @@ impl FileStore {
         match change(&mut next)? {
             Change::Nothing(answer) => Ok(answer),
             Change::Made(answer) => {
+                conflict::refuse_unmerged(&self.0.path)?;
                 next.header.revision = next_revision(opened.contents.header.revision)?;
                 self.write(&lock, next)?;
                 Ok(answer)
@@ -157,7 +159,11 @@ impl FileStore {
     }
 
     pub(super) fn lock(&self) -> Result<atomic::Lock> {
-        atomic::Lock::acquire(&self.0.path)
+        let path = &self.0.path;
+        atomic::Lock::acquire(path).map_err(|error| match path.parent() {
+            Some(folder) if matches!(folder.try_exists(), Ok(false)) => guard::no_store(path),
+            _ => error,
+        })
     }
 
     pub(super) fn write(&self, lock: &atomic::Lock, contents: Contents) -> Result<()> {
@@ -233,8 +239,12 @@ impl FileStore {
     }
 
     fn credentials(&self) -> Result<Unlock> {
+        let identities = self.0.identity.load()?;
+        let default = self.0.identity.default_path();
+        let absent = default.filter(|_| identities.is_empty());
         Ok(Unlock {
-            identities: self.0.identity.load()?,
+            absent: absent.map(Path::to_owned),
+            identities,
             passphrase: self.0.passphrase.clone(),
         })
     }
@@ -251,12 +261,12 @@ impl fmt::Debug for FileStore {
 fn find_identity(config: &FileConfig, context: &OpenContext) -> IdentitySource {
     if let Some(text) = context.environment.text(IDENTITY_VARIABLE) {
         return match context.environment.var(IDENTITY_VARIABLE) {
-            Some(value) if identity::is_key_text(text) => IdentitySource::Text(value.clone()),
+            Some(value) if identity::is_key_text(text) => IdentitySource::Variable(value.clone()),
             _ => IdentitySource::File(PathBuf::from(text)),
         };
     }
     if let Some(key) = &config.identity_key {
-        return IdentitySource::Text(key.clone());
+        return IdentitySource::Setting(key.clone());
     }
     match (&config.identity, &context.config_dir) {
         (Some(path), _) => IdentitySource::File(context.base_dir.join(path)),

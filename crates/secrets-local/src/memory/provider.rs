@@ -136,6 +136,7 @@ impl SecretProvider for MemoryProvider {
                     self.max_value_bytes
                 ),
             )
+            .with_hint("raise `max_value_bytes`, or store where the value lies instead")
             .with_name(name));
         }
         self.write().put(name, value, options, self.now())

@@ -94,6 +94,7 @@ async fn a_value_over_the_limit_is_refused_and_one_at_the_limit_is_kept() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidValue);
+    assert!(error.to_string().contains("1048576") && error.hint().is_some());
     let exact = SecretValue::from(vec![0xff; limit]);
     provider
         .put(&name("key"), &exact, &PutOptions::default())

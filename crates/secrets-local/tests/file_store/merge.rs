@@ -461,3 +461,65 @@ async fn git_merges_alone_once_it_knows_the_driver() {
         .unwrap();
     assert_eq!(versions.items.len(), 3);
 }
+
+#[tokio::test]
+async fn a_store_that_git_has_not_merged_takes_no_write_until_it_is() {
+    let repository = Repository::new();
+    let project = repository.room.project();
+    put(&repository.provider().await, "common", "c").await;
+    repository.commit("common");
+    // A driver that cannot run leaves our side in the file, without markers.
+    repository.git(&["config", "merge.polysecrets.driver", "false"]);
+    repository.check_out(&["-b", "feature"]);
+    put(&repository.provider().await, "theirs", "t").await;
+    repository.commit("theirs");
+    repository.check_out(&["main"]);
+    put(&repository.provider().await, "ours", "o").await;
+    repository.commit("ours");
+    let worktree = repository.room.path("linked");
+    repository.git(&[
+        "worktree",
+        "add",
+        "-q",
+        "-b",
+        "other",
+        worktree.to_str().unwrap(),
+    ]);
+
+    let write = async |folder: &Path| {
+        let context = crate::support::context(folder, repository.room.folder.path());
+        let provider = open(FileConfig::default(), context).await.unwrap();
+        let options = secrets_core::PutOptions::default();
+        provider
+            .put(
+                &name("late"),
+                &secrets_core::SecretValue::from("l"),
+                &options,
+            )
+            .await
+    };
+    for folder in [&project, &worktree] {
+        assert!(!git(folder, &["merge", "-q", "feature"]));
+        let context = crate::support::context(folder, repository.room.folder.path());
+        let store = FileStore::open(FileConfig::default(), &context).unwrap();
+        store.accept().unwrap();
+        let provider = open(FileConfig::default(), context).await.unwrap();
+        assert_eq!(get(&provider, "ours").await.unwrap(), "o");
+        let error = write(folder).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(error.hint().unwrap().contains("secrets store merge"));
+
+        store.merge().unwrap();
+        assert!(git(folder, &["add", "-A"]));
+        // The merge is not committed yet, but the store is merged.
+        write(folder).await.unwrap();
+        for (key, value) in [
+            ("common", "c"),
+            ("ours", "o"),
+            ("theirs", "t"),
+            ("late", "l"),
+        ] {
+            assert_eq!(get(&provider, key).await.unwrap(), value);
+        }
+    }
+}

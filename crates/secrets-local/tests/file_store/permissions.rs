@@ -5,7 +5,7 @@ use std::path::Path;
 use secrets_core::{Environment, ErrorKind, SecretProvider, SecretValue};
 use secrets_local::file::{FileConfig, FileStore, open};
 
-use crate::support::{Room, get, put};
+use crate::support::{Room, get, name, put};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -167,4 +167,68 @@ async fn a_wrong_line_of_an_identity_is_named_and_not_repeated() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert_eq!(error.position().unwrap().line, 2);
     assert!(!format!("{error:?} {error}").contains("HUNTER2"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_identity_says_where_it_is_from() {
+    let room = Room::new();
+    let with_variable = |text: &str| {
+        let environment: Environment = [("SECRETS_IDENTITY", text)].into_iter().collect();
+        room.context().with_environment(environment)
+    };
+    let told = async |context| {
+        let provider = open(FileConfig::default(), context).await.unwrap();
+        let error = get(&provider, "key").await.unwrap_err();
+        (error.to_string(), error.hint().unwrap().to_owned())
+    };
+
+    let folder = room.project();
+    let (message, hint) = told(with_variable(folder.to_str().unwrap())).await;
+    assert!(message.contains("not a regular file"), "{message}");
+    assert!(!hint.contains("chmod"), "{hint}");
+
+    for text in ["AGE-SECRET-KEY-1HUNTER2", "age-secret-key-1HUNTER2"] {
+        let (message, hint) = told(with_variable(text)).await;
+        assert!(message.contains("SECRETS_IDENTITY"), "{message}");
+        assert!(!format!("{message}{hint}").contains("HUNTER2"), "{message}");
+    }
+
+    let path = room.path("user/identity.txt");
+    fs::remove_file(&path).unwrap();
+    let (message, _) = told(room.context()).await;
+    assert!(message.contains(path.to_str().unwrap()), "{message}");
+    let error = room.store().own_recipients().unwrap_err();
+    assert!(
+        error.to_string().contains(path.to_str().unwrap()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_said_so_whatever_is_asked() {
+    let room = Room::without_store();
+    for with_folder in [false, true] {
+        if with_folder {
+            fs::create_dir(room.project().join(".secrets")).unwrap();
+        }
+        let provider = room.provider().await;
+        let options = secrets_core::PutOptions::default();
+        let value = SecretValue::from("value");
+        let errors = [
+            provider
+                .put(&name("key"), &value, &options)
+                .await
+                .unwrap_err(),
+            room.store().accept().unwrap_err(),
+            room.store().merge().unwrap_err(),
+            room.store().summary().unwrap_err(),
+        ];
+        for error in errors {
+            assert!(
+                error.to_string().contains("there is no store at "),
+                "{error}"
+            );
+            assert!(error.hint().unwrap().contains("secrets init"));
+        }
+    }
 }
