@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use secrets_core::{
     Capability, ErrorKind, GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions,
-    Result, Secret, SecretName, SecretProvider, SecretValue,
+    Result, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
 use secrets_http::{Method, Transport};
 use secrets_vault::{
@@ -638,4 +638,37 @@ async fn the_shapes_of_values_are_as_configured() {
         [0xff, 0x00]
     );
     assert_eq!(text(&auto, "b").await, "text now");
+}
+
+#[tokio::test]
+async fn what_the_server_would_lose_or_not_tell_is_kept_and_told() {
+    let admin = Admin::plain();
+    for (version, engine) in [(2, Engine::KvV2), (1, Engine::KvV1)] {
+        let mount = admin.mount(version).await;
+        let provider = open(admin.root_config(&mount, engine)).await;
+        for repeated in [r#"{"a":1,"a":2}"#, r#"{"x":{"a":1,"\u0061":2}}"#] {
+            put(&provider, "twice", repeated).await.unwrap();
+            assert_eq!(text(&provider, "twice").await, repeated);
+        }
+        let mut map = admin.root_config(&mount, engine);
+        map.shape = Shape::Map;
+        let error = put(&open(map).await, "twice", r#"{"a":1,"a":2}"#)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidValue);
+    }
+    let mount = admin.mount(2).await;
+    for engine in [Engine::KvV2, Engine::Auto] {
+        let provider = open(admin.root_config(&mount, engine)).await;
+        put(&provider, "a", "x").await.unwrap();
+        let error = provider
+            .get(
+                &name("a"),
+                &GetOptions::default().with_version(Version::new("99")),
+            )
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.message(), "there is no version \"99\" of the secret");
+    }
 }
