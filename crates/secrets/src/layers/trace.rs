@@ -88,7 +88,7 @@ impl Told {
                 operation,
                 target,
                 name,
-                took,
+                took_seconds = took,
                 provider = &*response.origin.provider,
                 "answered"
             ),
@@ -96,12 +96,12 @@ impl Told {
                 operation,
                 target,
                 name,
-                took,
+                took_seconds = took,
                 provider = error.provider(),
                 "not found"
             ),
             Err(error) => tracing::info!(
-                operation, target, name, took, provider = error.provider(), kind = ?error.kind(),
+                operation, target, name, took_seconds = took, provider = error.provider(), kind = ?error.kind(),
                 error = error.message(), "failed"
             ),
         }
