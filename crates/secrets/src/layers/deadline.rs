@@ -1,13 +1,11 @@
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
-use secrets_core::{Clock, Deadline, Error, ErrorKind, Operation, Request, Response, Result};
-use tokio::time::Timeout;
+use secrets_core::{Clock, Deadline, Error, Request, Response, Result};
 use tower::{Layer, Service};
+
+use super::timed::{TimedFuture, Words};
 
 /// Gives every request without a deadline one, and ends every call when its deadline passes.
 ///
@@ -43,12 +41,13 @@ pub struct DeadlineService<S> {
     layer: DeadlineLayer,
 }
 
-impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
-    for DeadlineService<S>
+impl<S> Service<Request> for DeadlineService<S>
+where
+    S: Service<Request, Response = Response, Error = Error>,
 {
     type Response = Response;
     type Error = Error;
-    type Future = DeadlineFuture<S::Future>;
+    type Future = TimedFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(cx)
@@ -61,46 +60,20 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
             .get_or_insert_with(|| Deadline::after(clock, self.layer.limit));
         let remaining = deadline.remaining(clock);
         let operation = request.call.operation();
-        DeadlineFuture {
-            call: tokio::time::timeout(remaining, self.inner.call(request)),
-            remaining,
-            operation,
-        }
+        TimedFuture::new(self.inner.call(request), remaining, operation, WORDS)
     }
 }
 
-pin_project! {
-    /// The future of [`DeadlineService`].
-    #[derive(Debug)]
-    pub struct DeadlineFuture<F> {
-        #[pin]
-        call: Timeout<F>,
-        remaining: Duration,
-        operation: Operation,
-    }
-}
-
-impl<F: Future<Output = Result<Response>>> Future for DeadlineFuture<F> {
-    type Output = Result<Response>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Timeout,
-                format!("no answer within the deadline of {:?}", this.remaining),
-            )
-            .with_operation(*this.operation)
-            .with_hint("raise `timeouts.deadline`, or look at the provider's health"))
-        }))
-    }
-}
+const WORDS: Words = Words {
+    message: "no answer within the deadline of",
+    hint: "raise `timeouts.deadline`, or look at the provider's health",
+};
 
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
 
-    use secrets_core::{Call, SystemClock};
+    use secrets_core::{Call, ErrorKind, SystemClock};
     use tower::{ServiceExt, service_fn};
 
     use super::*;

@@ -2,6 +2,7 @@
 
 mod deadline;
 mod retry;
+mod timed;
 mod timeout;
 mod trace;
 
@@ -10,6 +11,7 @@ use tower::BoxError;
 
 pub use deadline::{DeadlineLayer, DeadlineService};
 pub use retry::{RetryLayer, RetryPolicy};
+pub use timed::TimedFuture;
 pub use timeout::{AttemptTimeoutLayer, AttemptTimeoutService};
 pub use trace::{TraceLayer, TraceService};
 

@@ -1,13 +1,11 @@
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
-use secrets_core::{Clock, Error, ErrorKind, Operation, Request, Response, Result};
-use tokio::time::Timeout;
+use secrets_core::{Clock, Error, Request, Response, Result};
 use tower::{Layer, Service};
+
+use super::timed::{TimedFuture, Words};
 
 /// Ends a single attempt after this long, or at the request's deadline if that comes first, so that a retry can follow.
 #[derive(Debug, Clone)]
@@ -41,12 +39,13 @@ pub struct AttemptTimeoutService<S> {
     layer: AttemptTimeoutLayer,
 }
 
-impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
-    for AttemptTimeoutService<S>
+impl<S> Service<Request> for AttemptTimeoutService<S>
+where
+    S: Service<Request, Response = Response, Error = Error>,
 {
     type Response = Response;
     type Error = Error;
-    type Future = AttemptFuture<S::Future>;
+    type Future = TimedFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(cx)
@@ -60,37 +59,11 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
             remaining.min(self.layer.limit)
         });
         let operation = request.call.operation();
-        AttemptFuture {
-            call: tokio::time::timeout(limit, self.inner.call(request)),
-            limit,
-            operation,
-        }
+        TimedFuture::new(self.inner.call(request), limit, operation, WORDS)
     }
 }
 
-pin_project! {
-    /// The future of [`AttemptTimeoutService`].
-    #[derive(Debug)]
-    pub struct AttemptFuture<F> {
-        #[pin]
-        call: Timeout<F>,
-        limit: Duration,
-        operation: Operation,
-    }
-}
-
-impl<F: Future<Output = Result<Response>>> Future for AttemptFuture<F> {
-    type Output = Result<Response>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Timeout,
-                format!("the provider gave no answer within {:?}", this.limit),
-            )
-            .with_operation(*this.operation)
-            .with_hint("raise `timeouts.attempt`, or look at the provider's health"))
-        }))
-    }
-}
+const WORDS: Words = Words {
+    message: "the provider gave no answer within",
+    hint: "raise `timeouts.attempt`, or look at the provider's health",
+};
