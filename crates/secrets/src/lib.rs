@@ -1,7 +1,8 @@
-//! Secrets from any store through one interface: read, write, list, version and roll back.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+mod builder;
 mod chain;
 mod config;
 mod document;
@@ -19,6 +20,7 @@ mod stack;
 mod template;
 mod wiped;
 
+pub use builder::SecretsBuilder;
 pub use config::{
     ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError,
     ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
@@ -26,7 +28,7 @@ pub use config::{
 pub use field::SecretField;
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
-pub use secrets::{Secrets, SecretsBuilder};
+pub use secrets::Secrets;
 pub use secrets_core::{
     AmbientCredentials, Answer, Call, Capabilities, Capability, Clock, Deadline, DeleteMode,
     DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem, GetOptions,

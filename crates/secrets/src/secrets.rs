@@ -6,17 +6,17 @@ use std::sync::Arc;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use secrets_core::{
-    Answer, Call, Clock, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, GetItem,
-    GetOptions, Health, HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken,
-    ProviderInfo, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretRef, SecretValue, SystemClock, Version, VersionsOptions,
+    Answer, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health,
+    HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken, ProviderInfo,
+    PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret, SecretName, SecretRef,
+    SecretValue, Version, VersionsOptions,
 };
-use tower::{BoxError, Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
+use crate::builder::SecretsBuilder;
 use crate::config::{Config, Declared, LoadOptions};
-use crate::registry::Registry;
-use crate::router::{Opener, Router, into_answer};
-use crate::stack::{self, AddedLayer, Stack, StackOptions};
+use crate::router::{Router, into_answer};
+use crate::stack::Stack;
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
 ///
@@ -62,6 +62,20 @@ struct Resolved {
 }
 
 impl Secrets {
+    pub(crate) fn new(stack: Stack, router: Router, config: Config) -> Self {
+        let declared = config.secrets.iter().enumerate();
+        let declared = declared.map(|(at, one)| (one.name.clone(), at)).collect();
+        Self {
+            shared: Arc::new(Shared {
+                stack,
+                router,
+                config,
+                declared,
+            }),
+            target: None,
+        }
+    }
+
     /// Starts to build a handle in code.
     pub fn builder() -> SecretsBuilder {
         SecretsBuilder::default()
@@ -710,148 +724,4 @@ where
     })
     .try_filter_map(|item| std::future::ready(Ok(item)))
     .boxed()
-}
-
-/// Builds a [`Secrets`] handle. Every setting has a default; providers are opened on first use.
-#[derive(Default)]
-pub struct SecretsBuilder {
-    config: Config,
-    registry: Option<Registry>,
-    environment: Environment,
-    clock: Option<Arc<dyn Clock>>,
-    providers: Vec<(Arc<str>, Arc<dyn SecretProvider>)>,
-    default: Option<String>,
-    inner: Vec<AddedLayer>,
-    outer: Vec<AddedLayer>,
-}
-
-impl SecretsBuilder {
-    /// Providers, chains, declared secrets and limits.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// The schemes there are, instead of the built-in ones.
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = Some(registry);
-        self
-    }
-
-    /// The environment that providers may read; empty unless given.
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// Where time comes from; the system's clock unless given.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// A provider that is open already.
-    pub fn provider(
-        mut self,
-        name: impl Into<Arc<str>>,
-        provider: Arc<dyn SecretProvider>,
-    ) -> Self {
-        self.providers.push((name.into(), provider));
-        self
-    }
-
-    /// The provider or chain for references that name none.
-    pub fn default_provider(mut self, name: impl Into<String>) -> Self {
-        self.default = Some(name.into());
-        self
-    }
-
-    /// Adds a layer around the stack of every provider, outside of its retries. The first one added stands outermost.
-    pub fn inner_layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<Stack> + Send + Sync + 'static,
-        L::Service: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request>>::Error: Into<BoxError>,
-        <L::Service as Service<Request>>::Future: Send,
-    {
-        self.inner.push(AddedLayer::new(layer));
-        self
-    }
-
-    /// Adds a layer around the whole handle. The first one added stands outermost.
-    pub fn outer_layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<Stack> + Send + Sync + 'static,
-        L::Service: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request>>::Error: Into<BoxError>,
-        <L::Service as Service<Request>>::Future: Send,
-    {
-        self.outer.push(AddedLayer::new(layer));
-        self
-    }
-
-    /// Builds the handle. Nothing is opened or asked yet.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if the default or a chain names a provider that does not exist.
-    pub fn build(self) -> Result<Secrets> {
-        let config = self.config;
-        let registry = self.registry.unwrap_or_else(Registry::builtin);
-        let ready = self.providers.iter().map(|(name, _)| &**name);
-        config.check_names(registry.schemes().chain(ready))?;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let options = StackOptions {
-            retry: config.retry.clone(),
-            timeouts: config.timeouts.clone(),
-            concurrency: config.concurrency,
-            clock,
-            added_inner: self.inner,
-            added_outer: self.outer,
-        };
-        let opener = Opener {
-            registry,
-            stack: options.clone(),
-            base_dir: config.base_dir.clone(),
-            config_dir: config.config_dir.clone(),
-            state_dir: config.state_dir.clone(),
-            #[cfg(feature = "http")]
-            transport: secrets_http::Transport::new(self.environment.clone()),
-            environment: self.environment,
-        };
-        let default = self
-            .default
-            .or_else(|| config.default.clone())
-            .map(Arc::from);
-        let router = Router::new(
-            self.providers,
-            &config.providers,
-            &config.chains,
-            default,
-            opener,
-        )?;
-        let declared = config
-            .secrets
-            .iter()
-            .enumerate()
-            .map(|(at, one)| (one.name.clone(), at))
-            .collect();
-        let stack = stack::outer(router.clone(), &options);
-        Ok(Secrets {
-            shared: Arc::new(Shared {
-                stack,
-                router,
-                config,
-                declared,
-            }),
-            target: None,
-        })
-    }
-}
-
-impl fmt::Debug for SecretsBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretsBuilder")
-            .field("default", &self.default)
-            .finish_non_exhaustive()
-    }
 }
