@@ -229,7 +229,10 @@ impl SecretProvider for EnvProvider {
     async fn health(&self) -> Result<Health> {
         Ok(Health::new(
             HealthStatus::Healthy,
-            format!("{} variables", self.names().len()),
+            match self.names().len() {
+                1 => "1 variable".to_owned(),
+                count => format!("{count} variables"),
+            },
         ))
     }
 

@@ -192,11 +192,9 @@ impl SecretProvider for FileProvider {
             Err(error) => return Ok(Health::new(HealthStatus::Unavailable, error.to_string())),
         };
         let contents = &opened.contents;
-        let mut detail = format!(
-            "{} secrets, revision {}",
-            contents.secret_count(),
-            contents.header.revision
-        );
+        let count = contents.secret_count();
+        let noun = if count == 1 { "secret" } else { "secrets" };
+        let mut detail = format!("{count} {noun}, revision {}", contents.header.revision);
         match &opened.unprotected {
             None if self.store.0.revisions.is_some() => {}
             None => detail.push_str(", no protection against rollback: there is no state folder"),
