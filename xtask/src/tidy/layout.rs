@@ -43,6 +43,11 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "tests/server.rs",
         "what only a real server can prove",
     ),
+    (
+        "secrets-vault",
+        "src/file.rs",
+        "files that settings name, read with the setting in each error",
+    ),
 ];
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
