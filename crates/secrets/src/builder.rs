@@ -91,7 +91,7 @@ impl SecretsBuilder {
     /// Builds the handle. Nothing is opened or asked yet.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if the default or a chain names a provider that does not exist.
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) if the default or a chain names a provider that does not exist.
     pub fn build(self) -> Result<Secrets> {
         let config = self.config;
         let registry = self.registry.unwrap_or_else(Registry::builtin);
