@@ -638,7 +638,7 @@ proptest! {
     fn a_shell_reads_what_was_quoted(
         values in prop::collection::vec(
             "[^\0\r]{0,30}|[`$()'\"\\\\\n!# ~=:;&|<>*{}a]{0,20}|'[`$()\"\\\\\n a]{0,20}",
-            200,
+            10,
         ),
     ) {
         prop_assert_eq!(sourced("bash", &values), values);
