@@ -126,7 +126,7 @@ async fn a_provider_is_left_alone_as_long_as_it_asks() {
     with(&provider, quick(2)).get("a").await.unwrap_err();
     let took = started.elapsed();
     assert_eq!(provider.gets(), 2);
-    assert!(took >= wait && took < wait * 2, "{took:?}");
+    assert!(took >= wait && took < wait * 10, "{took:?}");
 }
 
 #[tokio::test]

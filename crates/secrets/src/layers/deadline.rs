@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let took = started.elapsed();
         assert!(
-            took >= Duration::from_millis(30) && took < Duration::from_millis(90),
+            took >= Duration::from_millis(30) && took < Duration::from_millis(500),
             "{took:?}"
         );
     }
