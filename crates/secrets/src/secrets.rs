@@ -110,17 +110,11 @@ impl Secrets {
     /// # Errors
     /// The first secret that is required and cannot be read.
     pub async fn preload(&self) -> Result<()> {
-        let wanted = |one: &&Declared| self.config().preload.contains(&one.name);
-        let declared: Vec<&Declared> = self.declared().iter().filter(wanted).collect();
-        let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
-        for (one, answer) in declared.iter().zip(self.get_many(&references).await) {
-            if one.required {
-                answer?;
-            } else {
-                optional(answer)?;
-            }
-        }
-        Ok(())
+        let preload: HashSet<&String> = self.config().preload.iter().collect();
+        let wanted = self.declared().iter();
+        let wanted: Vec<&Declared> = wanted.filter(|one| preload.contains(&one.name)).collect();
+        let answers = self.read_declared(&wanted).await;
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
     /// A handle for what these options lead to; nothing is read yet.
@@ -305,22 +299,21 @@ impl Secrets {
 
     /// Reads every declared secret in one go: `None` where one that is not required is missing.
     pub async fn get_declared(&self) -> Vec<(Declared, Result<Option<Answer>>)> {
-        let declared = self.declared();
+        let declared: Vec<&Declared> = self.declared().iter().collect();
+        let answers = self.read_declared(&declared).await;
+        declared.into_iter().cloned().zip(answers).collect()
+    }
+
+    async fn read_declared(&self, declared: &[&Declared]) -> Vec<Result<Option<Answer>>> {
         let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
-        let direct = Self {
-            shared: self.shared.clone(),
-            target: self.target.clone(),
-        };
-        let answers = direct.get_many(&references).await;
-        let pairs = declared.iter().zip(answers).map(|(one, answer)| {
-            let answer = if one.required {
-                answer.map(Some)
-            } else {
-                optional(answer)
-            };
-            (one.clone(), answer)
-        });
-        pairs.collect()
+        let answers = self.get_many(&references).await.into_iter();
+        let told = answers
+            .zip(declared)
+            .map(|(answer, one)| match one.required {
+                true => answer.map(Some),
+                false => optional(answer),
+            });
+        told.collect()
     }
 
     /// Lists the secrets of the default provider or chain whose names start with this text: metadata, no values. Of two
