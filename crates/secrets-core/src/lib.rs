@@ -35,7 +35,7 @@ pub use options::{
     DeleteMode, DeleteOptions, DescribeOptions, GetOptions, ListOptions, PageToken, PutMode,
     PutOptions, RollbackOptions, VersionsOptions,
 };
-pub use provider::{GetItem, ProviderInfo, SecretProvider};
+pub use provider::{GetItem, PlannedCall, ProviderInfo, SecretProvider};
 pub use reference::SecretRef;
 pub use request::{Answer, Call, Freshness, Operation, Origin, Reply, Request, Response};
 pub use secret::{Health, HealthStatus, Lease, Metadata, Page, Secret, SecretState, Version};

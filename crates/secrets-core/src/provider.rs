@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -70,6 +71,29 @@ impl GetItem {
     }
 }
 
+/// One call of a vendor that a [`SecretProvider::get_many`] would make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedCall {
+    /// What the vendor calls it, such as `BatchGetSecretValue`.
+    pub call: Cow<'static, str>,
+    /// The items that it answers, as indices into those that were asked for.
+    pub items: Vec<usize>,
+    /// How many requests go over the network when all goes well and a session is open; 0 where no server is asked.
+    pub requests: usize,
+}
+
+impl PlannedCall {
+    /// This call for these items, which costs these requests.
+    pub fn new(call: impl Into<Cow<'static, str>>, items: Vec<usize>, requests: usize) -> Self {
+        Self {
+            call: call.into(),
+            items,
+            requests,
+        }
+    }
+}
+
 /// A store of secrets.
 ///
 /// Every method is one request and one answer. What a provider cannot do answers
@@ -94,6 +118,14 @@ pub trait SecretProvider: Debug + Send + Sync {
             .map(|item| self.get(&item.name, &item.options))
             .collect();
         stream::iter(gets).buffered(GETS_IN_FLIGHT).collect().await
+    }
+
+    /// What [`get_many`](Self::get_many) would send for these items, without sending anything: every item is answered by
+    /// at least one of the calls. Default: one `get` with one request for each item.
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        (0..items.len())
+            .map(|item| PlannedCall::new("get", vec![item], 1))
+            .collect()
     }
 
     /// Reads metadata, never the value. A deleted secret that can be restored is described with its state where the

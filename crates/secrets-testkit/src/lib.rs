@@ -4,6 +4,8 @@
 pub mod canary;
 mod clock;
 pub mod conformance;
+#[cfg(feature = "fakes")]
+pub mod fakes;
 pub mod fault;
 
 pub use clock::ManualClock;

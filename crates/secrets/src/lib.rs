@@ -33,9 +33,10 @@ pub use secrets_core::{
     AmbientCredentials, Answer, Call, Capabilities, Capability, Clock, Deadline, DeleteMode,
     DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem, GetOptions,
     Health, HealthStatus, Lease, ListOptions, Location, MAX_NAME_BYTES, Metadata, NameMapping,
-    NameRules, OpenContext, Operation, Origin, Page, PageToken, ProviderInfo, PutMode, PutOptions,
-    Reply, Request, Response, Result, RollbackOptions, Secret, SecretName, SecretProvider,
-    SecretRef, SecretState, SecretValue, SourcePosition, SystemClock, Version, VersionsOptions,
+    NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall, ProviderInfo, PutMode,
+    PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret, SecretName,
+    SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock, Version,
+    VersionsOptions,
 };
 pub use service::ProviderService;
 pub use stack::Stack;

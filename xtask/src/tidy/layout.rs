@@ -9,8 +9,8 @@ const SOURCES: &[&str] = &[
     "lib", "config", "provider", "client", "wire", "auth", "error",
 ];
 
-/// What may lie in `tests`; `support` is what the others share.
-const TESTS: &[&str] = &["conformance", "wire", "support"];
+/// What may lie in `tests`; `support` is what the others share, `errors` asks how the answers in `corpus` are told.
+const TESTS: &[&str] = &["conformance", "corpus", "errors", "support", "wire"];
 
 /// A provider that is a module for each of its kinds has no client or wire of its own.
 const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
@@ -117,7 +117,7 @@ mod tests {
             found,
             [
                 "a provider has no src/helpers.rs; src holds lib, config, provider, client, wire, auth, error",
-                "a provider has no tests/other.rs; tests holds conformance, wire, support",
+                "a provider has no tests/other.rs; tests holds conformance, corpus, errors, support, wire",
             ]
         );
     }

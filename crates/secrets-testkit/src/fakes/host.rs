@@ -1,0 +1,99 @@
+use std::io;
+use std::net::SocketAddr;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use super::Authority;
+use super::recorder::{self, Recorder};
+
+/// Serves one fake on a free port of 127.0.0.1 until it is dropped.
+pub(super) struct Host {
+    address: SocketAddr,
+    scheme: &'static str,
+    recorder: Recorder,
+    task: JoinHandle<()>,
+}
+
+impl Host {
+    /// Serves `router`: over HTTPS with the certificate of an authority, else over plain HTTP; HTTP/1.1 and HTTP/2.
+    /// `port` 0 is a free one.
+    pub(super) async fn start(
+        router: Router,
+        port: u16,
+        authority: Option<&Authority>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let address = listener.local_addr()?;
+        let recorder = Recorder::default();
+        let router = router.layer(axum::middleware::from_fn_with_state(
+            recorder.clone(),
+            recorder::record,
+        ));
+        let acceptor = authority.map(|authority| TlsAcceptor::from(authority.server_config()));
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        Ok(Self {
+            address,
+            scheme,
+            recorder,
+            task: tokio::spawn(accept(listener, acceptor, router)),
+        })
+    }
+
+    /// `https://localhost:PORT` or `http://127.0.0.1:PORT`.
+    pub(super) fn url(&self) -> String {
+        match self.scheme {
+            "https" => format!("https://localhost:{}", self.address.port()),
+            scheme => format!("{scheme}://{}", self.address),
+        }
+    }
+
+    /// What was asked so far.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Connections live in the set, and end with it.
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        // A connection that was gone before it was accepted, or no free descriptor for a moment.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        // Headers and body leave in one or two packets; a delayed acknowledgement must not hold up the second.
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        match acceptor.clone() {
+            None => connections.spawn(serve(stream, router)),
+            Some(acceptor) => connections.spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream, router).await;
+                }
+            }),
+        };
+    }
+}
+
+/// A connection that breaks is the client's affair.
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    let service = TowerToHyperService::new(router);
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
