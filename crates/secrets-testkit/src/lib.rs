@@ -4,6 +4,7 @@
 pub mod canary;
 mod clock;
 pub mod conformance;
+pub mod corpus;
 #[cfg(feature = "fakes")]
 pub mod fakes;
 pub mod fault;
