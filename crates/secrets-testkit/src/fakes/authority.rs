@@ -5,8 +5,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-/// A certificate authority of its own, with a certificate for `localhost`, `*.localhost` and `127.0.0.1`: a client that
-/// trusts [`ca_pem`](Self::ca_pem) trusts the fakes that use it.
+/// A certificate authority of its own, with a certificate for `localhost`, `*.localhost`, `*.vault.azure.net` and
+/// `127.0.0.1`: a client that trusts [`ca_pem`](Self::ca_pem) trusts the fakes that use it.
 pub struct Authority {
     ca_pem: String,
     config: Arc<ServerConfig>,
@@ -27,7 +27,7 @@ impl Authority {
         let ca_key = KeyPair::generate().expect("a key can be made");
         let ca = params.self_signed(&ca_key).expect("a CA can sign itself");
         let issuer = Issuer::new(params, ca_key);
-        let names = ["localhost", "*.localhost", "127.0.0.1"].map(str::to_owned);
+        let names = ["localhost", "*.localhost", "*.vault.azure.net", "127.0.0.1"].map(str::to_owned);
         let key = KeyPair::generate().expect("a key can be made");
         let leaf = CertificateParams::new(names.to_vec())
             .and_then(|params| params.signed_by(&key, &issuer))

@@ -1,7 +1,15 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::Request;
+use axum::response::Response;
+use axum::{BoxError, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -9,39 +17,35 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+use tower::Service;
 
 use super::Authority;
-use super::recorder::{self, Recorder};
+use super::console::{Console, Unsent};
 
-/// Serves one fake on a free port of 127.0.0.1 until it is dropped.
+/// Serves one fake, or a part of it, on a port of 127.0.0.1 until it is dropped.
 pub(super) struct Host {
     address: SocketAddr,
     scheme: &'static str,
-    recorder: Recorder,
     task: JoinHandle<()>,
 }
 
 impl Host {
-    /// Serves `router`: over HTTPS with the certificate of an authority, else over plain HTTP; HTTP/1.1 and HTTP/2.
-    /// `port` 0 is a free one.
+    /// Serves `router` behind `console`: over HTTPS with the certificate of an authority, else over plain HTTP; HTTP/1.1
+    /// and HTTP/2. `port` 0 is a free one.
     pub(super) async fn start(
         router: Router,
         port: u16,
         authority: Option<&Authority>,
+        console: &Console,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
-        let recorder = Recorder::default();
-        let router = router.layer(axum::middleware::from_fn_with_state(
-            recorder.clone(),
-            recorder::record,
-        ));
+        let router = console.around(router);
         let acceptor = authority.map(|authority| TlsAcceptor::from(authority.server_config()));
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         Ok(Self {
             address,
             scheme,
-            recorder,
             task: tokio::spawn(accept(listener, acceptor, router)),
         })
     }
@@ -53,16 +57,17 @@ impl Host {
             scheme => format!("{scheme}://{}", self.address),
         }
     }
-
-    /// What was asked so far.
-    pub(super) fn recorder(&self) -> &Recorder {
-        &self.recorder
-    }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Host({})", self.url())
     }
 }
 
@@ -92,8 +97,39 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Ro
 
 /// A connection that breaks is the client's affair.
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(Answering(router));
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// The router, whose [`Unsent`] answers end the connection.
+#[derive(Clone)]
+struct Answering(Router);
+
+impl<B> Service<Request<B>> for Answering
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // A router is always ready.
+        let answer = self.0.call(request.map(Body::new));
+        Box::pin(async move {
+            let response: Result<Response, Infallible> = answer.await;
+            let Ok(response) = response;
+            match response.extensions().get::<Unsent>() {
+                None => Ok(response),
+                Some(Unsent) => Err(io::ErrorKind::ConnectionReset.into()),
+            }
+        })
+    }
 }

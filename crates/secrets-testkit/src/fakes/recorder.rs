@@ -1,11 +1,9 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use serde::Serialize;
 
 /// A request that a fake was asked, without headers and body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Asked {
     /// The method.
@@ -22,26 +20,18 @@ pub(super) struct Recorder(Arc<Mutex<Vec<Asked>>>);
 impl Recorder {
     /// Every request so far, in the order of their arrival.
     pub(super) fn asked(&self) -> Vec<Asked> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
-}
 
-pub(super) async fn record(
-    State(recorder): State<Recorder>,
-    request: Request,
-    next: Next,
-) -> Response {
-    recorder
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(Asked {
-            method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
-            query: request.uri().query().unwrap_or_default().to_owned(),
-        });
-    next.run(request).await
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn record(&self, asked: Asked) {
+        self.lock().push(asked);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
