@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use secrets::{Answer, Error, FileFormat, FileScan, Result, SecretRef, Secrets, Template};
+use secrets::{
+    Answer, Error, ErrorKind, FileFormat, FileScan, Result, SecretRef, Secrets, Template,
+};
 use zeroize::Zeroizing;
 
 use crate::cli::Render;
@@ -138,27 +140,45 @@ async fn documents(
         let format = format(path, command.format)?;
         scans.push(FileScan::new(text, format, Some(called(path)))?);
     }
-    // One fetch for all files; a reference that several of them have is fetched once.
-    let mut places: HashMap<&SecretRef, usize> = HashMap::new();
-    let mut references: Vec<SecretRef> = Vec::new();
-    for reference in scans.iter().flat_map(FileScan::references) {
-        places.entry(reference).or_insert_with(|| {
-            references.push(reference.clone());
-            references.len() - 1
-        });
-    }
+    let (references, places) = gathered(&scans);
     let message = format!("fetching {}", output::count(references.len(), "secret"));
     let answers: Vec<Result<Answer>> =
         progress::during(&message, secrets.get_many(&references)).await;
-    let lookup = |reference: &SecretRef| match &answers[places[reference]] {
-        Ok(answer) => Ok(answer.secret.value.clone()),
-        Err(error) => Err(Error::clone(error)),
-    };
     let mut rendered = Vec::with_capacity(scans.len());
-    for scan in &scans {
-        rendered.push(scan.render(lookup)?);
+    for (scan, places) in scans.iter().zip(places) {
+        let mut answers = places.into_iter().map(|place| &answers[place]);
+        rendered.push(scan.render(|_| match answers.next() {
+            Some(Ok(answer)) => Ok(answer.secret.value.clone()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::new(
+                ErrorKind::Unexpected,
+                "a reference was not fetched",
+            )),
+        })?);
     }
     Ok(rendered)
+}
+
+/// The references of all files, each once, and where in there each file's own ones are: one fetch serves all.
+fn gathered(scans: &[FileScan<'_>]) -> (Vec<SecretRef>, Vec<Vec<usize>>) {
+    if let [scan] = scans {
+        let references = scan.references().to_vec();
+        let places = (0..references.len()).collect();
+        return (references, vec![places]);
+    }
+    let mut known: HashMap<&SecretRef, usize> = HashMap::new();
+    let mut references: Vec<SecretRef> = Vec::new();
+    let mut place = |reference| {
+        *known.entry(reference).or_insert_with(|| {
+            references.push(SecretRef::clone(reference));
+            references.len() - 1
+        })
+    };
+    let places = scans
+        .iter()
+        .map(|scan| scan.references().iter().map(&mut place).collect())
+        .collect();
+    (references, places)
 }
 
 async fn templates(

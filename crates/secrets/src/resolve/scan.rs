@@ -7,7 +7,9 @@ use zeroize::Zeroizing;
 
 use super::text::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
 use super::{FileFormat, dotenv, json, toml, yaml};
-use crate::document::{Document, FailureKind, Format, LineIndex, Node, Style, Value, core_scalar};
+use crate::document::{
+    Document, FailureKind, Format, LineIndex, MAX_INPUT, Node, Style, Value, core_scalar,
+};
 use crate::wiped::Wiped;
 
 /// The references of a file or a text, found but not yet resolved.
@@ -141,7 +143,7 @@ impl<'t> FileScan<'t> {
     }
 
     /// The text with each reference replaced by its value: what `lookup` gives for it, with its field and its default
-    /// applied. `lookup` is called once a reference.
+    /// applied. `lookup` is called once a reference, in the order of [`references`](Self::references).
     ///
     /// # Errors
     /// What `lookup` answers, with the place of the first use; [`ErrorKind::InvalidValue`] for a value that is no text or
@@ -178,13 +180,14 @@ impl<'t> FileScan<'t> {
         let mut out =
             Wiped::with_capacity(self.text.len() + grown + grown / 8 + 4 * self.scalars.len());
         let mut expected = Vec::with_capacity(self.scalars.len());
+        let mut evident = true;
         let mut at = 0;
         for scalar in &self.scalars {
             out.push_str(&self.text[at..scalar.span.start]);
             at = scalar.span.end;
             let text = scalar.expected(&texts);
-            scalar
-                .write(&mut out, self.text, &texts, &text)
+            evident &= scalar
+                .write(&mut out, self.text, &texts, text.as_str())
                 .map_err(|error| {
                     let used = scalar.parts.iter().find_map(|part| part.reference);
                     let error = match used {
@@ -197,7 +200,14 @@ impl<'t> FileScan<'t> {
         }
         out.push_str(&self.text[at..]);
         let out = out.into_inner();
-        self.verify(&out, &expected)?;
+        if matches!(self.syntax, Syntax::Document(..)) && out.len() > MAX_INPUT {
+            return Err(self.locate(too_large(), 0));
+        }
+        if evident {
+            debug_assert!(self.verify(&out, &expected).is_ok(), "not so evident");
+        } else {
+            self.verify(&out, &expected)?;
+        }
         Ok(out)
     }
 
@@ -323,7 +333,7 @@ impl<'t> FileScan<'t> {
     }
 
     /// Parses the result again: it must be the source with only the scalars changed, each to what it was meant to be.
-    fn verify(&self, out: &str, expected: &[Zeroizing<String>]) -> Result<()> {
+    fn verify(&self, out: &str, expected: &[Expected<'_>]) -> Result<()> {
         let differs = |offset: usize| {
             let error = Error::new(
                 ErrorKind::Unexpected,
@@ -360,11 +370,7 @@ impl<'t> FileScan<'t> {
                 let after = match Document::parse(out, *format) {
                     Ok(after) => after,
                     Err(failure) if failure.kind == FailureKind::TooLarge => {
-                        let error = Error::new(
-                            ErrorKind::InvalidValue,
-                            "the resolved file would be larger than 64 MiB",
-                        );
-                        return Err(self.locate(error, 0));
+                        return Err(self.locate(too_large(), 0));
                     }
                     Err(_) => return differs(0),
                 };
@@ -381,6 +387,13 @@ impl<'t> FileScan<'t> {
             }
         }
     }
+}
+
+fn too_large() -> Error {
+    Error::new(
+        ErrorKind::InvalidValue,
+        "the resolved file would be larger than 64 MiB",
+    )
 }
 
 fn collect<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
@@ -459,15 +472,14 @@ fn same_scalar(left: &Value, right: &Value) -> bool {
 
 impl Scalar {
     /// The decoded text with the values in it.
-    fn expected(&self, values: &[&str]) -> Zeroizing<String> {
-        let mut text = Wiped::with_capacity(
-            self.text.len()
-                + self
-                    .parts
-                    .iter()
-                    .map(|part| part.value(values).len())
-                    .sum::<usize>(),
-        );
+    fn expected<'v>(&self, values: &[&'v str]) -> Expected<'v> {
+        if let [part] = &self.parts[..]
+            && part.decoded == (0..self.text.len())
+        {
+            return Expected::Value(part.value(values));
+        }
+        let grown = self.parts.iter().map(|part| part.value(values).len());
+        let mut text = Wiped::with_capacity(self.text.len() + grown.sum::<usize>());
         let mut at = 0;
         for part in &self.parts {
             text.push_str(&self.text[at..part.decoded.start]);
@@ -475,11 +487,13 @@ impl Scalar {
             at = part.decoded.end;
         }
         text.push_str(&self.text[at..]);
-        text.into_inner()
+        Expected::Text(text.into_inner())
     }
 
-    /// Writes the scalar so that it reads as `expected`, and as much like its source as that allows.
-    fn write(&self, out: &mut Wiped, text: &str, values: &[&str], expected: &str) -> Result<()> {
+    /// Writes the scalar so that it reads as `expected`, and as much like its source as that allows. Tells whether that
+    /// is evident: text of one line that no format gives a meaning to took the place of text of one line, in the same
+    /// quotes or lack of them, so that a parser comes out of the scalar as it went in.
+    fn write(&self, out: &mut Wiped, text: &str, values: &[&str], expected: &str) -> Result<bool> {
         let source = &text[self.span.clone()];
         let one_line = !source.contains(['\n', '\r']);
         let all = |fits: fn(&str) -> bool| {
@@ -494,13 +508,22 @@ impl Scalar {
             }
             out.push_str(&source[at..]);
         };
+        let inert = one_line && all(is_inert);
         match self.quoting {
             Quoting::Text => splice(out, Wiped::push_str),
-            Quoting::Dotenv => dotenv::quote(out, expected)?,
+            Quoting::Dotenv => {
+                dotenv::quote(out, expected)?;
+                return Ok(false);
+            }
             Quoting::Document(style) => match style {
                 Style::Json if self.located => splice(out, json::escape),
-                Style::Json => json::quote(out, expected),
                 Style::TomlBasic if self.located => splice(out, toml::escape),
+                Style::YamlDouble if self.located && one_line => splice(out, yaml::escape),
+                Style::YamlSingle if one_line && all(yaml::fits_single) => {
+                    splice(out, yaml::escape_single);
+                }
+                Style::YamlPlain => return Ok(yaml::plain_or_quote(out, expected) && one_line),
+                Style::Json => json::quote(out, expected),
                 Style::TomlMultilineBasic if self.located && !toml::joins_lines(source) => {
                     splice(out, toml::escape);
                 }
@@ -512,12 +535,7 @@ impl Scalar {
                 | Style::TomlMultilineBasic
                 | Style::TomlLiteral
                 | Style::TomlMultilineLiteral => toml::quote(out, expected),
-                Style::YamlDouble if self.located && one_line => splice(out, yaml::escape),
-                Style::YamlSingle if one_line && all(yaml::fits_single) => {
-                    splice(out, yaml::escape_single);
-                }
                 Style::YamlDouble | Style::YamlSingle => yaml::quote(out, expected),
-                Style::YamlPlain => yaml::plain_or_quote(out, expected),
                 Style::YamlLiteral | Style::YamlFolded => {
                     let parts = self
                         .parts
@@ -528,7 +546,28 @@ impl Scalar {
                 }
             },
         }
-        Ok(())
+        Ok(inert)
+    }
+}
+
+/// Whether `text` is read as itself inside the quotes of any format.
+fn is_inert(text: &str) -> bool {
+    let inert = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+=:@,".contains(&byte);
+    text.bytes().all(inert)
+}
+
+/// What a scalar shall read as.
+enum Expected<'v> {
+    Value(&'v str),
+    Text(Zeroizing<String>),
+}
+
+impl Expected<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Value(text) => text,
+            Self::Text(text) => text,
+        }
     }
 }
 

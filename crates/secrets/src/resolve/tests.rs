@@ -559,7 +559,8 @@ fn values() -> impl Strategy<Value = Vec<String>> {
             any::<String>(),
             "(?s).{0,12}",
             "[ -~\n\t]{0,40}",
-            "[a-z]{1,8}"
+            "[a-z]{1,8}",
+            "[A-Za-z0-9_./+=:@,-]{1,24}"
         ],
         4,
     )

@@ -8,8 +8,9 @@ const TYPED_WORDS: &[&str] = &[
     "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",
 ];
 
-/// Writes a value in place of a plain scalar: plain where no parser can mistake it, else in double quotes.
-pub(super) fn plain_or_quote(out: &mut Wiped, text: &str) {
+/// Writes a value in place of a plain scalar: plain where no parser can mistake it, else in double quotes. Tells whether
+/// it is plain.
+pub(super) fn plain_or_quote(out: &mut Wiped, text: &str) -> bool {
     let safe =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+');
     let plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -22,6 +23,7 @@ pub(super) fn plain_or_quote(out: &mut Wiped, text: &str) {
     } else {
         quote(out, text);
     }
+    plain
 }
 
 pub(super) fn quote(out: &mut Wiped, text: &str) {
