@@ -94,11 +94,34 @@ class Fake:
             with answer:
                 return answer.code, answer.headers, answer.read()
 
-    def faults(self, **switches):
-        """Sets switches through `POST /_fake/faults`."""
-        status, _, body = self.request("POST", "/_fake/faults", switches)
+    def fault(self, kind, **details):
+        """Makes the next requests meet a fault: `fault("status", status=429, retry_after=1, times=2)`. The kinds are in
+        the documentation of `secrets_testkit::fakes::Fault`."""
+        self._console("POST", "/_fake/faults", {"fault": kind, **details})
+
+    def clear_faults(self):
+        self._console("DELETE", "/_fake/faults")
+
+    def waiting_faults(self):
+        """The faults that no request has met yet."""
+        return json.loads(self._console("GET", "/_fake/faults"))
+
+    def asked(self):
+        """The requests so far, each with `method`, `path` and `query`."""
+        return json.loads(self._console("GET", "/_fake/asked"))
+
+    def clear_asked(self):
+        self._console("DELETE", "/_fake/asked")
+
+    def advance(self, seconds):
+        """Moves the fake's time on."""
+        self._console("POST", "/_fake/clock", {"seconds": seconds})
+
+    def _console(self, method, path, body=None):
+        status, _, answer = self.request(method, path, body)
         if status >= 300:
-            raise AssertionError(f"{self.name} refuses the switches {switches}: {status} {body!r}")
+            raise AssertionError(f"{self.name} refuses {method} {path} {body}: {status} {answer!r}")
+        return answer
 
 
 _fakes = None
