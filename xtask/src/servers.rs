@@ -1,9 +1,11 @@
 //! The real servers that tests run against: one file a server, started on free ports of 127.0.0.1.
 
+mod aws;
 mod guard;
 mod openbao;
 mod port;
 mod process;
+mod start;
 mod state;
 mod venv;
 
@@ -37,6 +39,16 @@ const KINDS: &[Kind] = &[
         name: "openbao-tls",
         start: openbao::start_tls,
         health: openbao::health,
+    },
+    Kind {
+        name: "ministack",
+        start: aws::start_ministack,
+        health: aws::ministack_health,
+    },
+    Kind {
+        name: "moto",
+        start: aws::start_moto,
+        health: aws::moto_health,
     },
 ];
 

@@ -5,27 +5,20 @@ use std::fs;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use super::process::Process;
-use super::{Guard, Server, port, venv};
-use crate::shell::{Result, at, say};
-
-const START_LIMIT: Duration = Duration::from_secs(30);
-/// A port can be taken between our check and the server's bind.
-const ATTEMPTS: usize = 5;
+use super::{Guard, Server, port, start, venv};
+use crate::shell::{Result, at};
 
 const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
 
 pub(super) fn start_http(guard: &mut Guard, folder: &Path) -> Result<Server> {
-    start(guard, folder, "openbao", None)
+    started(guard, folder, "openbao", None)
 }
 
 pub(super) fn start_tls(guard: &mut Guard, folder: &Path) -> Result<Server> {
     let certificates = folder.join("tls");
     at(&certificates, fs::create_dir_all(&certificates))?;
-    start(guard, folder, "openbao-tls", Some(&certificates))
+    started(guard, folder, "openbao-tls", Some(&certificates))
 }
 
 /// Asks with the server's own client, which also proves the TLS chain.
@@ -38,25 +31,13 @@ pub(super) fn health(server: &Server) -> Result<()> {
     )
 }
 
-fn start(
+fn started(
     guard: &mut Guard,
     folder: &Path,
     name: &str,
     certificates: Option<&Path>,
 ) -> Result<Server> {
-    let mut reason = String::new();
-    for _ in 0..ATTEMPTS {
-        match attempt(guard, folder, name, certificates) {
-            Ok(server) => return Ok(server),
-            Err(message) => {
-                say(&format!("{name} did not start: {message}"));
-                reason = message;
-            }
-        }
-    }
-    Err(format!(
-        "{name} did not start in {ATTEMPTS} attempts: {reason}"
-    ))
+    start::retried(name, || attempt(guard, folder, name, certificates))
 }
 
 fn attempt(
@@ -86,7 +67,8 @@ fn attempt(
         "http"
     };
     let address = format!("{scheme}://{listen}");
-    if let Err(reason) = wait(&process, &address, certificates, folder) {
+    let answers = || answers(&address, certificates, folder);
+    if let Err(reason) = start::ready(&process, answers) {
         process.stop();
         return Err(format!("{reason}; its output is in {}", log.display()));
     }
@@ -123,20 +105,6 @@ fn variables(
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
-}
-
-fn wait(process: &Process, address: &str, certificates: Option<&Path>, home: &Path) -> Result<()> {
-    let end = Instant::now() + START_LIMIT;
-    loop {
-        if !process.is_alive() {
-            return Err("it ended at once".to_owned());
-        }
-        match answers(address, certificates, home) {
-            Ok(()) => return Ok(()),
-            Err(reason) if Instant::now() > end => return Err(reason),
-            Err(_) => sleep(Duration::from_millis(50)),
-        }
-    }
 }
 
 fn answers(address: &str, certificates: Option<&Path>, home: &Path) -> Result<()> {

@@ -1,0 +1,141 @@
+//! Two emulators of AWS, with holes that hardly overlap: ministack, which checks signatures and policies, and moto,
+//! which knows the versions of a secret better.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Guard, Server, port, start, venv};
+use crate::shell::{Result, at, read};
+
+const MINISTACK_HEALTH: &str = "/_ministack/health";
+const MOTO_HEALTH: &str = "/moto-api/data.json";
+
+/// Prints the key of a user that may do everything with secrets.
+const MAKE_USER: &str = include_str!("aws_user.py");
+
+pub(super) fn start_ministack(guard: &mut Guard, folder: &Path) -> Result<Server> {
+    start::retried("ministack", || {
+        let listen = format!("127.0.0.1:{}", port::free(1)?);
+        let port = port_of(&listen);
+        let mut command = python(folder)?;
+        // Its own command cannot be told from another one's by its arguments, and listens on every interface.
+        command
+            .args(["-m", "hypercorn", "ministack.app:app", "--workers", "0"])
+            .args(["--bind", &listen, "--keep-alive", "75"])
+            .envs([("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1")])
+            .envs([("GATEWAY_PORT", port), ("AUTH", "true")])
+            // Else it takes port 8883 too.
+            .env("IOT_MTLS_ENABLED", "0");
+        let mark = format!("--bind {listen}");
+        let mut server = launched(
+            guard,
+            "ministack",
+            command,
+            folder,
+            &listen,
+            &mark,
+            MINISTACK_HEALTH,
+        )?;
+        match user(folder, &server.address) {
+            Ok((id, key)) => {
+                server.variables = vec![
+                    variable("POLYSECRETS_TEST_MINISTACK_URL", &server.address),
+                    variable("POLYSECRETS_TEST_MINISTACK_ACCESS_KEY_ID", &id),
+                    variable("POLYSECRETS_TEST_MINISTACK_SECRET_ACCESS_KEY", &key),
+                ];
+                Ok(server)
+            }
+            Err(reason) => {
+                server.process.stop();
+                Err(reason)
+            }
+        }
+    })
+}
+
+pub(super) fn start_moto(guard: &mut Guard, folder: &Path) -> Result<Server> {
+    start::retried("moto", || {
+        let listen = format!("127.0.0.1:{}", port::free(1)?);
+        let port = port_of(&listen);
+        let mut command = python(folder)?;
+        command
+            .arg(venv::folder().join("bin/moto_server"))
+            .args(["-H", "127.0.0.1", "-p", port]);
+        let mark = format!("moto_server -H 127.0.0.1 -p {port}");
+        let mut server = launched(guard, "moto", command, folder, &listen, &mark, MOTO_HEALTH)?;
+        server.variables = vec![variable("POLYSECRETS_TEST_MOTO_URL", &server.address)];
+        Ok(server)
+    })
+}
+
+pub(super) fn ministack_health(server: &Server) -> Result<()> {
+    start::answers(&server.address, MINISTACK_HEALTH)
+}
+
+pub(super) fn moto_health(server: &Server) -> Result<()> {
+    start::answers(&server.address, MOTO_HEALTH)
+}
+
+fn launched(
+    guard: &mut Guard,
+    name: &str,
+    mut command: Command,
+    folder: &Path,
+    listen: &str,
+    mark: &str,
+    health: &str,
+) -> Result<Server> {
+    let log = folder.join("server.log");
+    let process = guard.spawn(&mut command, &log, mark)?;
+    let address = format!("http://{listen}");
+    if let Err(reason) = start::ready(&process, || start::answers(&address, health)) {
+        process.stop();
+        return Err(format!("{reason}; its output is in {}", log.display()));
+    }
+    Ok(Server {
+        name: name.to_owned(),
+        process,
+        address,
+        folder: folder.to_owned(),
+        variables: Vec::new(),
+    })
+}
+
+/// The environment's Python with nothing of the developer's around it: accounts, proxies, certificates.
+fn python(folder: &Path) -> Result<Command> {
+    let program = venv::folder().join("bin/python");
+    at(&program, program.metadata())?;
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs([("HOME", folder), ("TMPDIR", folder)])
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    Ok(command)
+}
+
+/// The id and the secret of a new user's key.
+fn user(folder: &Path, address: &str) -> Result<(String, String)> {
+    let mut command = python(folder)?;
+    command.args(["-c", MAKE_USER, address]);
+    let printed = read(&mut command).map_err(|reason| {
+        // The whole program stands in the message's first line.
+        let reason = reason.lines().last().unwrap_or_default();
+        format!("cannot make a user: {reason}")
+    })?;
+    match printed.split_whitespace().collect::<Vec<_>>()[..] {
+        [id, key] => Ok((id.to_owned(), key.to_owned())),
+        _ => Err("cannot make a user: no key was printed".to_owned()),
+    }
+}
+
+fn port_of(listen: &str) -> &str {
+    listen.rsplit(':').next().unwrap_or_default()
+}
+
+fn variable(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
