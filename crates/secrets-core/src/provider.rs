@@ -28,6 +28,8 @@ pub struct ProviderInfo {
     pub capabilities: Capabilities,
     /// The environment variables that hold credentials of its own, which a child process must not inherit.
     pub credential_variables: Vec<String>,
+    /// How many calls the vendor takes well side by side; `None` where it does not matter.
+    pub concurrency: Option<usize>,
 }
 
 impl ProviderInfo {
@@ -44,7 +46,14 @@ impl ProviderInfo {
             location,
             capabilities,
             credential_variables: Vec::new(),
+            concurrency: None,
         }
+    }
+
+    /// With this many calls side by side, unless the configuration says otherwise.
+    pub fn with_concurrency(mut self, calls: usize) -> Self {
+        self.concurrency = Some(calls);
+        self
     }
 
     /// With these variables, which hold credentials of the provider.
@@ -92,6 +101,14 @@ impl PlannedCall {
             requests,
         }
     }
+
+    /// The plan of a store that asks no server: one reading for all of these items.
+    pub fn local(items: &[GetItem]) -> Vec<Self> {
+        match items.len() {
+            0 => Vec::new(),
+            count => vec![Self::new("read", (0..count).collect(), 0)],
+        }
+    }
 }
 
 /// A store of secrets.
@@ -120,8 +137,9 @@ pub trait SecretProvider: Debug + Send + Sync {
         stream::iter(gets).buffered(GETS_IN_FLIGHT).collect().await
     }
 
-    /// What [`get_many`](Self::get_many) would send for these items, without sending anything: every item is answered by
-    /// at least one of the calls. Default: one `get` with one request for each item.
+    /// What [`get_many`](Self::get_many) would send for these items, without sending anything. Every item is in exactly one
+    /// of the calls, and the items of a call, asked for alone, are that one call again: a caller may make the calls one by
+    /// one, each with retries and a timeout of its own. Default: one `get` with one request for each item.
     fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
         (0..items.len())
             .map(|item| PlannedCall::new("get", vec![item], 1))

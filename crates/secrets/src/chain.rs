@@ -28,6 +28,24 @@ pub(crate) struct Member {
     on_error: OnError,
 }
 
+/// The items that one member is asked for, as indices.
+pub(crate) struct Share {
+    pub(crate) items: Vec<usize>,
+    pub(crate) via: Option<Arc<str>>,
+    /// Whether only those are asked for that the members before do not have.
+    pub(crate) is_fallback: bool,
+}
+
+impl Share {
+    pub(crate) fn new(items: Vec<usize>, via: Option<Arc<str>>, is_fallback: bool) -> Self {
+        Self {
+            items,
+            via,
+            is_fallback,
+        }
+    }
+}
+
 /// How a chain asks a member.
 type Ask<'a> = dyn Fn(Arc<str>, Request) -> BoxFuture<'static, Result<Response>> + Send + Sync + 'a;
 
@@ -46,6 +64,32 @@ impl Chain {
 
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// What each member is asked for at most, in the order in which they are asked.
+    pub(crate) fn shares(&self, items: &[GetItem]) -> Vec<(&Member, Share)> {
+        let mut shares = Vec::new();
+        let mut someone_before = false;
+        for member in &self.members {
+            let asked = |place: &usize| self.asks(member, &items[*place]);
+            let asked: Vec<usize> = (0..items.len()).filter(asked).collect();
+            if asked.is_empty() {
+                continue;
+            }
+            let owned = |place: &usize| self.owns(items[*place].options.version.as_ref());
+            let is_fallback = someone_before && !asked.iter().all(owned);
+            shares.push((
+                member,
+                Share::new(asked, Some(self.name.clone()), is_fallback),
+            ));
+            someone_before = true;
+        }
+        shares
+    }
+
+    /// Whether this member may be asked for this item.
+    fn asks(&self, member: &Member, item: &GetItem) -> bool {
+        self.write.as_ref() == Some(&member.provider) || !self.owns(item.options.version.as_ref())
     }
 
     pub(crate) async fn call(&self, request: Request, ask: &Ask<'_>) -> Result<Response> {
@@ -116,7 +160,7 @@ impl Chain {
     }
 
     /// Whether the chain goes on after this error of a member.
-    fn goes_on(&self, member: &Member, error: &Error) -> bool {
+    pub(crate) fn goes_on(&self, member: &Member, error: &Error) -> bool {
         if error.kind() == ErrorKind::NotFound {
             return true;
         }
@@ -171,10 +215,9 @@ impl Chain {
         let mut results: Vec<Option<Result<Answer>>> = items.iter().map(|_| None).collect();
         let mut open: Vec<usize> = (0..items.len()).collect();
         for member in &self.members {
-            let writes = self.write.as_ref() == Some(&member.provider);
             let (asked, others): (Vec<usize>, Vec<usize>) = open
                 .into_iter()
-                .partition(|place| writes || !self.owns(items[*place].options.version.as_ref()));
+                .partition(|place| self.asks(member, &items[*place]));
             open = others;
             if asked.is_empty() {
                 continue;

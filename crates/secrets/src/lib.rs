@@ -10,6 +10,7 @@ mod field;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod layers;
+mod plan;
 mod registry;
 mod resolve;
 mod router;
@@ -26,6 +27,7 @@ pub use config::{
     ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
 };
 pub use field::SecretField;
+pub use plan::{PlannedRead, ReadPlan};
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;

@@ -7,14 +7,16 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
-    Answer, Call, Capability, Environment, Error, ErrorKind, OpenContext, Origin, ProviderInfo,
-    Reply, Request, Response, Result, SecretProvider, SecretRef, SecretValue,
+    Answer, Call, Deadline, Environment, Error, ErrorKind, GetItem, OpenContext, Operation, Origin,
+    PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretProvider, SecretRef,
+    SecretValue,
 };
 use tokio::sync::OnceCell;
 use tower::{Service, ServiceExt};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Share};
 use crate::config::{ChainEntry, ProviderEntry, Settings};
+use crate::plan::PlannedRead;
 use crate::registry::{self, Opening, Registry};
 use crate::stack::{self, Stack, StackOptions};
 
@@ -355,24 +357,108 @@ impl Router {
         }
         let opened = self.open(name, path).await?;
         match &request.call {
-            Call::GetMany { items }
-                if !opened.provider.info().capabilities.has(Capability::Batch) =>
-            {
-                // Single gets, so that each has its own retries, timeout and place in the limit.
-                let origin = Origin::fresh(opened.provider.info().name.clone());
-                let gets = items.iter().map(|item| {
-                    let call = Call::Get {
-                        name: item.name.clone(),
-                        options: item.options.clone(),
-                    };
-                    let request = Request::new(call).with_deadline(request.deadline);
-                    let stack = opened.stack.clone();
-                    async move { into_answer(stack.oneshot(request).await?) }
-                });
-                Ok(Response::new(Reply::Secrets(join_all(gets).await), origin))
+            Call::GetMany { items } => {
+                let calls = opened.provider.plan(items);
+                match &calls[..] {
+                    [all] if all.items.len() == items.len() => opened.stack.oneshot(request).await,
+                    _ => Ok(opened.get_many(&calls, items, request.deadline).await),
+                }
             }
             _ => opened.stack.oneshot(request).await,
         }
+    }
+
+    /// Who would be asked for these items, and in which calls, without asking. Opens providers.
+    pub(crate) async fn plan(
+        &self,
+        target: Option<&str>,
+        items: &[GetItem],
+    ) -> Result<Vec<PlannedRead>> {
+        let name = self.target(target)?;
+        let mut plan = Vec::new();
+        match self.0.chains.get(name) {
+            None => {
+                let opened = self.open(name, &[]).await?;
+                let all = (0..items.len()).collect();
+                plan.extend(opened.plan(items, Share::new(all, None, false)));
+            }
+            Some(chain) => {
+                for (member, share) in chain.shares(items) {
+                    match self.open(&member.provider, &[]).await {
+                        Ok(opened) => plan.extend(opened.plan(items, share)),
+                        Err(error) if chain.goes_on(member, &error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(plan)
+    }
+}
+
+impl Opened {
+    /// The provider's plan, call by call: each has its own retries, timeout and place in the limit.
+    async fn get_many(
+        &self,
+        calls: &[PlannedCall],
+        items: &[GetItem],
+        deadline: Option<Deadline>,
+    ) -> Response {
+        let fetches = calls.iter().map(|planned| async move {
+            let call = match planned.items[..] {
+                [place] => Call::Get {
+                    name: items[place].name.clone(),
+                    options: items[place].options.clone(),
+                },
+                _ => Call::GetMany {
+                    items: planned.items.iter().map(|at| items[*at].clone()).collect(),
+                },
+            };
+            let request = Request::new(call).with_deadline(deadline);
+            let answered = self.stack.clone().oneshot(request).await;
+            (planned, answered.map(|response| response.reply))
+        });
+        let mut results: Vec<Option<Result<Answer>>> = items.iter().map(|_| None).collect();
+        let origin = Origin::fresh(self.provider.info().name.clone());
+        for (planned, answered) in join_all(fetches).await {
+            let count = planned.items.len();
+            let answers = match answered {
+                Ok(Reply::Secret(secret)) => vec![Ok(Answer::new(secret, origin.clone()))],
+                Ok(Reply::Secrets(answers)) if answers.len() == count => answers,
+                Ok(_) => vec![Err(Reply::mismatch(Operation::GetMany)); count],
+                Err(error) => vec![Err(error); count],
+            };
+            for (place, answer) in planned.items.iter().zip(answers) {
+                results[*place] = Some(answer);
+            }
+        }
+        let results = results.into_iter().zip(items).map(|(result, item)| {
+            result.unwrap_or_else(|| {
+                Err(Error::new(
+                    ErrorKind::Unexpected,
+                    "the provider's plan leaves this secret out",
+                )
+                .with_name(&item.name))
+            })
+        });
+        Response::new(Reply::Secrets(results.collect()), origin)
+    }
+
+    fn plan(&self, items: &[GetItem], share: Share) -> Vec<PlannedRead> {
+        let info = self.provider.info();
+        let asked: Vec<GetItem> = share.items.iter().map(|at| items[*at].clone()).collect();
+        let calls = self.provider.plan(&asked).into_iter();
+        let read = |call: PlannedCall| PlannedRead {
+            provider: info.name.clone(),
+            scheme: info.scheme,
+            location: info.location.clone(),
+            via: share.via.clone(),
+            is_fallback: share.is_fallback,
+            call: call.call,
+            requests: call.requests,
+            items: call.items.iter().map(|at| share.items[*at]).collect(),
+        };
+        calls.map(read).collect()
     }
 }
 
@@ -406,9 +492,7 @@ impl Slot {
             if let Some(limit) = entry.attempt_timeout {
                 options.timeouts.attempt = limit;
             }
-            if let Some(limit) = entry.concurrency {
-                options.concurrency = limit;
-            }
+            options.concurrency = entry.concurrency.or(options.concurrency);
         }
         options
     }

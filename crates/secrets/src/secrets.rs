@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
 use crate::config::{Config, Declared, LoadOptions};
+use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
 use crate::stack::Stack;
 
@@ -51,6 +52,9 @@ struct Shared {
 
 /// A secret that is fetched once: of whom, which, and which version of it.
 type Wanted<'a> = (Option<&'a Arc<str>>, &'a SecretName, Option<&'a Version>);
+
+/// A provider or chain, and what it is asked for.
+type Group = (Option<Arc<str>>, Vec<GetItem>);
 
 /// What a reference comes to: whom to ask, for what, and what to make of the answer.
 struct Resolved {
@@ -231,25 +235,7 @@ impl Secrets {
             .iter()
             .map(|reference| self.resolve(reference))
             .collect();
-        // The group of each secret, and its place in there.
-        let mut places: HashMap<Wanted<'_>, (usize, usize)> = HashMap::new();
-        let mut groups: Vec<(Option<Arc<str>>, Vec<GetItem>)> = Vec::new();
-        let mut group_of: HashMap<Option<&Arc<str>>, usize> = HashMap::new();
-        let mut wanted = Vec::with_capacity(resolved.len());
-        for one in &resolved {
-            let key = (one.target.as_ref(), &one.name, one.version.as_ref());
-            let place = *places.entry(key).or_insert_with(|| {
-                let group = *group_of.entry(one.target.as_ref()).or_insert_with(|| {
-                    groups.push((one.target.clone(), Vec::new()));
-                    groups.len() - 1
-                });
-                let items = &mut groups[group].1;
-                let options = GetOptions::default().with_version(one.version.clone());
-                items.push(GetItem::new(one.name.clone(), options));
-                (group, items.len() - 1)
-            });
-            wanted.push(place);
-        }
+        let (groups, wanted) = grouped(&resolved);
         let fetches = groups
             .into_iter()
             .map(|(target, items)| self.fetch(target, items));
@@ -258,6 +244,35 @@ impl Secrets {
             one.finish(fetched[group][item].clone())
         };
         resolved.iter().zip(wanted).map(finish).collect()
+    }
+
+    /// How [`get_many`](Self::get_many) would read these references: who is asked, and in which calls. Nothing is read, but
+    /// the providers are opened, and what their own settings refer to is fetched for that.
+    ///
+    /// # Errors
+    /// A provider that cannot be opened, unless the chain goes on without it.
+    pub async fn plan(&self, references: &[SecretRef]) -> Result<ReadPlan> {
+        let resolved: Vec<Resolved> = references
+            .iter()
+            .map(|reference| self.resolve(reference))
+            .collect();
+        let (groups, wanted) = grouped(&resolved);
+        let mut askers: Vec<Vec<Vec<usize>>> = groups
+            .iter()
+            .map(|(_, items)| vec![Vec::new(); items.len()])
+            .collect();
+        for (asker, (group, item)) in wanted.into_iter().enumerate() {
+            askers[group][item].push(asker);
+        }
+        let mut plan = ReadPlan::default();
+        for ((target, items), askers) in groups.iter().zip(&askers) {
+            for mut read in self.shared.router.plan(target.as_deref(), items).await? {
+                let asked = read.items.iter().flat_map(|item| &askers[*item]);
+                read.items = asked.copied().collect();
+                plan.reads.push(read);
+            }
+        }
+        Ok(plan)
     }
 
     async fn fetch(&self, target: Option<Arc<str>>, items: Vec<GetItem>) -> Vec<Result<Answer>> {
@@ -654,6 +669,29 @@ impl Resolved {
             (answer, _) => answer,
         }
     }
+}
+
+/// What to ask each provider or chain for, each secret once, and for each reference its group and its place in there.
+fn grouped(resolved: &[Resolved]) -> (Vec<Group>, Vec<(usize, usize)>) {
+    let mut places: HashMap<Wanted<'_>, (usize, usize)> = HashMap::new();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut group_of: HashMap<Option<&Arc<str>>, usize> = HashMap::new();
+    let mut wanted = Vec::with_capacity(resolved.len());
+    for one in resolved {
+        let key = (one.target.as_ref(), &one.name, one.version.as_ref());
+        let place = *places.entry(key).or_insert_with(|| {
+            let group = *group_of.entry(one.target.as_ref()).or_insert_with(|| {
+                groups.push((one.target.clone(), Vec::new()));
+                groups.len() - 1
+            });
+            let items = &mut groups[group].1;
+            let options = GetOptions::default().with_version(one.version.clone());
+            items.push(GetItem::new(one.name.clone(), options));
+            (group, items.len() - 1)
+        });
+        wanted.push(place);
+    }
+    (groups, wanted)
 }
 
 fn into_ref<R>(reference: R) -> Result<SecretRef>

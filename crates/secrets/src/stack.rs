@@ -26,7 +26,7 @@ pub type Stack = BoxCloneSyncService<Request, Response, Error>;
 pub(crate) struct StackOptions {
     pub(crate) retry: RetryConfig,
     pub(crate) timeouts: TimeoutConfig,
-    pub(crate) concurrency: usize,
+    pub(crate) concurrency: Option<usize>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) added_inner: Vec<AddedLayer>,
     pub(crate) added_outer: Vec<AddedLayer>,
@@ -67,15 +67,23 @@ fn add(layers: &[AddedLayer], stack: Stack) -> Stack {
         .fold(stack, |stack, layer| (layer.0)(stack))
 }
 
+/// How many calls a provider takes at once where neither the configuration nor the provider says.
+const CONCURRENCY: usize = 16;
+
 pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -> Stack {
-    let put_tokens_honoured = provider.info().capabilities.has(Capability::IdempotentPut);
+    let info = provider.info();
+    let put_tokens_honoured = info.capabilities.has(Capability::IdempotentPut);
+    let concurrency = options
+        .concurrency
+        .or(info.concurrency)
+        .unwrap_or(CONCURRENCY);
     let standard = ServiceBuilder::new()
         .layer(RetryLayer::new(
             options.retry.clone(),
             options.clock.clone(),
             put_tokens_honoured,
         ))
-        .layer(ConcurrencyLimitLayer::new(options.concurrency.max(1)))
+        .layer(ConcurrencyLimitLayer::new(concurrency.max(1)))
         .layer(AttemptTimeoutLayer::new(
             options.timeouts.attempt,
             options.clock.clone(),

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext,
-    Operation, Page, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    Operation, Page, PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions,
+    Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 use zeroize::Zeroizing;
 
@@ -399,6 +399,10 @@ impl SecretProvider for DotenvProvider {
                 .map(|item| Err(error.clone().with_name(&item.name)))
                 .collect(),
         }
+    }
+
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

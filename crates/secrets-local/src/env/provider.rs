@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext,
-    Operation, Page, ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretValue, Version, VersionsOptions,
+    Operation, Page, PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use super::EnvConfig;
@@ -185,6 +185,10 @@ impl SecretProvider for EnvProvider {
                 None => self.secret(&item.name, item.options.version.as_ref()),
             })
             .collect()
+    }
+
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrets_core::{
     DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health, HealthStatus,
-    ListOptions, Location, Metadata, OpenContext, Page, ProviderInfo, PutOptions, Result,
-    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    ListOptions, Location, Metadata, OpenContext, Page, PlannedCall, ProviderInfo, PutOptions,
+    Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
+    VersionsOptions,
 };
 
 use super::config::FileConfig;
@@ -101,6 +102,10 @@ impl SecretProvider for FileProvider {
             opened.contents.get(&item.name, version, now)
         };
         items.iter().map(get).collect()
+    }
+
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
     GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext, Page,
-    ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
-    SecretValue, Version, VersionsOptions,
+    PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName,
+    SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use super::config::{MAX_VALUE_BYTES, MemoryConfig};
@@ -110,6 +110,10 @@ impl SecretProvider for MemoryProvider {
             .iter()
             .map(|item| store.get(&item.name, item.options.version.as_ref(), now))
             .collect()
+    }
+
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

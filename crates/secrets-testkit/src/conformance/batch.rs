@@ -13,6 +13,7 @@ cases! { "batch":
     many_more_than_a_page [],
     many_with_versions [Versions, Put],
     many_of_missing_ones_only [],
+    many_as_planned [],
 }
 
 fn items<'a>(names: impl IntoIterator<Item = &'a SecretName>) -> Vec<GetItem> {
@@ -149,4 +150,49 @@ async fn many_with_versions(cx: &Context<'_>) -> CaseResult {
         same(&answer?.value, value)?;
     }
     Ok(())
+}
+
+async fn many_as_planned(cx: &Context<'_>) -> CaseResult {
+    let secrets = numbered(cx, 45)?;
+    let pairs: Vec<_> = secrets
+        .iter()
+        .map(|(name, value)| (name, &value[..]))
+        .collect();
+    let store = cx.holding(&pairs).await?;
+    // What opens a session is not part of a plan.
+    store
+        .provider
+        .get(&secrets[0].0, &GetOptions::default())
+        .await?;
+    let asked = items(secrets.iter().map(|(name, _)| name));
+    let plan = store.provider.plan(&asked);
+    let mut places: Vec<usize> = plan.iter().flat_map(|call| call.items.clone()).collect();
+    places.sort_unstable();
+    ensure(places.iter().copied().eq(0..asked.len()), || {
+        "an item is in none or several of the planned calls".to_owned()
+    })?;
+    let mut sent = 0;
+    for call in &plan {
+        let alone: Vec<GetItem> = call.items.iter().map(|at| asked[*at].clone()).collect();
+        let again = store.provider.plan(&alone);
+        ensure(again.len() == 1 && again[0].call == call.call, || {
+            format!("the items of one {} alone are planned otherwise", call.call)
+        })?;
+        let (answers, requests) = cx.requests_of(store.provider.get_many(&alone)).await;
+        for (at, answer) in call.items.iter().zip(answers) {
+            same(&answer?.value, &secrets[*at].1)?;
+        }
+        sent += requests.unwrap_or(0);
+    }
+    let planned: usize = plan.iter().map(|call| call.requests).sum();
+    let (answers, together) = cx.requests_of(store.provider.get_many(&asked)).await;
+    ensure(answers.iter().all(Result::is_ok), || {
+        "what was read call by call cannot be read in one go".to_owned()
+    })?;
+    match together {
+        Some(together) => ensure(together == planned as u64 && sent == together, || {
+            format!("{planned} requests planned, {together} sent in one go, {sent} call by call")
+        }),
+        None => Ok(()),
+    }
 }

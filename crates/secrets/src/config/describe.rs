@@ -147,7 +147,9 @@ pub(super) fn describe(config: &Config) -> Vec<DescribedSetting> {
     if !config.preload.is_empty() {
         rows.add("preload", config.preload.join(", "));
     }
-    rows.add("concurrency", config.concurrency.to_string());
+    if let Some(count) = config.concurrency {
+        rows.add("concurrency", count.to_string());
+    }
     rows.retry("retry", &config.retry);
     rows.add(
         "timeouts.deadline",

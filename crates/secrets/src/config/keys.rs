@@ -149,7 +149,7 @@ pub(super) const ROOT: &[Key] = &[
             min: 1,
             max: 10_000,
         },
-        "how many calls each provider takes at once; default 16",
+        "how many calls each provider takes at once; default: what its vendor takes well, else 16",
     ),
     key("retry", Kind::Table(RETRY), "how failed calls are repeated"),
     key("timeouts", Kind::Table(TIMEOUTS), "how long calls may take"),

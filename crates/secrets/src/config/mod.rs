@@ -73,8 +73,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// How long things may take.
     pub timeouts: TimeoutConfig,
-    /// How many calls each provider takes at once. Default 16.
-    pub concurrency: usize,
+    /// How many calls each provider takes at once; `None` for what its vendor takes well, else 16.
+    pub concurrency: Option<usize>,
     /// The names of the declared secrets that are read at the start.
     pub preload: Vec<String>,
     /// How long a value may be answered from memory, where the file says so.
@@ -98,7 +98,7 @@ impl Default for Config {
             secrets: Vec::new(),
             retry: RetryConfig::default(),
             timeouts: TimeoutConfig::default(),
-            concurrency: 16,
+            concurrency: None,
             preload: Vec::new(),
             cache_ttl: None,
             default_position: None,

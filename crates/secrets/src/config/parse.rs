@@ -58,7 +58,7 @@ pub(super) fn config(root: &Node, trust: &AmbientCredentials) -> Result<Config> 
     }
     config.preload = preload(&fields, &config.secrets, &mut origins)?;
     if let Some(count) = fields.count("concurrency", &mut origins)? {
-        config.concurrency = count as usize;
+        config.concurrency = Some(count as usize);
     }
     if let Some(node) = fields.child("retry") {
         config.retry = retry(&Fields::new(node, "retry", RETRY), &mut origins)?;

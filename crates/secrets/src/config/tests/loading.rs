@@ -52,7 +52,7 @@ rotate_after = "90d"
 fn check_whole(config: &Config) {
     assert_eq!(config.default.as_deref(), Some("all"));
     assert_eq!(config.preload, ["DB_PASSWORD"]);
-    assert_eq!(config.concurrency, 4);
+    assert_eq!(config.concurrency, Some(4));
     let main = &config.providers["main"];
     assert_eq!(main.scheme, "vault");
     assert_eq!(

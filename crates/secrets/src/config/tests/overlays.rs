@@ -152,7 +152,7 @@ attempt = "${LIMIT}"
     .variable("LIMIT", "7s");
     let config = room.named("secrets.toml").unwrap();
     assert_eq!(config.default.as_deref(), Some("main"));
-    assert_eq!(config.concurrency, 3);
+    assert_eq!(config.concurrency, Some(3));
     let settings = &config.providers["main"].settings;
     assert_eq!(settings.location().unwrap().host(), "vault.example.com");
     let read: std::collections::BTreeMap<String, String> = settings.deserialize().unwrap();
