@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod base_url;
 mod buffer;
 mod client;
@@ -11,6 +15,10 @@ mod retry_after;
 mod tls;
 mod transport;
 
+#[cfg(feature = "aws")]
+pub use aws::AwsHttpClient;
+#[cfg(feature = "azure")]
+pub use azure::{AzureHttpClient, azure_headers, carried_error, carry_error};
 pub use base_url::{BaseUrl, encode_segment};
 pub use buffer::WipedBuffer;
 pub use client::{DEFAULT_BODY_LIMIT, HttpClient, HttpRequest, HttpResponse, sensitive_header};

@@ -61,6 +61,9 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// What the settings are called where people set them.
     pub names: SettingNames,
+    /// Whether the proxies of the environment are used. A metadata service is on this machine's own link, where no proxy
+    /// reaches it. Yes.
+    pub uses_proxy: bool,
 }
 
 /// What people call the settings behind [`ClientOptions`], so that errors and hints can name them.
@@ -99,6 +102,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             names: SettingNames::default(),
+            uses_proxy: true,
         }
     }
 }
@@ -133,6 +137,12 @@ impl ClientOptions {
         self.names = names;
         self
     }
+
+    /// Goes straight to the server, whatever proxy the environment names.
+    pub fn without_proxy(mut self) -> Self {
+        self.uses_proxy = false;
+        self
+    }
 }
 
 impl Transport {
@@ -164,7 +174,10 @@ impl Transport {
             .connect_timeout(options.connect_timeout)
             .timeout(options.request_timeout)
             .no_proxy();
-        let proxies = proxy::proxies(&self.0.environment)?;
+        let proxies = match options.uses_proxy {
+            true => proxy::proxies(&self.0.environment)?,
+            false => Vec::new(),
+        };
         let has_proxy = !proxies.is_empty();
         for proxy in proxies {
             builder = builder.proxy(proxy);
