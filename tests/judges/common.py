@@ -278,6 +278,7 @@ def texts():
         "other scripts": f"{c} 密码 пароль كلمة \U0001f511 e\u0301",
         "byte order mark": f"\ufeff{c}",
         "controls": f"{c}\x01\x02\x1b[31m\x7f",
+        "nul": f"\x00{c}\x00",
         "json object": f'{{"user": "{c}", "password": "p", "n": 1}}',
         "json object in another order": f'{{ "z":"{c}",\n "a" : [1, 2.50, 1e3] }}',
         "json number": f"0{int(c, 16)}.10",
@@ -290,10 +291,10 @@ def texts():
 
 
 def binaries():
-    """Values that are no text, by name."""
+    """Values that are no UTF-8, by name."""
     c = _canary().encode()
     return {
-        "nul": b"\x00" + c + b"\x00",
+        "nul": b"\x00" + c + b"\xff\x00",
         "every byte": bytes(range(256)) + c,
         "half a letter": c + b"\xe5\xaf",
         "latin 1": c + b" stra\xdfe",
