@@ -13,6 +13,7 @@ mod authority;
 pub mod azure;
 mod console;
 mod faults;
+pub mod gcp;
 mod host;
 mod recorder;
 mod time;

@@ -5,22 +5,23 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::schema::Violation;
+use crate::fakes::faults::StatusFault;
 
 /// An answer that is not a success, in the shape of `google.rpc.Status`.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
     http: u16,
-    status: &'static str,
+    status: String,
     message: String,
     details: Vec<Value>,
-    retry_after: Option<String>,
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
-    fn new(http: u16, status: &'static str, message: impl Into<String>) -> Self {
+    fn new(http: u16, status: &str, message: impl Into<String>) -> Self {
         Self {
             http,
-            status,
+            status: status.to_owned(),
             message: message.into(),
             details: Vec::new(),
             retry_after: None,
@@ -45,7 +46,10 @@ impl ApiError {
 
     /// What the JSON parser found, all of it at once.
     pub(super) fn violations(found: &[Violation]) -> Self {
-        let lines: Vec<&str> = found.iter().map(|violation| violation.description.as_str()).collect();
+        let lines: Vec<&str> = found
+            .iter()
+            .map(|violation| violation.description.as_str())
+            .collect();
         let fields: Vec<Value> = found
             .iter()
             .map(|violation| match violation.field.as_str() {
@@ -60,50 +64,103 @@ impl ApiError {
     }
 
     pub(super) fn permission_denied(permission: &str, resource: &str) -> Self {
-        let message = format!("Permission '{permission}' denied on resource (or it may not exist).");
-        Self::new(403, "PERMISSION_DENIED", message).with_detail(json!({
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": "IAM_PERMISSION_DENIED",
-            "domain": "secretmanager.googleapis.com",
-            "metadata": {"permission": permission, "resource": resource},
-        }))
+        let message =
+            format!("Permission '{permission}' denied on resource (or it may not exist).");
+        Self::new(403, "PERMISSION_DENIED", message).with_info(
+            "IAM_PERMISSION_DENIED",
+            "iam.googleapis.com",
+            &json!({"permission": permission, "resource": resource}),
+        )
     }
 
     /// A token that does not cover the service.
     pub(super) fn scope_insufficient(method: &str) -> Self {
         let message = "Request had insufficient authentication scopes.";
-        Self::new(403, "PERMISSION_DENIED", message).with_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", method)
+        Self::new(403, "PERMISSION_DENIED", message).with_info(
+            "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+            "googleapis.com",
+            &called(method),
+        )
     }
 
-    pub(super) fn unauthenticated(reason: &'static str, method: &str) -> Self {
-        let message = match reason {
-            "CREDENTIALS_MISSING" => {
-                "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie \
-                 or other valid authentication credential."
-            }
-            _ => {
-                "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
-                 valid authentication credential."
+    pub(super) fn unauthenticated(reason: &str, method: &str) -> Self {
+        let begin = match reason {
+            "CREDENTIALS_MISSING" => "Request is missing required authentication credential.",
+            _ => "Request had invalid authentication credentials.",
+        };
+        let message = format!(
+            "{begin} Expected OAuth 2 access token, login cookie or other valid authentication credential."
+        );
+        Self::new(401, "UNAUTHENTICATED", message).with_info(
+            reason,
+            "googleapis.com",
+            &called(method),
+        )
+    }
+
+    /// Too many requests of this project.
+    pub(super) fn exhausted(reason: &str) -> Self {
+        let message = "Quota exceeded for quota metric 'Access requests' and limit 'Access requests per minute' of \
+                       service 'secretmanager.googleapis.com'.";
+        Self::new(429, "RESOURCE_EXHAUSTED", message).with_info(
+            reason,
+            "googleapis.com",
+            &json!({"service": "secretmanager.googleapis.com", "quota_unit": "1/min/{project}"}),
+        )
+    }
+
+    /// What a fault asks for.
+    pub(super) fn from_fault(fault: &StatusFault, path: &str) -> Self {
+        let code = fault.code.as_deref();
+        let resource = path.trim_start_matches("/v1/");
+        let mut error = match (fault.status, code) {
+            (401, code) => Self::unauthenticated(
+                code.unwrap_or("ACCESS_TOKEN_EXPIRED"),
+                "AccessSecretVersion",
+            ),
+            (403, None) => Self::permission_denied("secretmanager.versions.access", resource),
+            (429, code) => Self::exhausted(code.unwrap_or("RATE_LIMIT_EXCEEDED")),
+            (status, code) => {
+                let (name, message) = told(status);
+                Self::new(status, code.unwrap_or(name), message)
             }
         };
-        Self::new(401, "UNAUTHENTICATED", message).with_info(reason, method)
+        if let Some(seconds) = fault.retry_after {
+            error = error.with_retry_info(seconds).with_retry_after(seconds);
+        }
+        error
     }
 
-    fn with_info(self, reason: &str, method: &str) -> Self {
+    /// Seconds to wait, in the body: the way of Google's APIs.
+    pub(super) fn with_retry_info(self, seconds: u64) -> Self {
+        self.with_detail(json!({
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": format!("{seconds}s"),
+        }))
+    }
+
+    /// Seconds to wait, in a header: the way of Google's front ends.
+    pub(super) fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    fn with_info(self, reason: &str, domain: &str, metadata: &Value) -> Self {
         self.with_detail(json!({
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": reason,
-            "domain": "googleapis.com",
-            "metadata": {
-                "service": "secretmanager.googleapis.com",
-                "method": format!("google.cloud.secretmanager.v1.SecretManagerService.{method}"),
-            },
+            "domain": domain,
+            "metadata": metadata,
         }))
     }
 
     fn with_detail(mut self, detail: Value) -> Self {
         self.details.push(detail);
         self
+    }
+
+    pub(super) fn into_message(self) -> String {
+        self.message
     }
 
     pub(super) fn into_response(self) -> Response {
@@ -113,32 +170,68 @@ impl ApiError {
         }
         let mut response = json_response(self.http, &json!({ "error": error }));
         let headers = response.headers_mut();
-        if let Some(after) = self.retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
-            headers.insert(RETRY_AFTER, after);
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.http == 401 {
-            let challenge = HeaderValue::from_static(r#"Bearer realm="https://accounts.google.com/""#);
+            let challenge =
+                HeaderValue::from_static(r#"Bearer realm="https://accounts.google.com/""#);
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }
 }
 
+fn called(method: &str) -> Value {
+    json!({
+        "service": "secretmanager.googleapis.com",
+        "method": format!("google.cloud.secretmanager.v1.SecretManagerService.{method}"),
+    })
+}
+
+/// The canonical status of an HTTP status, and what is said with it.
+fn told(status: u16) -> (&'static str, &'static str) {
+    match status {
+        400 => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+        403 => ("PERMISSION_DENIED", "The caller does not have permission"),
+        404 => ("NOT_FOUND", "Requested entity was not found."),
+        409 => ("ABORTED", "The operation was aborted."),
+        499 => ("CANCELLED", "The operation was cancelled."),
+        501 => (
+            "UNIMPLEMENTED",
+            "Operation is not implemented, or supported, or enabled.",
+        ),
+        503 => ("UNAVAILABLE", "The service is currently unavailable."),
+        504 => (
+            "DEADLINE_EXCEEDED",
+            "Deadline expired before operation could complete.",
+        ),
+        500..=599 => ("INTERNAL", "Internal error encountered."),
+        _ => ("UNKNOWN", "Unknown error."),
+    }
+}
+
 pub(super) fn json_response(status: u16, value: &Value) -> Response {
     // The service writes for people unless it is told otherwise, and a client must read it so.
-    let text = format!("{value:#}\n");
-    respond(status, "application/json; charset=UTF-8", text)
+    respond(
+        status,
+        "application/json; charset=UTF-8",
+        format!("{value:#}\n"),
+    )
 }
 
 /// What stands before the service answers when it knows no such path: a page, not JSON.
 pub(super) fn page(status: u16, title: &str) -> Response {
-    let text = format!("<!DOCTYPE html>\n<html lang=en>\n<title>Error {status} ({title})</title>\n<p>{title}.\n");
+    let text = format!(
+        "<!DOCTYPE html>\n<html lang=en>\n<title>Error {status} ({title})</title>\n<p>{title}.\n"
+    );
     respond(status, "text/html; charset=UTF-8", text)
 }
 
 pub(super) fn respond(status: u16, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

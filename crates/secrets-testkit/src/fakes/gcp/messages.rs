@@ -7,12 +7,16 @@ const fn schema(fields: &'static [Field]) -> Schema {
 }
 
 static ENCRYPTION: Schema = schema(&[field("kms_key_name", Kind::Text)]);
-static AUTOMATIC: Schema = schema(&[field("customer_managed_encryption", Kind::Message(&ENCRYPTION))]);
+static AUTOMATIC: Schema = schema(&[field(
+    "customer_managed_encryption",
+    Kind::Message(&ENCRYPTION),
+)]);
 static REPLICA: Schema = schema(&[
     field("location", Kind::Text),
     field("customer_managed_encryption", Kind::Message(&ENCRYPTION)),
 ]);
-static USER_MANAGED: Schema = schema(&[field("replicas", Kind::Repeated(&Kind::Message(&REPLICA)))]);
+static USER_MANAGED: Schema =
+    schema(&[field("replicas", Kind::Repeated(&Kind::Message(&REPLICA)))]);
 static REPLICATION: Schema = schema(&[
     one_of("replication", "automatic", Kind::Message(&AUTOMATIC)),
     one_of("replication", "user_managed", Kind::Message(&USER_MANAGED)),
@@ -64,7 +68,55 @@ pub(super) static SECRET: Schema = schema(&[
     field("policy_member", Kind::Message(&POLICY_MEMBER)),
 ]);
 
-static PAYLOAD: Schema = schema(&[field("data", Kind::Bytes), field("data_crc32c", Kind::Int64)]);
+pub(super) const VERSION_STATES: &[(&str, i64)] = &[
+    ("STATE_UNSPECIFIED", 0),
+    ("ENABLED", 1),
+    ("DISABLED", 2),
+    ("DESTROYED", 3),
+];
+
+static KEY_VERSION: Schema = schema(&[field("kms_key_version_name", Kind::Text)]);
+static AUTOMATIC_STATUS: Schema = schema(&[field(
+    "customer_managed_encryption",
+    Kind::Message(&KEY_VERSION),
+)]);
+static REPLICA_STATUS: Schema = schema(&[
+    field("location", Kind::Text),
+    field("customer_managed_encryption", Kind::Message(&KEY_VERSION)),
+]);
+static USER_MANAGED_STATUS: Schema = schema(&[field(
+    "replicas",
+    Kind::Repeated(&Kind::Message(&REPLICA_STATUS)),
+)]);
+static REPLICATION_STATUS: Schema = schema(&[
+    one_of(
+        "replication_status",
+        "automatic",
+        Kind::Message(&AUTOMATIC_STATUS),
+    ),
+    one_of(
+        "replication_status",
+        "user_managed",
+        Kind::Message(&USER_MANAGED_STATUS),
+    ),
+]);
+
+pub(super) static VERSION: Schema = schema(&[
+    field("name", Kind::Text),
+    field("create_time", Kind::Timestamp),
+    field("destroy_time", Kind::Timestamp),
+    field("state", Kind::Enum(VERSION_STATES)),
+    field("replication_status", Kind::Message(&REPLICATION_STATUS)),
+    field("etag", Kind::Text),
+    field("client_specified_payload_checksum", Kind::Bool),
+    field("scheduled_destroy_time", Kind::Timestamp),
+    field("customer_managed_encryption", Kind::Message(&KEY_VERSION)),
+]);
+
+static PAYLOAD: Schema = schema(&[
+    field("data", Kind::Bytes),
+    field("data_crc32c", Kind::Int64),
+]);
 
 /// The body of `AddSecretVersion`.
 pub(super) static ADD_VERSION: Schema = schema(&[
@@ -73,7 +125,8 @@ pub(super) static ADD_VERSION: Schema = schema(&[
 ]);
 
 /// The body of `EnableSecretVersion` and its two siblings.
-pub(super) static CHANGE_STATE: Schema = schema(&[field("name", Kind::Text), field("etag", Kind::Text)]);
+pub(super) static CHANGE_STATE: Schema =
+    schema(&[field("name", Kind::Text), field("etag", Kind::Text)]);
 
 /// The body of `TestIamPermissions`.
 pub(super) static TEST_PERMISSIONS: Schema = schema(&[

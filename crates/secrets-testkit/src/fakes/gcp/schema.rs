@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::clock;
+use super::format;
 
 pub(super) struct Schema {
     pub(super) fields: &'static [Field],
@@ -87,7 +87,11 @@ impl Schema {
 
     /// `value` in canonical form: names in camel case, `null` left out, each value in the one spelling that the service
     /// answers with.
-    pub(super) fn read(&self, value: &Value, at: &str) -> Result<Map<String, Value>, Vec<Violation>> {
+    pub(super) fn read(
+        &self,
+        value: &Value,
+        at: &str,
+    ) -> Result<Map<String, Value>, Vec<Violation>> {
         let mut reader = Reader::default();
         let read = reader.message(self, value, at);
         if reader.found.is_empty() {
@@ -98,7 +102,10 @@ impl Schema {
     }
 
     /// The pairs of a query string, read by the same rules.
-    pub(super) fn read_query(&self, pairs: &[(String, String)]) -> Result<Map<String, Value>, Vec<Violation>> {
+    pub(super) fn read_query(
+        &self,
+        pairs: &[(String, String)],
+    ) -> Result<Map<String, Value>, Vec<Violation>> {
         let mut reader = Reader::default();
         let mut out = Map::new();
         for (name, text) in pairs {
@@ -110,7 +117,9 @@ impl Schema {
                 continue;
             };
             let value = match field.kind {
-                Kind::Int32 | Kind::Int64 => text.parse::<i64>().map_or(Value::from(text.as_str()), Value::from),
+                Kind::Int32 | Kind::Int64 => text
+                    .parse::<i64>()
+                    .map_or(Value::from(text.as_str()), Value::from),
                 _ => Value::from(text.as_str()),
             };
             let Some(value) = reader.value(&field.kind, &value, field.name) else {
@@ -158,7 +167,11 @@ impl Reader {
         let mut groups: Vec<&'static str> = Vec::new();
         for (name, value) in members {
             let Some(field) = schema.find(name) else {
-                let place = if at.is_empty() { String::new() } else { format!(" at '{at}'") };
+                let place = if at.is_empty() {
+                    String::new()
+                } else {
+                    format!(" at '{at}'")
+                };
                 self.at(at, format!(
                     "Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field."
                 ));
@@ -168,7 +181,11 @@ impl Reader {
             if value.is_null() {
                 continue;
             }
-            let below = if at.is_empty() { field.name.to_owned() } else { format!("{at}.{}", field.name) };
+            let below = if at.is_empty() {
+                field.name.to_owned()
+            } else {
+                format!("{at}.{}", field.name)
+            };
             let Some(value) = self.value(&field.kind, value, &below) else {
                 continue;
             };
@@ -182,7 +199,12 @@ impl Reader {
                 groups.push(group);
             }
             if out.insert(camel(field.name), value).is_some() {
-                self.at(&below, format!("Invalid value at '{below}', the field is set in both of its spellings"));
+                self.at(
+                    &below,
+                    format!(
+                        "Invalid value at '{below}', the field is set in both of its spellings"
+                    ),
+                );
             }
         }
         out
@@ -201,7 +223,11 @@ impl Reader {
             },
             Kind::Bytes => match value.as_str().map(decode_base64) {
                 Some(Some(bytes)) => Some(Value::from(BASE64_STANDARD.encode(bytes))),
-                _ => self.wrong(at, "TYPE_BYTES", &format!("Base64 decoding failed for {shown}")),
+                _ => self.wrong(
+                    at,
+                    "TYPE_BYTES",
+                    &format!("Base64 decoding failed for {shown}"),
+                ),
             },
             Kind::Int64 => match integer(value) {
                 Some(number) => Some(Value::from(number.to_string())),
@@ -215,16 +241,19 @@ impl Reader {
                 Value::Bool(_) => Some(value.clone()),
                 _ => self.wrong(at, "TYPE_BOOL", &shown),
             },
-            Kind::Timestamp => match value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
-                Some(time) => Some(Value::from(clock::rfc3339(time))),
+            Kind::Timestamp => match value
+                .as_str()
+                .and_then(|text| text.parse::<Timestamp>().ok())
+            {
+                Some(time) => Some(Value::from(format::rfc3339(time))),
                 None => self.wrong(
                     at,
                     "type.googleapis.com/google.protobuf.Timestamp",
                     &format!("Illegal timestamp format: {shown}"),
                 ),
             },
-            Kind::Duration => match value.as_str().and_then(clock::parse_duration) {
-                Some(duration) => Some(Value::from(clock::format_duration(duration))),
+            Kind::Duration => match value.as_str().and_then(format::parse_duration) {
+                Some(duration) => Some(Value::from(format::format_duration(duration))),
                 None => self.wrong(
                     at,
                     "type.googleapis.com/google.protobuf.Duration",
@@ -251,7 +280,9 @@ impl Reader {
                     items
                         .iter()
                         .enumerate()
-                        .filter_map(|(index, item)| self.value(kind, item, &format!("{at}[{index}]")))
+                        .filter_map(|(index, item)| {
+                            self.value(kind, item, &format!("{at}[{index}]"))
+                        })
                         .collect(),
                 )),
                 _ => self.wrong(at, "List", &shown),
@@ -284,8 +315,13 @@ fn integer(value: &Value) -> Option<i64> {
 
 /// Either alphabet, with or without padding.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let url = text.contains(['-', '_']);
-    let alphabet = if url { alphabet::URL_SAFE } else { alphabet::STANDARD };
+    let alphabet = if url {
+        alphabet::URL_SAFE
+    } else {
+        alphabet::STANDARD
+    };
     GeneralPurpose::new(&alphabet, config).decode(text).ok()
 }

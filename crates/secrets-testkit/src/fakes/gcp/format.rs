@@ -1,33 +1,4 @@
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
-
 use jiff::{SignedDuration, Timestamp};
-
-/// The machine's time and what it was set forward by.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    ahead: AtomicI64,
-}
-
-impl Clock {
-    pub(super) fn now(&self) -> Timestamp {
-        let ahead = SignedDuration::from_secs(self.ahead.load(Ordering::SeqCst));
-        Timestamp::now()
-            .checked_add(ahead)
-            .unwrap_or(Timestamp::MAX)
-    }
-
-    /// Whole seconds; the wire knows no finer life of a token.
-    pub(super) fn advance(&self, by: Duration) {
-        let seconds = i64::try_from(by.as_secs()).unwrap_or(i64::MAX / 4);
-        self.ahead.fetch_add(seconds, Ordering::SeqCst);
-    }
-
-    /// For the header `Date`, by which a client learns that its own clock is wrong.
-    pub(super) fn http_date(&self) -> String {
-        httpdate::fmt_http_date(SystemTime::from(self.now()))
-    }
-}
 
 /// As the service writes a time: UTC, to the microsecond.
 pub(super) fn rfc3339(time: Timestamp) -> String {
@@ -58,7 +29,10 @@ pub(super) fn parse_duration(text: &str) -> Option<SignedDuration> {
 
 pub(super) fn format_duration(duration: SignedDuration) -> String {
     let sign = if duration.is_negative() { "-" } else { "" };
-    let (seconds, nanos) = (duration.as_secs().unsigned_abs(), duration.subsec_nanos().unsigned_abs());
+    let (seconds, nanos) = (
+        duration.as_secs().unsigned_abs(),
+        duration.subsec_nanos().unsigned_abs(),
+    );
     if nanos == 0 {
         return format!("{sign}{seconds}s");
     }
@@ -72,10 +46,28 @@ mod tests {
 
     #[test]
     fn durations_as_json_has_them() {
-        for (text, again) in [("3600s", "3600s"), ("1.5s", "1.5s"), ("-2.000s", "-2s"), ("0.000000001s", "0.000000001s")] {
-            assert_eq!(parse_duration(text).map(format_duration).as_deref(), Some(again));
+        for (text, again) in [
+            ("3600s", "3600s"),
+            ("1.5s", "1.5s"),
+            ("-2.000s", "-2s"),
+            ("0.000000001s", "0.000000001s"),
+        ] {
+            assert_eq!(
+                parse_duration(text).map(format_duration).as_deref(),
+                Some(again)
+            );
         }
-        for wrong in ["3600", "1h", "s", ".5s", "1.s", "1.0000000001s", "1e3s", "+1s", "315576000001s"] {
+        for wrong in [
+            "3600",
+            "1h",
+            "s",
+            ".5s",
+            "1.s",
+            "1.0000000001s",
+            "1e3s",
+            "+1s",
+            "315576000001s",
+        ] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
     }
