@@ -253,7 +253,7 @@ pub(crate) struct Rollback {
 /// Run a program with the declared secrets in its environment.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  secrets run -- ./server --port 8080\n  secrets run --clean --keep-env VAULT_ADDR -- env",
+    after_help = "Example:\n  secrets run -- ./server --port 8080\n  secrets run --explain\n  secrets run --clean --keep-env VAULT_ADDR -- env",
     override_usage = "secrets run [OPTIONS] -- PROGRAM [ARGUMENT]..."
 )]
 pub(crate) struct Run {
@@ -266,14 +266,27 @@ pub(crate) struct Run {
     /// Keep a variable that would be removed; may be repeated.
     #[arg(long = "keep-env", value_name = "VARIABLE")]
     pub(crate) keep: Vec<String>,
+    #[command(flatten)]
+    pub(crate) explain: Explain,
+    /// Write the plan as JSON.
+    #[arg(long, requires = "explain")]
+    pub(crate) json: bool,
     /// The program and its arguments.
     #[arg(
-        required = true,
+        required_unless_present = "explain",
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "PROGRAM"
     )]
     pub(crate) program: Vec<OsString>,
+}
+
+/// Asking what would be done.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Show which providers would be asked, in which calls, and read nothing.
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 /// Write files with their ${secret:…} references filled in.
@@ -301,6 +314,11 @@ pub(crate) struct Render {
     /// The files are templates with {{ secrets.NAME }}.
     #[arg(long)]
     pub(crate) template: bool,
+    #[command(flatten)]
+    pub(crate) explain: Explain,
+    /// Write the plan as JSON.
+    #[arg(long, requires = "explain")]
+    pub(crate) json: bool,
     /// Taken only to say why it is not.
     #[arg(long, hide = true)]
     pub(crate) in_place: bool,
@@ -308,11 +326,15 @@ pub(crate) struct Render {
 
 /// Check that every declared secret, and every reference in the files, resolves. No value is shown.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  secrets check\n  secrets check app.yaml deploy/*.toml")]
+#[command(
+    after_help = "Example:\n  secrets check\n  secrets check app.yaml deploy/*.toml\n  secrets check --explain app.yaml"
+)]
 pub(crate) struct Check {
     /// Files with references.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) explain: Explain,
     /// Read the files as this, whatever they are called.
     #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
     pub(crate) format: Option<FileFormat>,

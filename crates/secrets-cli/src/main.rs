@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     };
     let palette = Palette::new(cli.global.color);
     trace::start(cli.global.verbose, palette);
-    let is_run = matches!(cli.verb, Verb::Run(_));
+    let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
     let outcome = start(cli.verb, &Settings::new(cli.global, palette));
     trace::finish(palette);
     match outcome {

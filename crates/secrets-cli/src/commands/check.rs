@@ -8,6 +8,7 @@ use secrets::{
 };
 use serde_json::{Value, json};
 
+use super::explain::{Wanted, explain};
 use super::render::{called, format};
 use crate::cli::Check;
 use crate::exit::Exit;
@@ -22,6 +23,18 @@ struct Use {
     reference: SecretRef,
     /// The declaration, for a secret that is declared.
     declared: Option<Declared>,
+}
+
+impl Use {
+    fn wanted(&self) -> Wanted {
+        match &self.declared {
+            Some(declared) => Wanted {
+                name: declared.name.clone(),
+                reference: self.reference.clone(),
+            },
+            None => Wanted::reference(&self.reference),
+        }
+    }
 }
 
 /// What is wrong, without any value.
@@ -50,6 +63,11 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
                 Err(error) => problems.push(unreadable(path, error)),
             }
         }
+        if command.explain.explain && problems.is_empty() {
+            let wanted: Vec<Wanted> = uses.iter().map(Use::wanted).collect();
+            explain(secrets, &wanted, command.json).await?;
+            return Ok(None);
+        }
         let count = uses.len();
         problems.extend(resolve(secrets, uses).await);
         for problem in default_provider(secrets, count == 0).await {
@@ -61,9 +79,12 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
                 problems.push(problem);
             }
         }
-        Ok(count)
+        Ok(Some(count))
     })?;
-    report(command, checked, &problems)
+    match checked {
+        Some(checked) => report(command, checked, &problems),
+        None => Ok(Exit::Ok),
+    }
 }
 
 fn declared(secrets: &Secrets) -> Vec<Use> {

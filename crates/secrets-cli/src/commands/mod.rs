@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod demo;
+mod explain;
 pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod list;

@@ -1,6 +1,6 @@
 //! `secrets render`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use secrets::{
 };
 use zeroize::Zeroizing;
 
+use super::explain::{Wanted, explain};
 use crate::cli::Render;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -36,6 +37,13 @@ pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
         .collect::<Outcome<Vec<_>>>()?;
     if let Some(folder) = &command.out_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::file("make", folder, &error))?;
+    }
+    if command.explain.explain {
+        return settings.with_secrets(async |secrets| {
+            let wanted = wanted(command, &texts)?;
+            explain(secrets, &wanted, command.json).await?;
+            Ok(Exit::Ok)
+        });
     }
     let rendered = settings.with_secrets(async |secrets| {
         if command.template {
@@ -130,16 +138,42 @@ pub(crate) fn called(path: &Path) -> &Path {
     }
 }
 
+/// What the files refer to, each secret once. Keys that a template computes are known only when it is rendered.
+fn wanted(command: &Render, texts: &[Zeroizing<String>]) -> Outcome<Vec<Wanted>> {
+    if !command.template {
+        let (references, _) = gathered(&scans(command, texts)?);
+        return Ok(references.iter().map(Wanted::reference).collect());
+    }
+    let mut keys = BTreeSet::new();
+    for (path, text) in command.files.iter().zip(texts) {
+        let name = called(path).display().to_string();
+        keys.extend(Template::parse(&name, text)?.references().to_vec());
+    }
+    let wanted = keys.into_iter().map(|key| {
+        let reference = key.parse()?;
+        Ok(Wanted {
+            name: key,
+            reference,
+        })
+    });
+    wanted.collect()
+}
+
+fn scans<'t>(command: &Render, texts: &'t [Zeroizing<String>]) -> Outcome<Vec<FileScan<'t>>> {
+    let files = command.files.iter().zip(texts);
+    let scan = |(path, text): (&PathBuf, &'t Zeroizing<String>)| {
+        let format = format(path, command.format)?;
+        Ok(FileScan::new(text, format, Some(called(path)))?)
+    };
+    files.map(scan).collect()
+}
+
 async fn documents(
     secrets: &Secrets,
     command: &Render,
     texts: &[Zeroizing<String>],
 ) -> Outcome<Vec<Zeroizing<String>>> {
-    let mut scans = Vec::with_capacity(texts.len());
-    for (path, text) in command.files.iter().zip(texts) {
-        let format = format(path, command.format)?;
-        scans.push(FileScan::new(text, format, Some(called(path)))?);
-    }
+    let scans = scans(command, texts)?;
     let (references, places) = gathered(&scans);
     let message = format!("fetching {}", output::count(references.len(), "secret"));
     let answers: Vec<Result<Answer>> =

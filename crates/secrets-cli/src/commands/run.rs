@@ -4,13 +4,21 @@ use std::collections::BTreeSet;
 
 use secrets::{Answer, Declared, Error, SecretName, Secrets};
 
+use super::explain::{declared, explain};
 use crate::child::{self, Rules, Variable};
 use crate::cli::Run;
+use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::settings::{Settings, block_on};
 use crate::{output, progress, trace};
 
 pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
+    if command.explain.explain {
+        return settings.with_secrets(async |secrets| {
+            explain(secrets, &declared(secrets), command.json).await?;
+            Ok(Exit::Ok)
+        });
+    }
     let secrets = settings.open()?;
     let (variables, removed) = block_on(fetch(&secrets, settings))?;
     let rules = Rules {
