@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use crc::{CRC_32_ISCSI, Crc};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -15,9 +14,6 @@ use super::route::{Rpc, Target};
 use super::rules;
 use super::schema::camel;
 use super::state::{Key, Secret, State, Version, VersionState, new_etag};
-
-/// Castagnoli's polynomial.
-static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// A request that was read and may be carried out; fields in canonical JSON.
 pub(super) struct Call<'a> {
@@ -268,7 +264,7 @@ impl State {
                 rules::MAX_PAYLOAD
             )));
         }
-        let checksum = CRC32C.checksum(&data);
+        let checksum = crc32c::crc32c(&data);
         let sent = payload.get("dataCrc32c").and_then(Value::as_str);
         if sent.is_some_and(|sent| sent.parse() != Ok(i64::from(checksum))) {
             return Err(ApiError::invalid_argument(
