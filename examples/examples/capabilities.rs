@@ -4,7 +4,7 @@
 use secrets::{Capabilities, Capability};
 
 fn main() {
-    let providers: [(&str, &str, Capabilities); 5] = [
+    let providers: [(&str, &str, Capabilities); 6] = [
         (
             "environment",
             secrets_local::env::SCHEME,
@@ -24,6 +24,11 @@ fn main() {
             "HashiCorp Vault, OpenBao",
             secrets_vault::SCHEME,
             secrets_vault::CAPABILITIES,
+        ),
+        (
+            "Infisical",
+            secrets_infisical::SCHEME,
+            secrets_infisical::CAPABILITIES,
         ),
         (
             "memory, for tests",

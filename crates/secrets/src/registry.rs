@@ -121,6 +121,8 @@ impl Registry {
         builtin!(registry, secrets_local::file, FileConfig);
         #[cfg(feature = "vault")]
         builtin!(registry, secrets_vault, VaultConfig, transport);
+        #[cfg(feature = "infisical")]
+        builtin!(registry, secrets_infisical, InfisicalConfig, transport);
         registry
     }
 

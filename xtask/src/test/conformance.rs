@@ -12,7 +12,7 @@ use crate::shell::{Result, at, target};
 pub(super) const VARIABLE: &str = "POLYSECRETS_CONFORMANCE_DIR";
 
 /// Providers whose suite must have run when everything ran.
-const EXPECTED: &[&str] = &["memory", "env", "dotenv", "file", "vault"];
+const EXPECTED: &[&str] = &["memory", "env", "dotenv", "file", "vault", "infisical"];
 
 /// One run of the suite.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -48,6 +48,42 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "src/file.rs",
         "files that settings name, read with the setting in each error",
     ),
+    (
+        "secrets-infisical",
+        "src/open.rs",
+        "what files and variables a configuration leads to",
+    ),
+    (
+        "secrets-infisical",
+        "src/endpoint.rs",
+        "requests of login and client alike, below both",
+    ),
+    (
+        "secrets-infisical",
+        "src/file.rs",
+        "files that settings name, read with the setting in each error",
+    ),
+    (
+        "secrets-infisical",
+        "src/names.rs",
+        "names as folders and keys, and back",
+    ),
+    (
+        "secrets-infisical",
+        "src/value.rs",
+        "values as the server keeps them, and back",
+    ),
+    (
+        "secrets-infisical",
+        "src/batch.rs",
+        "one listing instead of many reads",
+    ),
+    ("secrets-infisical", "tests/auth.rs", "logins, counted"),
+    (
+        "secrets-infisical",
+        "tests/names.rs",
+        "no name escapes its place, by property",
+    ),
 ];
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
