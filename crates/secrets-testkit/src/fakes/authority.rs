@@ -27,7 +27,8 @@ impl Authority {
         let ca_key = KeyPair::generate().expect("a key can be made");
         let ca = params.self_signed(&ca_key).expect("a CA can sign itself");
         let issuer = Issuer::new(params, ca_key);
-        let names = ["localhost", "*.localhost", "*.vault.azure.net", "127.0.0.1"].map(str::to_owned);
+        let names =
+            ["localhost", "*.localhost", "*.vault.azure.net", "127.0.0.1"].map(str::to_owned);
         let key = KeyPair::generate().expect("a key can be made");
         let leaf = CertificateParams::new(names.to_vec())
             .and_then(|params| params.signed_by(&key, &issuer))

@@ -1,3 +1,5 @@
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +20,7 @@ use super::time::Time;
 /// has one console.
 ///
 /// Each host answers `GET`, `POST` and `DELETE /_fake/faults`, `GET` and `DELETE /_fake/asked`, `POST /_fake/clock`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Console {
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
@@ -28,16 +30,19 @@ pub(super) struct Console {
 
 /// How a fake says what a [`StatusFault`] tells it, for the path that was asked: the headers (`retry-after` too, where
 /// the service sends one) and the body are the fake's.
-type Render = fn(&StatusFault, &str) -> Response;
+type Render = Arc<dyn Fn(&StatusFault, &str) -> Response + Send + Sync>;
 
 impl Console {
     /// `switches` are the names of the fake's own faults.
-    pub(super) fn new(switches: &'static [&'static str], render: Render) -> Self {
+    pub(super) fn new(
+        switches: &'static [&'static str],
+        render: impl Fn(&StatusFault, &str) -> Response + Send + Sync + 'static,
+    ) -> Self {
         Self {
             faults: Faults::new(switches),
             recorder: Recorder::default(),
             time: Time::default(),
-            render,
+            render: Arc::new(render),
         }
     }
 
@@ -54,6 +59,15 @@ impl Console {
         router
             .layer(axum::middleware::from_fn_with_state(self.clone(), meet))
             .merge(own)
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console")
+            .field("faults", &self.faults)
+            .field("time", &self.time)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +126,9 @@ async fn truncated(response: Response, after: usize) -> Response {
     let Ok(whole) = axum::body::to_bytes(body, usize::MAX).await else {
         return unsent();
     };
-    parts.headers.insert(header::CONTENT_LENGTH, whole.len().into());
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, whole.len().into());
     let first = whole.slice(..after.min(whole.len()));
     let end = async {
         // What was written must leave before the connection ends.

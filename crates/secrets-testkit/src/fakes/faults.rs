@@ -171,7 +171,9 @@ impl Fault {
     }
 
     fn fits(&self, method: &Method, path: &str) -> bool {
-        self.method.as_ref().is_none_or(|own| own == method.as_str())
+        self.method
+            .as_ref()
+            .is_none_or(|own| own == method.as_str())
             && self.path.as_ref().is_none_or(|own| path.starts_with(own))
     }
 }
@@ -234,9 +236,11 @@ impl Faults {
     /// Whether the switch is on for this request, which uses it up once.
     pub(super) fn take_switch(&self, name: &str, method: &Method, path: &str) -> bool {
         debug_assert!(self.switches.contains(&name));
-        self.take(method, path, |kind| {
-            matches!(kind, Kind::Switch(own) if own == name)
-        })
+        self.take(
+            method,
+            path,
+            |kind| matches!(kind, Kind::Switch(own) if own == name),
+        )
         .is_some()
     }
 
