@@ -11,6 +11,7 @@ mod servers;
 mod shell;
 mod test;
 mod tidy;
+mod venv;
 mod workspace;
 
 use std::process::ExitCode;
@@ -20,7 +21,9 @@ usage: cargo xtask <command>
 
   test [--deep] [--fresh] [-p CRATE]... [-- FILTER...]
                    tests, doc tests and examples against real servers, its own
-                   ones unless some are up; the last line tells the totals
+                   ones unless some are up, and the vendors' SDKs against them
+                   and our fakes (-p judges: these alone); the last line tells
+                   the totals
   tidy [--fix]     rules that no compiler checks; writes the tables made from code
   bench [--built] [GROUP...]
                    what the command costs, beside the smallest thing possible and

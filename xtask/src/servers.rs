@@ -7,18 +7,21 @@ mod port;
 mod process;
 mod start;
 mod state;
-mod venv;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::shell::{Result, at, say, target};
+use crate::venv::Venv;
 use process::Process;
 use state::State;
 
 pub(crate) use guard::Guard;
 
 const USAGE: &str = "usage: cargo xtask servers up|down|status|env";
+
+/// What holds the servers.
+const VENV: Venv = Venv { name: "servers" };
 
 /// One kind of server. Another one is one more file and one more line in [`KINDS`].
 struct Kind {
@@ -145,7 +148,7 @@ fn env() -> Result<()> {
 }
 
 fn start_guarded(folder: &Path) -> Result<Guard> {
-    venv::prepare()?;
+    VENV.prepare()?;
     if folder.exists() {
         at(folder, fs::remove_dir_all(folder))?;
     }

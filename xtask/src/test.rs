@@ -1,8 +1,10 @@
-//! Runs everything that CI runs: tests, doc tests and examples, against real servers.
+//! Runs everything that CI runs: tests, doc tests, examples and judges, against real servers.
 
 mod conformance;
+mod judges;
 mod totals;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -17,7 +19,8 @@ use crate::shell::{Result, at, cargo, described, has_cargo_tool, say, target};
 use crate::workspace::{self, Package};
 use totals::{Totals, libtest, nextest};
 
-const USAGE: &str = "usage: cargo xtask test [--deep] [--fresh] [-p CRATE]... [-- FILTER...]";
+const USAGE: &str =
+    "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|judges]... [-- FILTER...]";
 
 /// An example shows one thing and ends; one that waits for something is broken.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
@@ -40,6 +43,8 @@ struct Options {
     /// Own servers, even where some are up: those hold what other runs left in them.
     fresh: bool,
     packages: Vec<String>,
+    /// `-p judges`, which is no crate.
+    judges: bool,
     filters: Vec<String>,
 }
 
@@ -66,10 +71,11 @@ pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
             (guard.variables(), Some(guard))
         }
     };
+    let all = chosen.is_empty() && !options.judges;
     let run = Run {
         options,
-        all: chosen.is_empty(),
-        chosen: if chosen.is_empty() {
+        all,
+        chosen: if all {
             members.iter().collect()
         } else {
             chosen
@@ -98,7 +104,11 @@ impl Options {
                     let name = rest
                         .next()
                         .ok_or_else(|| format!("{word} wants a crate\n{USAGE}"))?;
-                    options.packages.push((*name).to_owned());
+                    if *name == judges::NAME {
+                        options.judges = true;
+                    } else {
+                        options.packages.push((*name).to_owned());
+                    }
                 }
                 "--" => options
                     .filters
@@ -120,11 +130,25 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn everything(&self) -> Totals {
-        let steps: [(&str, &dyn Fn() -> Result<Totals>); 4] = [
+        // While the tests are built, which takes longer.
+        let installing = Cell::new(
+            self.wants_judges()
+                .then(|| thread::spawn(|| judges::VENV.prepare())),
+        );
+        let steps: [(&str, &dyn Fn() -> Result<Totals>); 5] = [
             ("tests", &|| self.tests()),
             ("conformance", &|| self.conformance()),
             ("doc tests", &|| self.doc_tests()),
             ("examples", &|| self.examples()),
+            ("judges", &|| match installing.take() {
+                Some(installing) => {
+                    installing
+                        .join()
+                        .map_err(|_| "the installation panicked")??;
+                    self.judges()
+                }
+                None => Ok(Totals::default()),
+            }),
         ];
         let mut sum = Totals::default();
         for (name, step) in steps {
@@ -149,6 +173,9 @@ impl Run<'_> {
     }
 
     fn tests(&self) -> Result<Totals> {
+        if self.chosen.is_empty() {
+            return Ok(Totals::default());
+        }
         conformance::clear()?;
         if has_cargo_tool("nextest") {
             let profile = if self.options.deep { "deep" } else { "default" };
@@ -173,6 +200,9 @@ impl Run<'_> {
 
     /// The suites ran as tests and are counted there; a suite that did not run fails here.
     fn conformance(&self) -> Result<Totals> {
+        if self.chosen.is_empty() {
+            return Ok(Totals::default());
+        }
         let reports = conformance::reports()?;
         if !reports.is_empty() {
             say(&format!("conformance\n{}", conformance::table(&reports)));
@@ -225,32 +255,55 @@ impl Run<'_> {
         Ok(totals)
     }
 
+    fn wants_judges(&self) -> bool {
+        let wanted = |name: &String| self.is_wanted(name);
+        // Without a filter, also when there are none, which is then told.
+        (self.all || self.options.judges)
+            && (self.options.filters.is_empty()
+                || judges::all().is_ok_and(|names| names.iter().any(wanted)))
+    }
+
+    /// Those that are wanted, with the programs that they need; one that is not there fails.
+    fn judges(&self) -> Result<Totals> {
+        let mut names = judges::all()?;
+        let mut totals = Totals::default();
+        if self.options.filters.is_empty() {
+            for name in judges::absent(&names) {
+                say(&format!("there is no {name}"));
+                totals.failed += 1;
+            }
+        }
+        names.retain(|name| self.is_wanted(name));
+        let secrets = match std::env::var_os("POLYSECRETS_TEST_BIN") {
+            Some(path) => path.into(),
+            // As the tests of the command build it, so that it is there already.
+            None => built(&mut cargo(["build", "-p", "polysecrets-cli"]), "secrets")?,
+        };
+        let mut fakes = if self.all {
+            self.cargo(&["build"])
+        } else {
+            cargo(["build", "-p", "polysecrets-testkit", "--features", "fakes"])
+        };
+        let fakes = built(&mut fakes, "polysecrets-fakes")?;
+        let judged = judges::judge(&names, |command| {
+            self.surround(command);
+            command
+                .env("POLYSECRETS_TEST_BIN", &secrets)
+                .env("POLYSECRETS_TEST_FAKES", &fakes);
+        })?;
+        Ok(totals + judged)
+    }
+
     fn is_wanted(&self, name: &str) -> bool {
         let filters = &self.options.filters;
         filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
     }
 
-    /// Each example's name and program, from cargo's own account of what it built.
+    /// Each example's name and program.
     fn build_examples(&self) -> Result<Vec<(String, PathBuf)>> {
         let mut command = self.cargo(&["build"]);
-        command
-            .args([
-                "--examples",
-                "--quiet",
-                "--message-format",
-                "json-render-diagnostics",
-            ])
-            .stderr(Stdio::inherit());
-        let output = command
-            .output()
-            .map_err(|error| format!("cannot start {}: {error}", described(&command)))?;
-        if !output.status.success() {
-            return Err(format!("{} failed: {}", described(&command), output.status));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(example)
-            .collect())
+        command.arg("--examples");
+        programs(&mut command, "example")
     }
 
     /// An example gets the servers' variables and an empty folder to work in, and no input.
@@ -330,12 +383,38 @@ impl Run<'_> {
     }
 }
 
-/// An artifact line of cargo's, when it is an example's.
-fn example(line: &str) -> Option<(String, PathBuf)> {
+/// Builds one program, and gives its path.
+fn built(command: &mut Command, name: &str) -> Result<PathBuf> {
+    command.args(["--bin", name]);
+    programs(command, "bin")?
+        .into_iter()
+        .find_map(|(built, path)| (built == name).then_some(path))
+        .ok_or_else(|| format!("cargo built no {name}"))
+}
+
+/// Runs a build, and gives the name and path of each program of a kind, from cargo's own account.
+fn programs(command: &mut Command, kind: &str) -> Result<Vec<(String, PathBuf)>> {
+    command
+        .args(["--quiet", "--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit());
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start {}: {error}", described(command)))?;
+    if !output.status.success() {
+        return Err(format!("{} failed: {}", described(command), output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| artifact(line, kind))
+        .collect())
+}
+
+/// An artifact line of cargo's, when it is a program of this kind.
+fn artifact(line: &str, kind: &str) -> Option<(String, PathBuf)> {
     let value: Value = serde_json::from_str(line).ok()?;
     let target = value.get("target")?;
     let kinds = target.get("kind")?.as_array()?;
-    if !kinds.iter().any(|kind| kind == "example") {
+    if !kinds.iter().any(|one| one == kind) {
         return None;
     }
     let name = target.get("name")?.as_str()?.to_owned();
@@ -396,9 +475,17 @@ mod tests {
             deep: true,
             fresh: false,
             packages: vec!["secrets-vault".to_owned()],
+            judges: false,
             filters: vec!["kv".to_owned(), "--deep".to_owned()],
         };
         assert_eq!(options, Ok(wanted));
+    }
+
+    #[test]
+    fn judges_are_chosen_like_a_crate() {
+        let options = Options::parse(&["-p", "judges", "--", "judge_vault"]).unwrap();
+        assert!(options.judges && options.packages.is_empty());
+        assert_eq!(options.filters, ["judge_vault"]);
     }
 
     #[test]
@@ -443,20 +530,18 @@ mod tests {
     }
 
     #[test]
-    fn only_examples_of_cargos_account_are_taken() {
+    fn only_programs_of_the_kind_are_taken_from_cargos_account() {
         let line = |kind: &str| {
             format!(
                 r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"capabilities"}},"executable":"/t/x"}}"#
             )
         };
         assert_eq!(
-            example(&line("example")),
+            artifact(&line("example"), "example"),
             Some(("capabilities".to_owned(), "/t/x".into()))
         );
-        assert_eq!(example(&line("bin")), None);
-        assert_eq!(
-            example(r#"{"reason":"build-finished","success":true}"#),
-            None
-        );
+        assert_eq!(artifact(&line("bin"), "example"), None);
+        let end = r#"{"reason":"build-finished","success":true}"#;
+        assert_eq!(artifact(end, "example"), None);
     }
 }

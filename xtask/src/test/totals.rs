@@ -77,6 +77,38 @@ pub(super) fn libtest(line: &str) -> Option<Totals> {
     Some(totals)
 }
 
+/// Reads the end of `unittest`'s output: `Ran 5 tests in 0.1s`, then `OK` or `FAILED (failures=1, skipped=2)`.
+///
+/// A test may fail several times, in its parts, so that fewer may have passed than are counted here as failed.
+pub(super) fn unittest(text: &str) -> Option<Totals> {
+    let mut lines = text.lines().rev();
+    let verdict = lines.find(|line| {
+        *line == "OK"
+            || line.starts_with("OK (")
+            || line.starts_with("FAILED")
+            || line.starts_with("NO TESTS RAN")
+    })?;
+    let ran = lines.find_map(|line| line.strip_prefix("Ran "))?;
+    let ran: u64 = ran.split(' ').next()?.parse().ok()?;
+    let mut totals = Totals::default();
+    let counts = verdict.split_once('(').map_or("", |(_, counts)| counts);
+    for part in counts
+        .trim_end_matches(')')
+        .split(", ")
+        .filter(|part| !part.is_empty())
+    {
+        let (word, number) = part.split_once('=')?;
+        let number: u64 = number.parse().ok()?;
+        match word {
+            "skipped" => totals.skipped += number,
+            // Failures, errors, unexpected successes; and an expected failure is one that nobody mended.
+            _ => totals.failed += number,
+        }
+    }
+    totals.passed = ran.saturating_sub(totals.failed + totals.skipped);
+    Some(totals)
+}
+
 /// The text without what stands in round brackets.
 fn outside_brackets(text: &str) -> String {
     let mut depth = 0_usize;
@@ -155,6 +187,28 @@ mod tests {
             ),
         ] {
             assert_eq!(libtest(line), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_unittest() {
+        for (text, wanted) in [
+            ("....\nRan 4 tests in 0.1s\n\nOK\n", totals(4, 0, 0)),
+            ("Ran 4 tests in 0.1s\n\nOK (skipped=1)\n", totals(3, 0, 1)),
+            (
+                "Ran 9 tests in 0.1s\n\nFAILED (failures=2, errors=1, skipped=1, expected failures=1)\n",
+                totals(4, 4, 1),
+            ),
+            // One test with thirty parts.
+            (
+                "Ran 2 tests in 0.1s\n\nFAILED (failures=30)\n",
+                totals(0, 30, 0),
+            ),
+            ("Ran 0 tests in 0.0s\n\nNO TESTS RAN\n", totals(0, 0, 0)),
+            ("Traceback (most recent call last):\n", None),
+            ("OK\n", None),
+        ] {
+            assert_eq!(unittest(text), wanted, "{text}");
         }
     }
 
