@@ -15,6 +15,7 @@ mod console;
 mod faults;
 pub mod gcp;
 mod host;
+pub mod infisical;
 mod recorder;
 mod time;
 
