@@ -144,6 +144,21 @@ impl HttpRequest {
         }
     }
 
+    /// A request as an SDK has made it, with its headers as they are.
+    #[cfg(feature = "aws")]
+    pub(crate) fn from_parts(
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<SecretValue>,
+    ) -> Self {
+        Self {
+            headers,
+            body,
+            ..Self::new(method, url)
+        }
+    }
+
     /// With this header. One that carries a credential comes from [`sensitive_header`].
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);

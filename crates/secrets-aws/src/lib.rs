@@ -1,0 +1,45 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod auth;
+mod client;
+mod config;
+mod document;
+mod error;
+mod name;
+mod open;
+mod provider;
+mod secrets;
+
+use secrets_core::{Capabilities, Capability};
+
+pub use config::AwsConfig;
+pub use open::open;
+pub use provider::AwsProvider;
+
+/// The word for this provider in configurations and locations.
+pub const SCHEME: &str = "aws-sm";
+
+/// The largest value in bytes: quotas of AWS Secrets Manager, "secret value".
+const MAX_VALUE_BYTES: usize = 65_536;
+
+/// What the service can do. With `secret_name`, where all names are keys of one secret, there are no versions, tags,
+/// binary values and restoring.
+pub const CAPABILITIES: Capabilities = Capabilities::new(&[
+    Capability::Put,
+    Capability::Create,
+    Capability::IfVersion,
+    Capability::IdempotentPut,
+    Capability::Delete,
+    Capability::Restore,
+    Capability::Purge,
+    Capability::DeleteWindow,
+    Capability::List,
+    Capability::Describe,
+    Capability::Versions,
+    Capability::Rollback,
+    Capability::Tags,
+    Capability::Binary,
+    Capability::Batch,
+])
+.with_max_value_bytes(MAX_VALUE_BYTES);

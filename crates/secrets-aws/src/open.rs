@@ -1,0 +1,289 @@
+//! From configuration and context to a provider, without a request.
+
+use std::sync::Arc;
+
+use secrets_core::{
+    Environment, Error, ErrorKind, Location, OpenContext, ProviderInfo, Result, SecretValue,
+};
+use secrets_http::{BaseUrl, ClientOptions, SettingNames, Transport, sensitive_header};
+
+use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
+use crate::client::Client;
+use crate::document::Document;
+use crate::error::invalid_config;
+use crate::name::{Arn, Names};
+use crate::provider::Store;
+use crate::secrets::Secrets;
+use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME, document};
+
+/// The days for which a deleted secret may stay restorable (API reference, DeleteSecret, RecoveryWindowInDays).
+pub(crate) const RECOVERY_DAYS: std::ops::RangeInclusive<u8> = 7..=30;
+/// Variables with an address of the service, the more exact one first.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+
+/// Opens the secrets of one region of an account. Nothing is sent yet, and no file of AWS's is read; both happen at the
+/// first use.
+///
+/// # Errors
+/// - [`ErrorKind::InvalidConfig`]: a setting that cannot be used, half an access key, or plain http to another machine
+///   without `allow_http`.
+/// - [`ErrorKind::Unauthenticated`]: a credential would be needed that must not go to a location of somebody else's choice.
+pub async fn open(
+    config: AwsConfig,
+    context: OpenContext,
+    transport: Transport,
+) -> Result<AwsProvider> {
+    let environment = match context.allow_ambient("the environment's settings for aws") {
+        Ok(()) => context.environment.clone(),
+        Err(_) => Environment::default(),
+    };
+    let mut variables = Vec::new();
+    let keys = keys(&config, &context, &environment, &mut variables)?;
+    let region = region(&config, &environment)?;
+    let endpoint = endpoint(&config, &environment)?;
+    let options = client_options(&config, &context, &environment)?;
+    let location = location(&config, region.as_deref(), endpoint.as_ref());
+    let clock = Arc::clone(&context.clock);
+    let connection = Connection::new(Settings {
+        region,
+        endpoint: endpoint.map(|endpoint| endpoint.to_string()),
+        profile: config.profile.clone(),
+        keys,
+        role: role(&config)?,
+        environment,
+        http: transport.aws_http_client(options),
+        clock: Arc::clone(&clock),
+    });
+    let client = Client::new(connection, clock);
+    let kms_key = config.kms_key_id.clone();
+    if let Some(days) = config.recovery_window_days
+        && !RECOVERY_DAYS.contains(&days)
+    {
+        return Err(invalid_config(format!(
+            "`recovery_window_days` is {days}, not 7 to 30"
+        )));
+    }
+    let (store, capabilities) = match (&config.secret_name, &config.secret_prefix) {
+        (Some(_), Some(_)) => {
+            return Err(
+                invalid_config("both `secret_name` and `secret_prefix` are set").with_hint(
+                    "`secret_name` is one secret that holds all keys, `secret_prefix` what the names of many secrets begin with; keep one",
+                ),
+            );
+        }
+        (Some(id), None) => {
+            check_document(id)?;
+            let document = Document::new(client, id.clone(), kms_key);
+            (Store::Document(document), document::CAPABILITIES)
+        }
+        (None, prefix) => {
+            let names = Names::under(prefix.as_deref().unwrap_or_default())?;
+            let secrets = Secrets::new(client, names, kms_key, config.recovery_window_days);
+            (Store::Secrets(secrets), CAPABILITIES)
+        }
+    };
+    let info = ProviderInfo::new(SCHEME, context.provider, location, capabilities)
+        .with_credential_variables(variables);
+    Ok(AwsProvider::new(info, store))
+}
+
+/// The access key of the configuration, else that of the environment. A named profile goes before the latter.
+fn keys(
+    config: &AwsConfig,
+    context: &OpenContext,
+    environment: &Environment,
+    variables: &mut Vec<String>,
+) -> Result<Option<Keys>> {
+    let (names, values) = match (&config.access_key_id, &config.secret_access_key) {
+        (None, None) if config.session_token.is_none() => {
+            context.allow_ambient("a credential of AWS's default chain")?;
+            if config.profile.is_some() {
+                return Ok(None);
+            }
+            let value = |at: usize| {
+                let value = environment.var(KEY_VARIABLES[at])?;
+                (!value.expose_bytes().trim_ascii().is_empty()).then(|| trimmed(value))
+            };
+            (KEY_VARIABLES, (value(0), value(1), value(2)))
+        }
+        (id, secret) => {
+            if config.profile.is_some() {
+                return Err(invalid_config("both an access key and `profile` are set")
+                    .with_hint("keep one of them"));
+            }
+            (
+                ["`access_key_id`", "`secret_access_key`", "`session_token`"],
+                (id.clone(), secret.clone(), config.session_token.clone()),
+            )
+        }
+    };
+    let (id, secret, token) = match values {
+        (None, None, _) if names == KEY_VARIABLES => return Ok(None),
+        (Some(id), Some(secret), token) => (id, secret, token),
+        (id, _, _) => {
+            let (missing, present) = match id {
+                None => (names[0], names[1]),
+                Some(_) => (names[1], names[0]),
+            };
+            return Err(invalid_config(format!("{missing} is missing"))
+                .with_hint(format!("it belongs to {present}; set both or neither")));
+        }
+    };
+    // Both go into headers, where a stray line feed would be told of as a wrong signature.
+    sensitive_header(&id, names[0])?;
+    if let Some(token) = &token {
+        sensitive_header(token, names[2])?;
+    }
+    sensitive_header(&secret, names[1])?;
+    if names == KEY_VARIABLES {
+        variables.extend(
+            KEY_VARIABLES
+                .iter()
+                .filter(|name| environment.var(name).is_some())
+                .map(|name| (*name).to_owned()),
+        );
+    }
+    Ok(Some(Keys { id, secret, token }))
+}
+
+/// AWS's own tools trim these variables too.
+fn trimmed(value: &SecretValue) -> SecretValue {
+    value.expose_bytes().trim_ascii().into()
+}
+
+fn role(config: &AwsConfig) -> Result<Option<Role>> {
+    match &config.role_arn {
+        Some(arn) => Ok(Some(Role {
+            arn: arn.clone(),
+            external_id: config.external_id.clone(),
+            session: config.role_session_name.clone(),
+        })),
+        None if config.external_id.is_some() || config.role_session_name.is_some() => {
+            Err(invalid_config("`role_arn` is missing")
+                .with_hint("`external_id` and `role_session_name` belong to it"))
+        }
+        None => Ok(None),
+    }
+}
+
+fn region(config: &AwsConfig, environment: &Environment) -> Result<Option<String>> {
+    let from_environment = || {
+        ["AWS_REGION", "AWS_DEFAULT_REGION"]
+            .into_iter()
+            .find_map(|name| Some((name, environment.text(name)?.to_owned())))
+    };
+    let given = match &config.region {
+        Some(region) => Some(("`region`", region.clone())),
+        None => from_environment(),
+    };
+    let Some((setting, region)) = given else {
+        return Ok(None);
+    };
+    // It becomes a part of the host name.
+    let is_sound = (2..=40).contains(&region.len())
+        && region
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && region.starts_with(|c: char| c.is_ascii_lowercase());
+    match is_sound {
+        true => Ok(Some(region)),
+        false => Err(invalid_config(format!("{setting} is not a region"))
+            .with_hint("a region looks like `eu-central-1`")),
+    }
+}
+
+fn endpoint(config: &AwsConfig, environment: &Environment) -> Result<Option<BaseUrl>> {
+    let is_ignored = environment
+        .text("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        .is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let from_environment = || {
+        ENDPOINT_VARIABLES
+            .into_iter()
+            .find_map(|name| Some((name, environment.text(name)?)))
+    };
+    let given = match &config.endpoint {
+        Some(endpoint) => Some(("`endpoint`", endpoint.as_str())),
+        None if is_ignored => None,
+        None => from_environment(),
+    };
+    let Some((setting, text)) = given else {
+        return Ok(None);
+    };
+    let base = BaseUrl::parse(text).map_err(|failure| {
+        invalid_config(format!("{setting}: {}", failure.message()))
+            .with_hint("an endpoint looks like `https://host:port`")
+    })?;
+    if !base.is_https() && !base.is_loopback() && !config.allow_http {
+        return Err(invalid_config(format!(
+            "{} is another machine, and values would go there in clear",
+            base.origin()
+        ))
+        .with_hint("use https, or set `allow_http = true` if the network is your own"));
+    }
+    Ok(Some(base))
+}
+
+fn client_options(
+    config: &AwsConfig,
+    context: &OpenContext,
+    environment: &Environment,
+) -> Result<ClientOptions> {
+    let mut names = SettingNames::default();
+    names.address = "`region` and `endpoint`".into();
+    names.ca = "`ca_cert` or AWS_CA_BUNDLE".into();
+    let file = match (&config.ca_cert, environment.text("AWS_CA_BUNDLE")) {
+        (Some(path), _) => Some(("`ca_cert`", context.base_dir.join(path))),
+        (None, Some(path)) => Some(("AWS_CA_BUNDLE", path.into())),
+        (None, None) => None,
+    };
+    let Some((setting, path)) = file else {
+        return Ok(ClientOptions::default().with_names(names));
+    };
+    names.ca_file = format!("the file {} of {setting}", path.display()).into();
+    let pem = std::fs::read(&path).map_err(|cause| {
+        let why = match cause.kind() {
+            std::io::ErrorKind::NotFound => "does not exist",
+            std::io::ErrorKind::PermissionDenied => "may not be read",
+            _ => "cannot be read",
+        };
+        invalid_config(format!("{setting}: the file {} {why}", path.display()))
+            .with_hint("check the path; a relative one starts from the folder of the configuration")
+    })?;
+    Ok(ClientOptions::default().with_ca_pem(pem).with_names(names))
+}
+
+fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>) -> Location {
+    let mut location = Location::of_scheme(SCHEME);
+    if let Some(region) = region {
+        location = location.with_host(region, None);
+    }
+    for (parameter, value) in [
+        ("profile", &config.profile),
+        ("secret_name", &config.secret_name),
+        ("secret_prefix", &config.secret_prefix),
+    ] {
+        if let Some(value) = value {
+            location = location.with_parameter(parameter, value);
+        }
+    }
+    match endpoint {
+        Some(endpoint) => location.with_parameter("endpoint", endpoint.to_string()),
+        None => location,
+    }
+}
+
+fn check_document(id: &str) -> Result<()> {
+    let is_name = !id.is_empty()
+        && id.len() <= 512
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c));
+    match is_name || Arn::parse(id).is_some() {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "`secret_name` is neither a name nor an ARN of a secret",
+        )
+        .with_hint("names have 1 to 512 ASCII letters, digits and the characters / _ + = . @ -")),
+    }
+}

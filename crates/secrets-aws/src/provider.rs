@@ -1,0 +1,154 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use secrets_core::{
+    DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, HealthStatus, ListOptions,
+    Metadata, Page, PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+};
+use secrets_core::{Error, ErrorKind, Operation};
+
+use crate::document::Document;
+use crate::secrets::Secrets;
+
+/// The secrets of one region of an account, or the keys of one secret. Made by [`open`](crate::open).
+pub struct AwsProvider {
+    info: ProviderInfo,
+    store: Store,
+}
+
+/// What a name is.
+pub(crate) enum Store {
+    /// A secret.
+    Secrets(Secrets),
+    /// A key of one secret.
+    Document(Document),
+}
+
+impl AwsProvider {
+    pub(crate) fn new(info: ProviderInfo, store: Store) -> Self {
+        Self { info, store }
+    }
+}
+
+impl fmt::Debug for AwsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsProvider")
+            .field("location", &self.info.location)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl SecretProvider for AwsProvider {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn get(&self, name: &SecretName, options: &GetOptions) -> Result<Secret> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.get(name, options.version.as_ref()).await,
+            Store::Document(document) => document.get(name, options).await,
+        }
+    }
+
+    async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.get_many(items).await,
+            Store::Document(document) => document.get_many(items).await,
+        }
+    }
+
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.plan(items),
+            Store::Document(document) => document.plan(items),
+        }
+    }
+
+    async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.describe(name, options.version.as_ref()).await,
+            Store::Document(document) => document.describe(name, options).await,
+        }
+    }
+
+    async fn list(&self, options: &ListOptions) -> Result<Page> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.list(options).await,
+            Store::Document(document) => document.list(options).await,
+        }
+    }
+
+    async fn put(
+        &self,
+        name: &SecretName,
+        value: &SecretValue,
+        options: &PutOptions,
+    ) -> Result<Metadata> {
+        if options.expires_at.is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "AWS Secrets Manager keeps no end of validity",
+            )
+            .with_operation(Operation::Put));
+        }
+        match &self.store {
+            Store::Secrets(secrets) => secrets.put(name, value, options).await,
+            Store::Document(document) => document.put(name, value, options).await,
+        }
+    }
+
+    async fn delete(&self, name: &SecretName, options: &DeleteOptions) -> Result<()> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.delete(name, options.mode).await,
+            Store::Document(document) => document.delete(name, options.mode).await,
+        }
+    }
+
+    async fn restore(&self, name: &SecretName) -> Result<()> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.restore(name).await,
+            Store::Document(_) => Err(Error::unsupported(Operation::Restore)),
+        }
+    }
+
+    async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.versions(name, options).await,
+            Store::Document(_) => Err(Error::unsupported(Operation::Versions)),
+        }
+    }
+
+    async fn rollback(
+        &self,
+        name: &SecretName,
+        to: &Version,
+        _options: &RollbackOptions,
+    ) -> Result<Metadata> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.rollback(name, to).await,
+            Store::Document(_) => Err(Error::unsupported(Operation::Rollback)),
+        }
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let asked = match &self.store {
+            Store::Secrets(secrets) => secrets.probe().await,
+            Store::Document(document) => document.probe().await,
+        };
+        Ok(match asked {
+            Ok(detail) => Health::new(HealthStatus::Healthy, detail),
+            // Whoever may read some secrets by name and no more is as healthy as can be.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Health::new(
+                HealthStatus::Healthy,
+                "AWS accepts the credential, which may not list or describe",
+            ),
+            Err(error) => Health::new(HealthStatus::Unavailable, error.message().to_owned()),
+        })
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
