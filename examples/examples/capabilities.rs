@@ -4,7 +4,7 @@
 use secrets::{Capabilities, Capability};
 
 fn main() {
-    let providers: [(&str, &str, Capabilities); 6] = [
+    let providers: [(&str, &str, Capabilities); 8] = [
         (
             "environment",
             secrets_local::env::SCHEME,
@@ -24,6 +24,16 @@ fn main() {
             "HashiCorp Vault, OpenBao",
             secrets_vault::SCHEME,
             secrets_vault::CAPABILITIES,
+        ),
+        (
+            "AWS Secrets Manager",
+            secrets_aws::SCHEME,
+            secrets_aws::CAPABILITIES,
+        ),
+        (
+            "Google Secret Manager",
+            secrets_gcp::SCHEME,
+            secrets_gcp::CAPABILITIES,
         ),
         (
             "Infisical",

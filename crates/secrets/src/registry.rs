@@ -121,6 +121,10 @@ impl Registry {
         builtin!(registry, secrets_local::file, FileConfig);
         #[cfg(feature = "vault")]
         builtin!(registry, secrets_vault, VaultConfig, transport);
+        #[cfg(feature = "aws")]
+        builtin!(registry, secrets_aws, AwsConfig, transport);
+        #[cfg(feature = "gcp")]
+        builtin!(registry, secrets_gcp, GcpConfig, transport);
         #[cfg(feature = "infisical")]
         builtin!(registry, secrets_infisical, InfisicalConfig, transport);
         registry

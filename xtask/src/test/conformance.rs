@@ -12,7 +12,16 @@ use crate::shell::{Result, at, target};
 pub(super) const VARIABLE: &str = "POLYSECRETS_CONFORMANCE_DIR";
 
 /// Providers whose suite must have run when everything ran.
-const EXPECTED: &[&str] = &["memory", "env", "dotenv", "file", "vault", "gcp-sm", "infisical"];
+const EXPECTED: &[&str] = &[
+    "memory",
+    "env",
+    "dotenv",
+    "file",
+    "vault",
+    "aws-sm",
+    "gcp-sm",
+    "infisical",
+];
 
 /// One run of the suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
