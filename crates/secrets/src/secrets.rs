@@ -673,7 +673,7 @@ impl Resolved {
 
 /// What to ask each provider or chain for, each secret once, and for each reference its group and its place in there.
 fn grouped(resolved: &[Resolved]) -> (Vec<Group>, Vec<(usize, usize)>) {
-    let mut places: HashMap<Wanted<'_>, (usize, usize)> = HashMap::new();
+    let mut places: HashMap<Wanted<'_>, (usize, usize)> = HashMap::with_capacity(resolved.len());
     let mut groups: Vec<Group> = Vec::new();
     let mut group_of: HashMap<Option<&Arc<str>>, usize> = HashMap::new();
     let mut wanted = Vec::with_capacity(resolved.len());

@@ -251,6 +251,7 @@ impl<'t> FileScan<'t> {
             collect(root, &mut found);
         }
         found.sort_by_key(|node| node.span.start);
+        self.references.reserve(found.len());
         for node in found {
             if let Value::String(text) = &node.value {
                 self.read_scalar(

@@ -90,6 +90,12 @@ impl References {
         &self.list
     }
 
+    /// Makes room for this many more.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.list.reserve(count);
+        self.known.reserve(count);
+    }
+
     /// The number of the reference that `source` spells, which is added if it is new.
     pub(super) fn add(&mut self, source: &str) -> Result<usize, Error> {
         if let Some(index) = self.known.get(source) {
