@@ -141,6 +141,11 @@ def fake(name):
         raise AssertionError(f"polysecrets-fakes tells of {sorted(_fakes)}, not of {name}") from None
 
 
+def own_fake(name):
+    """Another one, of the caller's own: for tests that move time on, which all others would notice."""
+    return Fake(name, _start_fakes()[name])
+
+
 def _start_fakes():
     # They end when their standard input does, so also when this process is killed.
     process = subprocess.Popen(

@@ -18,7 +18,7 @@ use super::messages::{SECRET_TYPES, VERSION_STATES};
 use super::route::{Rpc, Target};
 use super::service::Call;
 use super::shared::Shared;
-use super::tokens::{Refusal, TokenKind};
+use super::tokens::{Refusal, Service};
 
 /// More than the largest payload in base64, and a secret with all that may hang on it.
 const MAX_BODY: usize = 1 << 20;
@@ -44,7 +44,7 @@ fn answer(shared: &Shared, parts: &Parts, target: &Target, body: &[u8]) -> Resul
     if shared.switched("throttle_body", parts) {
         return Err(ApiError::exhausted("RATE_LIMIT_EXCEEDED").with_retry_info(1));
     }
-    authenticate(shared, parts, target.rpc.name())?;
+    authenticate(shared, parts, Service::SecretManager, target.rpc.name())?;
     if shared.switched("deny", parts) {
         let permission = target
             .rpc
@@ -75,10 +75,11 @@ fn answer(shared: &Shared, parts: &Parts, target: &Target, body: &[u8]) -> Resul
 pub(super) fn authenticate(
     shared: &Shared,
     parts: &Parts,
+    service: Service,
     method: &str,
-) -> Result<Option<TokenKind>, ApiError> {
+) -> Result<(), ApiError> {
     if shared.is_open {
-        return Ok(None);
+        return Ok(());
     }
     let header = parts.headers.get(AUTHORIZATION);
     let bearer = header
@@ -93,13 +94,9 @@ pub(super) fn authenticate(
         tokens.expire_all();
         tokens.expire(bearer);
     }
-    let reason = match tokens.check(
-        bearer,
-        shared.console.time.unix(),
-        &shared.account,
-        shared.url(),
-    ) {
-        Ok(kind) => return Ok(Some(kind)),
+    let now = shared.console.time.unix();
+    let reason = match tokens.check(bearer, now, service, &shared.account, shared.url()) {
+        Ok(()) => return Ok(()),
         Err(Refusal::Scope) => return Err(ApiError::scope_insufficient(method)),
         Err(Refusal::Missing) if header.is_none() => "CREDENTIALS_MISSING",
         Err(Refusal::Expired) => "ACCESS_TOKEN_EXPIRED",

@@ -1,8 +1,14 @@
 use jiff::{SignedDuration, Timestamp};
 
-/// As the service writes a time: UTC, to the microsecond.
+/// As protobuf writes a time, which the service keeps to the microsecond: UTC, with no more threes of decimals than it
+/// needs.
 pub(super) fn rfc3339(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    let format = match time.subsec_nanosecond() / 1000 {
+        0 => "%Y-%m-%dT%H:%M:%SZ",
+        micros if micros % 1000 == 0 => "%Y-%m-%dT%H:%M:%S%.3fZ",
+        _ => "%Y-%m-%dT%H:%M:%S%.6fZ",
+    };
+    time.strftime(format).to_string()
 }
 
 /// A duration as JSON has it: seconds, with up to nine decimals, and `s`.
@@ -43,6 +49,17 @@ pub(super) fn format_duration(duration: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_as_json_has_them() {
+        for (text, again) in [
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+            ("2026-01-02T03:04:05.5+01:00", "2026-01-02T02:04:05.500Z"),
+            ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456Z"),
+        ] {
+            assert_eq!(rfc3339(text.parse().unwrap()), again);
+        }
+    }
 
     #[test]
     fn durations_as_json_has_them() {

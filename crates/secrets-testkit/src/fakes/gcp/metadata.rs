@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::error::{json_response, page, respond};
 use super::shared::Shared;
-use super::tokens::{CLOUD_PLATFORM, LIFE, TokenKind};
+use super::tokens::{CLOUD_PLATFORM, LIFE};
 
 const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
 
@@ -128,7 +128,7 @@ async fn token(
     }
     let scopes = query.scopes.as_deref().unwrap_or(CLOUD_PLATFORM);
     let now = shared.console.time.unix();
-    let token = shared.tokens().issue(now, LIFE, scopes, TokenKind::Account);
+    let token = shared.tokens().issue(now, LIFE, scopes);
     json_response(
         200,
         &json!({"access_token": token, "expires_in": LIFE - 1, "token_type": "Bearer"}),

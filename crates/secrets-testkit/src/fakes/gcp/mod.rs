@@ -80,7 +80,7 @@ use axum::routing::post;
 use self::error::ApiError;
 use self::files::Files;
 use self::shared::Shared;
-use self::tokens::{CLOUD_PLATFORM, LIFE, TokenKind, random};
+use self::tokens::{CLOUD_PLATFORM, LIFE, random};
 use super::console::Console;
 use super::faults::StatusFault;
 use super::host::Host;
@@ -293,9 +293,7 @@ impl GcpFake {
     /// A new access token, good for an hour.
     pub fn token(&self) -> String {
         let now = self.shared.console.time.unix();
-        self.shared
-            .tokens()
-            .issue(now, LIFE, CLOUD_PLATFORM, TokenKind::Account)
+        self.shared.tokens().issue(now, LIFE, CLOUD_PLATFORM)
     }
 
     /// A file for `GOOGLE_APPLICATION_CREDENTIALS`, which is gone when the fake is.
@@ -322,7 +320,8 @@ impl GcpFake {
     }
 
     /// The variables with which Google's clients find project, credentials and metadata server, and gcloud the service:
-    /// Google's libraries take the address of the service from the code only.
+    /// Google's libraries take the address of the service from the code only. The credentials are the service account's;
+    /// beside its file lie `authorized-user.json`, `external-account.json` and `impersonated.json`.
     pub fn environment(&self) -> Vec<(String, String)> {
         let host = self.metadata_host();
         let mut variables = vec![
@@ -335,6 +334,9 @@ impl GcpFake {
             ),
         ];
         if !self.shared.is_open {
+            self.credential_file(Credential::AuthorizedUser);
+            self.credential_file(Credential::ExternalAccount);
+            self.credential_file(Credential::Impersonated);
             let file = self.credential_file(Credential::ServiceAccount);
             variables.push(("GOOGLE_APPLICATION_CREDENTIALS", file.display().to_string()));
         }

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::account::ServiceAccount;
 
-/// The scope that covers Secret Manager.
+/// The scope that covers all of Google Cloud.
 pub(super) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+const IAM: &str = "https://www.googleapis.com/auth/iam";
 /// An hour: developers.google.com/identity/protocols/oauth2/service-account.
 pub(super) const LIFE: u64 = 3600;
 /// How far a client's clock may be off, in seconds.
@@ -25,16 +26,31 @@ pub(super) struct Tokens {
 struct Grant {
     /// Seconds since 1970.
     until: u64,
-    covers: bool,
-    kind: TokenKind,
+    scopes: String,
 }
 
-/// What a token is good for.
+/// What is called with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenKind {
-    Account,
-    /// From the token exchange.
-    Federated,
+pub(super) enum Service {
+    SecretManager,
+    /// The IAM Credentials API.
+    Iam,
+}
+
+impl Service {
+    /// Whether scopes, separated by spaces or commas, open it.
+    fn is_covered_by(self, scopes: &str) -> bool {
+        scopes
+            .split([' ', ','])
+            .any(|scope| scope == CLOUD_PLATFORM || (self == Self::Iam && scope == IAM))
+    }
+
+    fn address(self) -> &'static str {
+        match self {
+            Self::SecretManager => "https://secretmanager.googleapis.com",
+            Self::Iam => "https://iamcredentials.googleapis.com",
+        }
+    }
 }
 
 /// Why a bearer is not let in.
@@ -59,31 +75,32 @@ pub(super) struct Claims {
 }
 
 impl Tokens {
-    pub(super) fn issue(&mut self, now: u64, life: u64, scopes: &str, kind: TokenKind) -> String {
+    /// A new one for `life` seconds.
+    pub(super) fn issue(&mut self, now: u64, life: u64, scopes: &str) -> String {
         let token = format!("ya29.{}", random(40));
         let grant = Grant {
             until: now + life,
-            covers: covers(scopes),
-            kind,
+            scopes: scopes.to_owned(),
         };
         self.given.insert(token.clone(), grant);
         token
     }
 
-    /// Lets a request in, or says why not. `own` is the address under which this service is reached.
+    /// Lets a call of `service` in, or says why not. `own` is the address under which it is reached.
     pub(super) fn check(
         &self,
         bearer: Option<&str>,
         now: u64,
+        service: Service,
         account: &ServiceAccount,
         own: &str,
-    ) -> Result<TokenKind, Refusal> {
+    ) -> Result<(), Refusal> {
         let bearer = bearer.ok_or(Refusal::Missing)?;
         if let Some(grant) = self.given.get(bearer) {
-            return match (grant.until > now, grant.covers) {
+            return match (grant.until > now, service.is_covered_by(&grant.scopes)) {
                 (false, _) => Err(Refusal::Expired),
                 (true, false) => Err(Refusal::Scope),
-                (true, true) => Ok(grant.kind),
+                (true, true) => Ok(()),
             };
         }
         if self.expired.contains(bearer) {
@@ -94,15 +111,13 @@ impl Tokens {
             return Err(Refusal::Expired);
         }
         match (&claims.scope, &claims.aud) {
-            (Some(scopes), _) if covers(scopes) => Ok(TokenKind::Account),
+            (Some(scopes), _) if service.is_covered_by(scopes) => Ok(()),
             (Some(_), _) => Err(Refusal::Scope),
             (None, Some(audience)) => {
                 let audience = audience.trim_end_matches('/');
-                let ours = audience == "https://secretmanager.googleapis.com" || audience == own;
-                if ours {
-                    Ok(TokenKind::Account)
-                } else {
-                    Err(Refusal::Unknown)
+                match audience == service.address() || audience == own {
+                    true => Ok(()),
+                    false => Err(Refusal::Unknown),
                 }
             }
             (None, None) => Err(Refusal::Unknown),
@@ -160,13 +175,6 @@ fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
         .decode(part.trim_end_matches('='))
         .ok()?;
     serde_json::from_slice(&bytes).ok()
-}
-
-/// Whether scopes, separated by spaces or commas, open Secret Manager.
-pub(super) fn covers(scopes: &str) -> bool {
-    scopes
-        .split([' ', ','])
-        .any(|scope| scope == CLOUD_PLATFORM)
 }
 
 pub(super) fn random(length: usize) -> String {
