@@ -1,7 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
@@ -24,6 +27,9 @@ impl Authority {
     pub fn generate() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A leaf with the name of its issuer is taken for one that signed itself.
+        params.distinguished_name = named("polysecrets fakes, certificate authority");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca_key = KeyPair::generate().expect("a key can be made");
         let ca = params.self_signed(&ca_key).expect("a CA can sign itself");
         let issuer = Issuer::new(params, ca_key);
@@ -31,7 +37,13 @@ impl Authority {
             ["localhost", "*.localhost", "*.vault.azure.net", "127.0.0.1"].map(str::to_owned);
         let key = KeyPair::generate().expect("a key can be made");
         let leaf = CertificateParams::new(names.to_vec())
-            .and_then(|params| params.signed_by(&key, &issuer))
+            .and_then(|mut params| {
+                params.distinguished_name = named("polysecrets fakes");
+                params.use_authority_key_identifier_extension = true;
+                params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+                params.signed_by(&key, &issuer)
+            })
             .expect("a CA can sign a certificate");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -58,6 +70,12 @@ impl Authority {
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut whole = DistinguishedName::new();
+    whole.push(DnType::CommonName, name);
+    whole
 }
 
 impl fmt::Debug for Authority {
