@@ -217,7 +217,8 @@ impl Client {
 
     pub(crate) async fn get(&self, id: &str, selector: &Selector) -> Result<Read> {
         let (version, stage) = match selector {
-            Selector::Current => (None, None),
+            // What it would be without: said, so that no server has to guess.
+            Selector::Current => (None, Some(CURRENT.to_owned())),
             Selector::Id(version) => (Some(version.clone()), None),
             Selector::Stage(stage) => (None, Some(stage.clone())),
         };

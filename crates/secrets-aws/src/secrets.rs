@@ -502,7 +502,9 @@ impl Secrets {
         self.client.check_region(&id).await?;
         let versions = self.client.versions(&id).await;
         let mut versions = versions.map_err(|failure| about(failure, name))?;
-        // The service promises no order. At most some hundred versions are kept.
+        // The service promises no order; of one moment, those told last are taken for the newest. At most some hundred
+        // versions are kept.
+        versions.reverse();
         versions.sort_by_key(|entry| std::cmp::Reverse((entry.created, entry.is_current)));
         let start = match &options.page_token {
             None => 0,
