@@ -25,14 +25,12 @@ pub(super) enum Found {
 impl Tokens {
     /// A new token for `resource`. To its bearer it is opaque, as Entra says of its own.
     pub(super) fn issue(&mut self, resource: &str, life: Duration, time: &Time) -> String {
-        let now = time.unix();
-        self.0.retain(|_, grant| grant.expires + 86_400 > now);
         let token = random_text("eyJ0eXAiOiJmYWtlIn0.");
         self.0.insert(
             token.clone(),
             Grant {
                 resource: resource.trim_end_matches('/').to_owned(),
-                expires: now + life.as_secs(),
+                expires: time.unix() + life.as_secs(),
             },
         );
         token
