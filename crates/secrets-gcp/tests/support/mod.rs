@@ -6,6 +6,7 @@ use secrets_core::{OpenContext, SecretName};
 use secrets_gcp::{GcpConfig, GcpProvider};
 use secrets_http::Transport;
 use secrets_testkit::fakes::gcp::{Credential, GcpFake};
+use serde_json::{Value, json};
 
 /// A configuration for the fake, without a credential.
 pub(crate) fn config(fake: &GcpFake) -> GcpConfig {
@@ -30,4 +31,35 @@ pub(crate) async fn open(config: GcpConfig) -> GcpProvider {
 
 pub(crate) fn name(text: &str) -> SecretName {
     SecretName::new(text).unwrap()
+}
+
+/// A key in PEM form that no other process has.
+pub(crate) fn rsa_key() -> String {
+    rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256)
+        .unwrap()
+        .serialize_pem()
+}
+
+/// The key file of a service account that logs in at this address.
+pub(crate) fn service_account(url: &str) -> Value {
+    json!({
+        "type": "service_account",
+        "project_id": "p",
+        "private_key_id": "key-1",
+        "private_key": rsa_key(),
+        "client_email": "app@p.iam.gserviceaccount.com",
+        "token_uri": format!("{url}/token"),
+    })
+}
+
+/// The login of a person at this address.
+pub(crate) fn user(url: &str) -> Value {
+    json!({
+        "type": "authorized_user",
+        "client_id": "client",
+        "client_secret": "client-secret",
+        "refresh_token": "1//refresh",
+        "quota_project_id": "quota-project",
+        "token_uri": format!("{url}/token"),
+    })
 }
