@@ -1,7 +1,8 @@
-//! Keys that sign and verify. Those that encrypt are refused, as is what they would be asked for.
+//! Keys that sign and verify, and keys that encrypt and decrypt.
 
 use std::time::SystemTime;
 
+use aws_lc_rs::aead::{self, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -36,6 +37,7 @@ struct Key {
 enum Pair {
     Rsa(Box<RsaKeyPair>),
     Ecc(Box<EcdsaKeyPair>),
+    Aes(&'static str, Box<RandomizedNonceKey>),
 }
 
 /// What a signature is made with: the algorithms that the server names and this fake can do.
@@ -119,7 +121,7 @@ impl Key {
             "isDisabled": self.disabled,
             "orgId": "6f0c5f0e-4f4b-4f0e-8a55-0f2a4b1f7d21",
             "projectId": self.project,
-            "keyUsage": "sign-verify",
+            "keyUsage": self.pair.usage(),
             "version": 1,
             "encryptionAlgorithm": self.pair.name(),
             "createdAt": at(self.created),
@@ -128,16 +130,18 @@ impl Key {
     }
 
     fn algorithm(&self, name: &str) -> Result<&'static Algorithm, ApiError> {
-        let kind = if matches!(self.pair, Pair::Rsa(_)) {
-            "RSA"
-        } else {
-            "ECC"
+        let kind = match (&self.pair, name.starts_with("RSASSA")) {
+            (Pair::Aes(..), _) => {
+                return Err(ApiError::bad_request(format!(
+                    "Key with ID '{}' is not intended for signing",
+                    self.id
+                )));
+            }
+            (Pair::Rsa(_), true) | (Pair::Ecc(_), false) => None,
+            (Pair::Rsa(_), false) => Some("RSA"),
+            (Pair::Ecc(_), true) => Some("ECC"),
         };
-        let fits = matches!(
-            (&self.pair, name.starts_with("RSASSA")),
-            (Pair::Rsa(_), true) | (Pair::Ecc(_), false)
-        );
-        if !fits {
+        if let Some(kind) = kind {
             return Err(ApiError::bad_request(format!(
                 "KMS {kind} key cannot be used with {name}"
             )));
@@ -152,10 +156,39 @@ impl Key {
 }
 
 impl Pair {
+    fn generate(algorithm: &'static str) -> Option<Self> {
+        let aes = |cipher: &'static aead::Algorithm| {
+            let mut key = vec![0; cipher.key_len()];
+            aws_lc_rs::rand::fill(&mut key).ok()?;
+            let key = RandomizedNonceKey::new(cipher, &key).ok()?;
+            Some(Self::Aes(algorithm, Box::new(key)))
+        };
+        match algorithm {
+            "RSA_4096" => {
+                let pair = RsaKeyPair::generate(KeySize::Rsa4096).ok()?;
+                Some(Self::Rsa(Box::new(pair)))
+            }
+            "ECC_NIST_P256" => {
+                let kind = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+                Some(Self::Ecc(Box::new(EcdsaKeyPair::generate(kind).ok()?)))
+            }
+            "aes-128-gcm" => aes(&aead::AES_128_GCM),
+            _ => aes(&aead::AES_256_GCM),
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Rsa(_) => "RSA_4096",
             Self::Ecc(_) => "ECC_NIST_P256",
+            Self::Aes(name, _) => name,
+        }
+    }
+
+    fn usage(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) | Self::Ecc(_) => "sign-verify",
+            Self::Aes(..) => "encrypt-decrypt",
         }
     }
 
@@ -163,6 +196,7 @@ impl Pair {
         match self {
             Self::Rsa(pair) => pair.public_key().as_ref(),
             Self::Ecc(pair) => pair.public_key().as_ref(),
+            Self::Aes(..) => &[],
         }
     }
 
@@ -171,6 +205,7 @@ impl Pair {
         let der = match self {
             Self::Rsa(pair) => pair.public_key().as_der(),
             Self::Ecc(pair) => pair.public_key().as_der(),
+            Self::Aes(..) => return None,
         };
         der.ok().map(|der| der.as_ref().to_vec())
     }
@@ -231,7 +266,7 @@ fn key_name(body: &mut Reader<'_>) -> Option<String> {
 
 pub(super) fn create(context: &mut Context<'_>) -> Result<Value, ApiError> {
     context.identity_only()?;
-    let (project, name, description, usage, algorithm) = context.body(|body| {
+    let (project, name, description, algorithm) = context.body(|body| {
         let project = body.text("projectId");
         let name = key_name(body);
         if name.is_none() {
@@ -261,14 +296,9 @@ pub(super) fn create(context: &mut Context<'_>) -> Result<Value, ApiError> {
                 "encryptionAlgorithm must be a valid symmetric encryption algorithm. Valid options are: aes-256-gcm, aes-128-gcm",
             );
         }
-        (project, name.unwrap_or_default(), description, usage, algorithm)
+        (project, name.unwrap_or_default(), description, algorithm)
     })?;
     context.state.project(&project)?;
-    if usage == "encrypt-decrypt" {
-        return Err(ApiError::bad_request(
-            "this fake has keys that sign, and none that encrypt",
-        ));
-    }
     let keys = &context.state.keys.0;
     if keys
         .iter()
@@ -278,12 +308,7 @@ pub(super) fn create(context: &mut Context<'_>) -> Result<Value, ApiError> {
             "A KMS key with the name \"{name}\" already exists for the project with ID \"{project}\""
         )));
     }
-    let pair = match algorithm {
-        "RSA_4096" => RsaKeyPair::generate(KeySize::Rsa4096).map(|pair| Pair::Rsa(Box::new(pair))),
-        _ => EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)
-            .map(|pair| Pair::Ecc(Box::new(pair))),
-    }
-    .map_err(|_| ApiError::internal())?;
+    let pair = Pair::generate(algorithm).ok_or_else(ApiError::internal)?;
     let key = Key {
         id: id::uuid(),
         name,
@@ -400,7 +425,9 @@ pub(super) fn delete(context: &mut Context<'_>, id: &str) -> Result<Value, ApiEr
 pub(super) fn public_key(context: &mut Context<'_>, id: &str) -> Result<Value, ApiError> {
     context.identity_only()?;
     let key = enabled(context, id)?;
-    let spki = key.pair.spki().ok_or_else(ApiError::internal)?;
+    let spki = key.pair.spki().ok_or_else(|| {
+        ApiError::bad_request(format!("Key with ID '{id}' is not an asymmetric key"))
+    })?;
     Ok(json!({"publicKey": STANDARD.encode(spki)}))
 }
 
@@ -471,6 +498,41 @@ pub(super) fn verify(context: &mut Context<'_>, id: &str) -> Result<Value, ApiEr
         "keyId": key.id,
         "signingAlgorithm": name,
     }))
+}
+
+/// What is sealed is the nonce, then the text with its tag.
+pub(super) fn encrypt(context: &mut Context<'_>, id: &str) -> Result<Value, ApiError> {
+    context.identity_only()?;
+    let mut text = context.body(|body| base64_data(body, "plaintext"))?;
+    let nonce = cipher(enabled(context, id)?)?
+        .seal_in_place_append_tag(Aad::empty(), &mut text)
+        .map_err(|_| ApiError::internal())?;
+    let sealed = [nonce.as_ref().as_slice(), &text].concat();
+    Ok(json!({"ciphertext": STANDARD.encode(sealed)}))
+}
+
+pub(super) fn decrypt(context: &mut Context<'_>, id: &str) -> Result<Value, ApiError> {
+    context.identity_only()?;
+    let mut sealed = context.body(|body| base64_data(body, "ciphertext"))?;
+    let key = cipher(enabled(context, id)?)?;
+    // What was sealed otherwise ends in the server's catch-all.
+    let (nonce, text) = sealed
+        .split_at_mut_checked(aead::NONCE_LEN)
+        .ok_or_else(ApiError::internal)?;
+    let text = Nonce::try_assume_unique_for_key(nonce)
+        .and_then(|nonce| key.open_in_place(nonce, Aad::empty(), text))
+        .map_err(|_| ApiError::internal())?;
+    Ok(json!({"plaintext": STANDARD.encode(text)}))
+}
+
+fn cipher(key: &Key) -> Result<&RandomizedNonceKey, ApiError> {
+    match &key.pair {
+        Pair::Aes(_, cipher) => Ok(cipher),
+        Pair::Rsa(_) | Pair::Ecc(_) => Err(ApiError::bad_request(format!(
+            "Key with ID '{}' is not intended for encryption or decryption",
+            key.id
+        ))),
+    }
 }
 
 fn algorithm_name(body: &mut Reader<'_>) -> &'static str {

@@ -1,4 +1,4 @@
-//! Infisical: secrets (v4 and v3), folders, imports, tags, universal auth, service tokens, signing keys, leases, status.
+//! Infisical: secrets (v4 and v3), folders, imports, tags, universal auth, service tokens, keys, leases, status.
 //!
 //! ```
 //! # use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
@@ -35,15 +35,15 @@
 //! - `version=N` finds by folder and name, not by the secret: the versions of a deleted secret are still there, and where
 //!   a new one has the same name, version 1 is the *old* one's. Its `id` tells. After a change of name the versions
 //!   before it are found by the old name only.
-//! - An answer about a version has no `secretMetadata`; it has the version's own `secretComment`.
+//! - An answer about a version has no `secretMetadata` and no tags, which are the secret's and not the version's; it has
+//!   the version's own `secretComment`.
 //! - What is answered to a create has neither `secretPath` nor `tags`, `secretMetadata` or `secretValueHidden`; an update
 //!   answers the value and comment of the request, empty ones where it had none.
 //! - The order of a list is no order (that of random ids).
 //! - A stale token in the `Authorization` header fails a login too, though a login needs none.
 //! - `POST` for a folder makes those above it, and is no error where it exists.
 //!
-//! Not here: personal secrets (machines have none, 400), moving secrets, reference trees, keys that encrypt, other ways to
-//! log in, users. All projects have one organization, and the identity may do everything in each.
+//! Not here: personal secrets (machines have none, 400), moving secrets, reference trees, other ways to log in, users. All projects have one organization, and the identity may do everything in each.
 
 mod auth;
 mod call;
@@ -60,6 +60,8 @@ mod schema;
 mod secrets;
 mod state;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,25 +100,33 @@ impl std::fmt::Debug for Served {
     }
 }
 
-impl InfisicalFake {
-    /// Starts one on `127.0.0.1`, over plain HTTP.
-    ///
-    /// # Errors
-    /// If the port cannot be had.
-    pub async fn start(options: InfisicalOptions) -> io::Result<Self> {
+impl Served {
+    fn new(options: &InfisicalOptions) -> Self {
         let render = if options.retry_after_header {
             error::render_with_header
         } else {
             error::render
         };
         let console = Console::new(routes::SWITCHES, render);
-        let state = State::new(&options, console.time.now());
-        let served = Served {
-            state: Arc::new(Mutex::new(state)),
-            console: console.clone(),
-        };
-        let router = Router::new().fallback(serve).with_state(served.clone());
-        let host = Host::start(router, options.port, None, &console).await?;
+        Self {
+            state: Arc::new(Mutex::new(State::new(options, console.time.now()))),
+            console,
+        }
+    }
+
+    fn router(&self) -> Router {
+        Router::new().fallback(serve).with_state(self.clone())
+    }
+}
+
+impl InfisicalFake {
+    /// Starts one on `127.0.0.1`, over plain HTTP.
+    ///
+    /// # Errors
+    /// If the port cannot be had.
+    pub async fn start(options: InfisicalOptions) -> io::Result<Self> {
+        let served = Served::new(&options);
+        let host = Host::start(served.router(), options.port, None, &served.console).await?;
         Ok(Self {
             host,
             served,

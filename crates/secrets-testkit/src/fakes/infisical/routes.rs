@@ -8,7 +8,7 @@ use super::options::Older;
 use super::schema::Reader;
 use super::secrets::{self, Dialect};
 use super::state::{State, at};
-use super::{folders, id, imports, kms, leases, tags};
+use super::{folders, imports, kms, leases, tags};
 use crate::fakes::faults::Faults;
 
 /// The switches that this fake has beside what all have.
@@ -223,6 +223,8 @@ fn handler<'a>(parts: &'a [&'a str], method: &Method, state: &State) -> Option<H
             ("GET", [id, "signing-algorithms"]) => {
                 closed(move |context| kms::algorithms(context, id))
             }
+            ("POST", [id, "encrypt"]) => closed(move |context| kms::encrypt(context, id)),
+            ("POST", [id, "decrypt"]) => closed(move |context| kms::decrypt(context, id)),
             ("POST", [id, "sign"]) => closed(move |context| kms::sign(context, id)),
             ("POST", [id, "verify"]) => closed(move |context| kms::verify(context, id)),
             _ => None,
@@ -268,9 +270,7 @@ fn status(_state: &mut State, call: &Call) -> Result<Value, ApiError> {
         "inviteOnlySignup": true,
         "redisConfigured": true,
         "secretScanningConfigured": false,
-        "samlDefaultOrgSlug": null,
         "auditLogStorageDisabled": false,
-        "reqId": id::request(),
     }))
 }
 

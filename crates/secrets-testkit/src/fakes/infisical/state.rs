@@ -186,8 +186,7 @@ impl State {
         if !is_valid_path(&place.path) {
             return Err(ApiError::bad_request(
                 "Invalid secret path. Only alphanumeric characters, dashes, and underscores are allowed.",
-            )
-            .named("Find folder by secret path"));
+            ));
         }
         Ok(self.folder_at(place))
     }
@@ -331,10 +330,16 @@ impl Folder {
     /// Keeps what stands in `secrets` under `key` in the history as well.
     pub(super) fn remember(&mut self, key: &str) {
         if let Some(secret) = self.secrets.get(key) {
+            let row = Secret {
+                metadata: Vec::new(),
+                tags: Vec::new(),
+                created: secret.updated,
+                ..secret.clone()
+            };
             self.history
                 .entry((key.to_owned(), secret.version))
                 .or_default()
-                .push(secret.clone());
+                .push(row);
         }
     }
 }

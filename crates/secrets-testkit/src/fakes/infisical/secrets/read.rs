@@ -175,7 +175,7 @@ pub(in super::super) fn list(
                 secret,
                 &value,
                 reading.shown,
-                shape::Shape::READ,
+                shape::Shape::LISTED,
             )
         })
         .collect();

@@ -37,10 +37,15 @@ impl Shape {
         path: true,
         tags: true,
         metadata: true,
-        actor: true,
         ..Self::CHANGED
     };
-    /// Of a version: the metadata is the secret's, not the version's, and so is missing.
+    /// Of one in a list.
+    pub(super) const LISTED: Self = Self {
+        actor: true,
+        ..Self::READ
+    };
+    /// Of a version: tags and metadata are the secret's, not the version's. The first are told as none, the second not
+    /// at all.
     pub(super) const VERSION: Self = Self {
         metadata: false,
         ..Self::READ
@@ -50,7 +55,6 @@ impl Shape {
         dates: false,
         path: false,
         tags: false,
-        actor: false,
         ..Self::READ
     };
 }
