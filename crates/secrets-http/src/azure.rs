@@ -34,19 +34,21 @@ impl AzureHttpClient {
 
     /// Sends a request of theirs, and reads the whole answer into memory that is wiped.
     ///
-    /// `secret_body` is sent instead of the body that the request holds, for plaintext that must not lie in theirs.
+    /// `authorization` and `body` are sent instead of those that the request holds, for plaintext that must not lie in
+    /// memory of theirs.
     ///
     /// # Errors
     /// Those of [`HttpClient::send`]; [`ErrorKind::InvalidConfig`] for a header that HTTP does not allow.
     pub async fn send(
         &self,
         request: &Request,
-        secret_body: Option<SecretValue>,
+        authorization: Option<HeaderValue>,
+        body: Option<SecretValue>,
     ) -> Result<HttpResponse> {
         let method = Method::from_bytes(request.method().as_str().as_bytes())
             .map_err(|_| Error::new(ErrorKind::Unexpected, "the request has no method of HTTP"))?;
         let mut outgoing = HttpRequest::new(method, request.url().clone());
-        let body = match (secret_body, request.body()) {
+        let body = match (body, request.body()) {
             (Some(body), _) => Some(body),
             (None, Body::Bytes(bytes)) if !bytes.is_empty() => Some(bytes[..].into()),
             (None, Body::Bytes(_)) => None,
@@ -68,6 +70,9 @@ impl AzureHttpClient {
                 outgoing = outgoing.with_header(name, value);
             }
         }
+        if let Some(authorization) = authorization {
+            outgoing = outgoing.with_header(AUTHORIZATION, authorization);
+        }
         self.0.send(outgoing).await
     }
 }
@@ -81,7 +86,7 @@ impl fmt::Debug for AzureHttpClient {
 #[async_trait]
 impl azure_core::http::HttpClient for AzureHttpClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let response = self.send(request, None).await.map_err(carry_error)?;
+        let response = self.send(request, None, None).await.map_err(carry_error)?;
         let (status, headers) = (response.status.as_u16(), azure_headers(&response.headers));
         Ok(AsyncRawResponse::from_bytes(
             status.into(),

@@ -1,0 +1,213 @@
+//! Logins at Entra, made by the SDK over our transport: an application with a client secret, or with a token of an issuer
+//! that it trusts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
+use azure_core::credentials::{AccessToken, Secret, TokenCredential};
+use azure_core::http::{
+    AsyncRawResponse, ClientMethodOptions, ClientOptions, HttpClient, Request, RetryOptions,
+    Transport,
+};
+use azure_core::time::OffsetDateTime;
+use azure_identity::{
+    ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions,
+    ClientSecretCredential, ClientSecretCredentialOptions,
+};
+use secrets_core::{Clock, Error, Result, SecretValue};
+use secrets_http::{AzureHttpClient, azure_headers, carry_error};
+
+use super::Token;
+use crate::error::{self, invalid_config};
+
+/// The largest file that is taken for a token; a real one has a few kilobytes.
+const MAX_TOKEN_FILE_BYTES: u64 = 64 * 1024;
+
+/// Where logins go.
+#[derive(Debug, Clone)]
+pub(crate) struct Entra {
+    /// Such as `https://login.microsoftonline.com`.
+    pub(crate) authority: String,
+    pub(crate) http: AzureHttpClient,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Entra {
+    fn client_options(&self) -> ClientOptions {
+        let mut cloud = CustomConfiguration::default();
+        cloud.authority_host = self.authority.clone();
+        ClientOptions {
+            retry: RetryOptions::none(),
+            transport: Some(Transport::new(Arc::new(LoginHttp(self.clone())))),
+            cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
+            ..ClientOptions::default()
+        }
+    }
+}
+
+/// Turns a refusal into an error of ours before the SDK sees it: it reads only such bodies of refusals as hold no escape,
+/// and keeps them whole in its own error.
+#[derive(Debug)]
+struct LoginHttp(Entra);
+
+#[async_trait]
+impl HttpClient for LoginHttp {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let response = self
+            .0
+            .http
+            .send(request, None, None)
+            .await
+            .map_err(carry_error)?;
+        if !response.status.is_success() {
+            let failure = error::from_login(&response, self.0.clock.wall());
+            return Err(carry_error(failure));
+        }
+        Ok(AsyncRawResponse::from_bytes(
+            response.status.as_u16().into(),
+            azure_headers(&response.headers),
+            response.body.to_vec(),
+        ))
+    }
+}
+
+/// An application. Made anew for each login, so that a secret or file that was exchanged is seen, and so that the tokens
+/// have one owner, which the SDK's own cache would be beside ours.
+pub(crate) struct ClientCredential {
+    pub(crate) entra: Entra,
+    pub(crate) tenant_id: String,
+    pub(crate) client_id: String,
+    pub(crate) proof: Proof,
+}
+
+/// How an application shows that it is the one.
+pub(crate) enum Proof {
+    Secret(SecretValue),
+    /// A file with another issuer's token, and what names it.
+    TokenFile(PathBuf, Cow<'static, str>),
+}
+
+impl fmt::Debug for ClientCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientCredential({})", self.client_id)
+    }
+}
+
+impl ClientCredential {
+    pub(crate) fn title(&self) -> &'static str {
+        match self.proof {
+            Proof::Secret(_) => "service principal",
+            Proof::TokenFile(..) => "workload identity",
+        }
+    }
+
+    pub(crate) async fn token(&self, scope: &str) -> Result<Token> {
+        let got = match &self.proof {
+            Proof::Secret(secret) => self.with_secret(secret, scope).await,
+            Proof::TokenFile(path, setting) => {
+                self.with_file(path.clone(), setting.clone(), scope).await
+            }
+        };
+        let token = got.map_err(|failure| error::from_sdk(&failure, "the login"))?;
+        Ok(of_sdk(&token))
+    }
+
+    async fn with_secret(
+        &self,
+        secret: &SecretValue,
+        scope: &str,
+    ) -> azure_core::Result<AccessToken> {
+        let secret = secret.expose_str().map_err(carry_error)?.to_owned();
+        let options = ClientSecretCredentialOptions {
+            client_options: self.entra.client_options(),
+        };
+        let credential = ClientSecretCredential::new(
+            &self.tenant_id,
+            self.client_id.clone(),
+            Secret::new(secret),
+            Some(options),
+        )?;
+        credential.get_token(&[scope], None).await
+    }
+
+    async fn with_file(
+        &self,
+        path: PathBuf,
+        setting: Cow<'static, str>,
+        scope: &str,
+    ) -> azure_core::Result<AccessToken> {
+        let options = ClientAssertionCredentialOptions {
+            client_options: self.entra.client_options(),
+        };
+        let file = TokenFile { path, setting };
+        let credential = ClientAssertionCredential::new(
+            self.tenant_id.clone(),
+            self.client_id.clone(),
+            file,
+            Some(options),
+        )?;
+        credential.get_token(&[scope], None).await
+    }
+}
+
+/// A token of the SDK with what it has left by the machine's clock, which the SDK reckons with.
+pub(super) fn of_sdk(token: &AccessToken) -> Token {
+    let life = token.expires_on - OffsetDateTime::now_utc();
+    Token {
+        value: token.token.secret().into(),
+        life: Duration::try_from(life).unwrap_or_default(),
+    }
+}
+
+#[derive(Debug)]
+struct TokenFile {
+    path: PathBuf,
+    setting: Cow<'static, str>,
+}
+
+#[async_trait]
+impl ClientAssertion for TokenFile {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        let (path, setting) = (self.path.clone(), self.setting.clone());
+        let read = tokio::task::spawn_blocking(move || read_token(&path, &setting)).await;
+        match read {
+            Ok(text) => text.map_err(carry_error),
+            Err(_) => Err(carry_error(Error::of(secrets_core::ErrorKind::Unexpected))),
+        }
+    }
+}
+
+fn read_token(path: &std::path::Path, setting: &str) -> Result<String> {
+    let shown = path.display();
+    let unreadable = |cause: std::io::Error| {
+        let message = match cause.kind() {
+            std::io::ErrorKind::NotFound => format!("{setting}: there is no file {shown}"),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("{setting}: the file {shown} may not be read")
+            }
+            _ => format!("{setting}: the file {shown} cannot be read"),
+        };
+        invalid_config(message).with_hint("check the path, the file's mode, and what writes it")
+    };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > MAX_TOKEN_FILE_BYTES {
+        return Err(invalid_config(format!(
+            "{setting}: the file {shown} is too large for a token"
+        ))
+        .with_hint("check that it is the right file"));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let token = zeroize::Zeroizing::new(text);
+    if token.trim().is_empty() {
+        return Err(
+            invalid_config(format!("{setting}: the file {shown} is empty"))
+                .with_hint("check what writes it"),
+        );
+    }
+    Ok(token.trim().to_owned())
+}

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod auth;
+mod client;
+mod config;
+mod error;
+mod open;
+mod provider;
+mod wire;
+
+use secrets_core::{Capabilities, Capability};
+
+pub use config::{
+    AzureConfig, DeveloperToolsConfig, ManagedIdentityConfig, OutsideValidity,
+    ServicePrincipalConfig, WorkloadIdentityConfig,
+};
+pub use open::open;
+pub use provider::AzureProvider;
+
+/// The word for this provider in configurations and locations.
+pub const SCHEME: &str = "azure-kv";
+
+/// What a vault can do. It has no conditional writes, and no delete with a time of its own.
+pub const CAPABILITIES: Capabilities = Capabilities::new(&[
+    Capability::Put,
+    Capability::Delete,
+    Capability::Restore,
+    Capability::Purge,
+    Capability::List,
+    Capability::Describe,
+    Capability::Versions,
+    Capability::Rollback,
+    Capability::Tags,
+    Capability::Expiry,
+    Capability::Binary,
+])
+.with_max_value_bytes(provider::MAX_VALUE_BYTES);

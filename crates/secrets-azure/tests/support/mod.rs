@@ -1,0 +1,125 @@
+//! The fake that the tests run against, and a provider on it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use secrets_azure::{AzureConfig, AzureProvider, ServicePrincipalConfig};
+use secrets_core::{Clock, Environment, OpenContext, Result, SecretName, SystemClock};
+use secrets_http::Transport;
+use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
+use tempfile::TempDir;
+
+/// The system's clock, and what a test has added to it: as the fake's.
+#[derive(Debug, Default)]
+pub(crate) struct Moved(AtomicU64);
+
+impl Moved {
+    fn by(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for Moved {
+    fn monotonic(&self) -> Duration {
+        SystemClock.monotonic() + self.by()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemClock.wall() + self.by()
+    }
+}
+
+/// A fake with the files that its clients need.
+pub(crate) struct Vault {
+    pub(crate) fake: AzureFake,
+    pub(crate) transport: Transport,
+    pub(crate) clock: Arc<Moved>,
+    folder: TempDir,
+}
+
+impl Vault {
+    pub(crate) async fn start() -> Self {
+        Self::with(AzureOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: AzureOptions) -> Self {
+        let fake = AzureFake::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), fake.ca_pem()).unwrap();
+        Self {
+            fake,
+            transport: Transport::default(),
+            clock: Arc::default(),
+            folder,
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// For the vault, without a credential.
+    pub(crate) fn config(&self) -> AzureConfig {
+        let mut config = AzureConfig::default();
+        config.vault_url = Some(self.fake.url());
+        config.authority_host = Some(self.fake.url());
+        config.resource = Some("https://vault.azure.net".to_owned());
+        config.ca_cert = Some("ca.pem".into());
+        config
+    }
+
+    /// For the vault, as the application that it knows.
+    pub(crate) fn application(&self) -> AzureConfig {
+        let options = AzureOptions::default();
+        let mut client = ServicePrincipalConfig::default();
+        client.tenant_id = Some(options.tenant_id);
+        client.client_id = Some(options.client_id);
+        client.client_secret = Some(options.client_secret.into());
+        let mut config = self.config();
+        config.service_principal = Some(client);
+        config
+    }
+
+    pub(crate) fn context(&self, variables: &[(String, String)]) -> OpenContext {
+        let environment: Environment = variables.iter().cloned().collect();
+        OpenContext::new("main")
+            .with_environment(environment)
+            .with_clock(self.clock.clone())
+            .with_base_dir(self.folder.path())
+    }
+
+    pub(crate) async fn try_open(
+        &self,
+        config: AzureConfig,
+        variables: &[(String, String)],
+    ) -> Result<AzureProvider> {
+        secrets_azure::open(config, self.context(variables), self.transport.clone()).await
+    }
+
+    pub(crate) async fn provider(&self) -> AzureProvider {
+        self.try_open(self.application(), &[]).await.unwrap()
+    }
+
+    /// Time goes on for both sides.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+        self.fake.advance(by);
+    }
+
+    /// Method and path of what the fake was asked so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let asked = self.fake.asked();
+        asked
+            .iter()
+            .map(|asked| format!("{} {}", asked.method, asked.path))
+            .collect()
+    }
+}
+
+pub(crate) fn name(text: &str) -> SecretName {
+    SecretName::new(text).unwrap()
+}
