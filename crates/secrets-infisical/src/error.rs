@@ -1,6 +1,6 @@
 //! The one place where what the server answers becomes errors of ours: by status, then by the codes of the body. The few
-//! facts that it tells by nothing but text are in [`Text`]; they choose words and waits, never the kind. The server's own
-//! words are never passed on.
+//! facts that it tells by nothing but text are in [`Text`]; they choose words and waits, and tell a missing service token
+//! from a missing secret. The server's own words are never passed on.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -47,6 +47,8 @@ struct Text;
 impl Text {
     const LOCKED: &str = "temporarily locked";
     const WAIT: &str = "try again in ";
+    /// The server says "not found" of a service token too, by the code that it has for secrets.
+    const NO_SERVICE_TOKEN: &str = "Service token with ID";
 }
 
 pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
@@ -188,6 +190,11 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
             invalid_config("the server has no such endpoint")
                 .with_hint("check `base_url`, and `api` if it is set")
         }
+        (404, _) if refusal.text().starts_with(Text::NO_SERVICE_TOKEN) => Error::new(
+            ErrorKind::Unauthenticated,
+            "the server does not know the service token",
+        )
+        .with_hint("it is wrong, expired or revoked; use a machine identity with universal auth"),
         (404, Asked::Folder) => invalid_config("the server has no such project or environment")
             .with_hint("check `project_id` and `environment`; the server says the same of what the identity may not see"),
         (404, _) => missing(),

@@ -134,10 +134,12 @@ fn decode(mapping: NameMapping, fits: fn(&str) -> bool, stored: &str) -> Option<
 fn translated(mapping: NameMapping, fits: fn(&str) -> bool, stored: &str) -> Option<String> {
     let name = mapping.decode(stored).ok()?;
     let segment = name.as_str();
-    let is_one = segment != stored && !segment.contains('/');
+    if segment == stored || segment.contains('/') {
+        return None;
+    }
     // What fits is stored as it is, unless it looks like a translation itself.
     let is_needed = !fits(segment) || translated(mapping, fits, segment).is_some();
-    (is_one && is_needed).then(|| segment.to_owned())
+    is_needed.then(|| segment.to_owned())
 }
 
 fn check_key(key: String) -> Result<String> {

@@ -153,6 +153,8 @@ impl InfisicalProvider {
         match found {
             Ok(found) if found.version != Some(number) => Err(error::versions_ignored()),
             Ok(found) if found.id == current.id => Ok(found),
+            // One of a deleted secret hides it. The current one can be had without its number.
+            Ok(_) if current.version == Some(number) => self.client.secret(place, None, view).await,
             Ok(_) => Err(error::no_version(version)),
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
                 Err(error::no_version(version))
@@ -471,7 +473,10 @@ impl SecretProvider for InfisicalProvider {
                     Ok(found) if found.id == current.id => {
                         items.push(version_metadata(name, &found));
                     }
-                    // Of a deleted secret of the same key.
+                    // One of a deleted secret of the same key hides it.
+                    Ok(_) if number == newest => {
+                        items.push(metadata(name, &current).with_updated_at(None));
+                    }
                     Ok(_) => {}
                     // The server removes the oldest ones, so that there is none before it either.
                     Err(failure) if failure.kind() == ErrorKind::NotFound => {
