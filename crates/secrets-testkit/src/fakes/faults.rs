@@ -444,3 +444,66 @@ impl From<Fault> for Written {
         written
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_written_as_it_is_read() {
+        for fault in [
+            Fault::status(429).with_code("Slow").with_retry_after(3),
+            Fault::slow(Duration::from_millis(20)).times(4),
+            Fault::reset().always().on_method("GET").on_path("/a"),
+            Fault::lost(),
+            Fault::truncated(7),
+            Fault::garbled(),
+            Fault::redirect(302, "http://elsewhere/"),
+            Fault::switch("lockout").times(2),
+        ] {
+            let text = serde_json::to_string(&fault).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Fault>(&text).unwrap(),
+                fault,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_named() {
+        for (text, says) in [
+            (r#"{"fault":"status"}"#, "fault `status` needs `status`"),
+            (
+                r#"{"fault":"status","status":200}"#,
+                "fault `status` needs a status from 400 to 599",
+            ),
+            (r#"{"fault":"slow"}"#, "fault `slow` needs `milliseconds`"),
+            (
+                r#"{"fault":"redirect"}"#,
+                "fault `redirect` needs `location`",
+            ),
+            (
+                r#"{"fault":"reset","bytes":1}"#,
+                "fault `reset` has no `bytes`",
+            ),
+            (
+                r#"{"fault":"lockout","code":"x"}"#,
+                "fault `lockout` has no `code`",
+            ),
+            (r#"{"fault":"reset","when":1}"#, "unknown field `when`"),
+            (r#"{"status":429}"#, "missing field `fault`"),
+        ] {
+            let error = serde_json::from_str::<Fault>(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn none_is_none() {
+        let faults = Faults::new(&["lockout"]);
+        faults.push(Fault::reset().times(0));
+        assert!(faults.waiting().is_empty());
+        assert!(!faults.take_switch("lockout", &Method::GET, "/"));
+    }
+}
