@@ -1,5 +1,7 @@
 //! What the conformance suites reported: which provider passed how many cases, and what it cannot do.
 
+mod document;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::shell::{Result, at, target};
+
+pub(super) use document::refresh;
 
 /// The testkit writes one report a run of the suite into the folder that this names.
 pub(super) const VARIABLE: &str = "POLYSECRETS_CONFORMANCE_DIR";
@@ -32,6 +36,38 @@ pub(super) struct Report {
     failed: u64,
     unsupported: u64,
     known_gaps: u64,
+    /// In the order of the suite.
+    cases: Vec<Case>,
+}
+
+/// What became of one case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Case {
+    group: String,
+    name: String,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    Unsupported,
+    /// With the reason that the test gives.
+    KnownGap(String),
+}
+
+impl Report {
+    fn title(&self) -> String {
+        format!("{} {}", self.scheme, self.server).trim().to_owned()
+    }
+
+    fn outcome(&self, case: &str) -> Option<&Outcome> {
+        self.cases
+            .iter()
+            .find(|candidate| candidate.name == case)
+            .map(|case| &case.outcome)
+    }
 }
 
 pub(super) fn folder() -> PathBuf {
@@ -82,6 +118,27 @@ fn parse(text: &str) -> Option<Report> {
         failed: count("failed")?,
         unsupported: count("unsupported")?,
         known_gaps: count("known_gaps")?,
+        cases: value
+            .get("cases")?
+            .as_array()?
+            .iter()
+            .map(case)
+            .collect::<Option<_>>()?,
+    })
+}
+
+fn case(value: &Value) -> Option<Case> {
+    let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+    Some(Case {
+        group: text("group")?,
+        name: text("name")?,
+        outcome: match value.get("outcome")?.as_str()? {
+            "passed" => Outcome::Passed,
+            "failed" => Outcome::Failed,
+            "unsupported" => Outcome::Unsupported,
+            "known_gap" => Outcome::KnownGap(text("reason")?),
+            _ => return None,
+        },
     })
 }
 
@@ -91,16 +148,12 @@ pub(super) fn table(reports: &[Report]) -> String {
         "| provider | passed | proved unsupported | failed | known gaps |\n|---|---|---|---|---|",
     );
     for report in reports {
-        let name = format!("{} {}", report.scheme, report.server);
+        let name = report.title();
         // Writing to a string cannot fail.
         let _ = write!(
             text,
             "\n| {} | {} | {} | {} | {} |",
-            name.trim(),
-            report.passed,
-            report.unsupported,
-            report.failed,
-            report.known_gaps
+            name, report.passed, report.unsupported, report.failed, report.known_gaps
         );
     }
     text
@@ -120,11 +173,16 @@ mod tests {
     use super::*;
 
     const SAMPLE: &str = r#"{"schema": 1, "scheme": "vault", "server": "openbao", "capabilities": [],
-        "totals": {"passed": 60, "failed": 0, "unsupported": 4, "known_gaps": 1}, "cases": []}"#;
+        "totals": {"passed": 60, "failed": 0, "unsupported": 4, "known_gaps": 1}, "cases": [
+            {"name": "text", "group": "round_trip", "outcome": "passed", "milliseconds": 1},
+            {"name": "bytes", "group": "round_trip", "outcome": "known_gap", "reason": "so", "milliseconds": 1}]}"#;
 
     #[test]
     fn a_report_becomes_a_row() {
         let report = parse(SAMPLE).unwrap();
+        assert_eq!(report.outcome("text"), Some(&Outcome::Passed));
+        let gap = Outcome::KnownGap("so".to_owned());
+        assert_eq!(report.outcome("bytes"), Some(&gap));
         let table = table(std::slice::from_ref(&report));
         assert_eq!(
             table.lines().last(),
@@ -132,6 +190,14 @@ mod tests {
         );
         let others = EXPECTED.iter().filter(|scheme| **scheme != "vault");
         assert!(absent(&[report]).iter().eq(others));
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_refused() {
+        assert_eq!(
+            parse(&SAMPLE.replace("passed\", \"mill", "maybe\", \"mill")),
+            None
+        );
     }
 
     #[test]
