@@ -39,6 +39,8 @@
 //!   the version's own `secretComment`.
 //! - What is answered to a create has neither `secretPath` nor `tags`, `secretMetadata` or `secretValueHidden`; an update
 //!   answers the value and comment of the request, empty ones where it had none.
+//! - A renewal that would reach beyond the longest life ends the token (401): with the defaults, where life and longest
+//!   life are both 30 days, each one does.
 //! - The order of a list is no order (that of random ids).
 //! - A stale token in the `Authorization` header fails a login too, though a login needs none.
 //! - `POST` for a folder makes those above it, and is no error where it exists.
