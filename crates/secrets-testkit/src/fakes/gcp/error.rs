@@ -64,8 +64,9 @@ impl ApiError {
     }
 
     pub(super) fn permission_denied(permission: &str, resource: &str) -> Self {
-        let message =
-            format!("Permission '{permission}' denied on resource (or it may not exist).");
+        let message = format!(
+            "Permission '{permission}' denied for resource '{resource}' (or it may not exist)."
+        );
         Self::new(403, "PERMISSION_DENIED", message).with_info(
             "IAM_PERMISSION_DENIED",
             "iam.googleapis.com",

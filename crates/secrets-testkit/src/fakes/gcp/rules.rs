@@ -19,17 +19,14 @@ fn id_letter(letter: char) -> bool {
 }
 
 pub(super) fn secret_id(id: &str) -> Result<(), ApiError> {
-    if id.is_empty() {
-        return Err(ApiError::invalid_argument("Field [secret_id] is required."));
-    }
     if id.len() > MAX_ID {
         return Err(ApiError::invalid_argument(format!(
             "The provided Secret ID is longer than the maximum of {MAX_ID} characters."
         )));
     }
-    if !id.chars().all(id_letter) {
+    if id.is_empty() || !id.chars().all(id_letter) {
         return Err(ApiError::invalid_argument(format!(
-            "The provided Secret ID [{id}] does not match the expected format [[a-zA-Z_0-9\\-]+]"
+            "The provided Secret ID [{id}] does not match the expected format [[a-zA-Z_0-9]+]"
         )));
     }
     Ok(())

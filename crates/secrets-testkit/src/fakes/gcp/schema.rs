@@ -308,7 +308,7 @@ impl Reader {
 fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) if !text.starts_with('+') => text.parse().ok(),
         _ => None,
     }
 }

@@ -124,10 +124,10 @@ impl State {
         };
         let secret = self.secrets.get(&key).ok_or_else(none)?;
         let asked = target.version.as_deref().unwrap_or_default();
-        let number = match asked.parse::<u64>() {
-            Ok(number) => number,
-            Err(_) if asked == "latest" => u64::try_from(secret.versions.len()).unwrap_or(u64::MAX),
-            Err(_) => {
+        let number = match number_of(asked) {
+            Some(number) => number,
+            None if asked == "latest" => u64::try_from(secret.versions.len()).unwrap_or(u64::MAX),
+            None => {
                 let aliases = secret.fields.get("versionAliases");
                 aliases
                     .and_then(|aliases| aliases.get(asked)?.as_str()?.parse().ok())
@@ -312,7 +312,7 @@ impl State {
         let (key, secret) = self.secret_mut(call.target)?;
         let name = format!("{}/versions/{asked}", key.name());
         // Aliases, `latest` among them, are for reading.
-        let number: u64 = asked.parse().map_err(|_| {
+        let number = number_of(asked).ok_or_else(|| {
             ApiError::invalid_argument(format!("The version [{name}] must be a number."))
         })?;
         let delay = secret
@@ -387,6 +387,12 @@ fn list(name: &str, items: Vec<Value>, next: Option<String>, total: usize) -> Va
         out.insert("totalSize".to_owned(), total.into());
     }
     Value::Object(out)
+}
+
+/// Digits only, where the language's own reader takes a sign too.
+fn number_of(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 fn index_of(number: u64) -> Option<usize> {
