@@ -6,8 +6,10 @@ use tower::{BoxError, Layer, Service};
 
 use crate::Secrets;
 use crate::config::Config;
+use crate::layers::{CacheConfig, CacheLayer, OwnTtls};
 use crate::registry::Registry;
 use crate::router::{Opener, Router};
+use crate::secrets::Hits;
 use crate::stack::{self, AddedLayer, Stack, StackOptions};
 
 /// Builds a [`Secrets`] handle. Every setting has a default; providers are opened on first use.
@@ -88,6 +90,12 @@ impl SecretsBuilder {
         self
     }
 
+    /// Keeps answers in memory; in place of the `[cache]` of the configuration.
+    pub fn cache(mut self, cache: CacheConfig) -> Self {
+        self.config.cache = Some(cache);
+        self
+    }
+
     /// Builds the handle. Nothing is opened or asked yet.
     ///
     /// # Errors
@@ -102,6 +110,7 @@ impl SecretsBuilder {
             retry: config.retry.clone(),
             timeouts: config.timeouts.clone(),
             concurrency: config.concurrency,
+            cache: cache(&config, &clock)?,
             clock,
             added_inner: self.inner,
             added_outer: self.outer,
@@ -128,8 +137,24 @@ impl SecretsBuilder {
             opener,
         )?;
         let stack = stack::outer(router.clone(), &options);
-        Ok(Secrets::new(stack, router, config))
+        Ok(Secrets::new(stack, router, config, Hits::new(&options)))
     }
+}
+
+/// The cache that the configuration asks for.
+fn cache(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<CacheLayer>> {
+    let Some(settings) = &config.cache else {
+        return Ok(None);
+    };
+    let mut own_ttls = OwnTtls::new();
+    for declared in &config.secrets {
+        if let Some(ttl) = declared.cache_ttl {
+            let target = declared.reference.provider().map(Arc::from);
+            let own = own_ttls.entry(declared.reference.name().clone());
+            own.or_default().push((target, ttl));
+        }
+    }
+    CacheLayer::with_own_ttls(settings.clone(), clock.clone(), own_ttls).map(Some)
 }
 
 impl fmt::Debug for SecretsBuilder {

@@ -123,6 +123,8 @@ impl Registry {
         builtin!(registry, secrets_vault, VaultConfig, transport);
         #[cfg(feature = "aws")]
         builtin!(registry, secrets_aws, AwsConfig, transport);
+        #[cfg(feature = "azure")]
+        builtin!(registry, secrets_azure, AzureConfig, transport);
         #[cfg(feature = "gcp")]
         builtin!(registry, secrets_gcp, GcpConfig, transport);
         #[cfg(feature = "infisical")]

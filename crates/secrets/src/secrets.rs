@@ -15,9 +15,10 @@ use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
 use crate::config::{Config, Declared, LoadOptions};
+use crate::layers::{Cache, CacheLayer};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
-use crate::stack::Stack;
+use crate::stack::{Stack, StackOptions};
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
 ///
@@ -48,6 +49,23 @@ struct Shared {
     router: Router,
     config: Config,
     declared: HashMap<String, usize>,
+    hits: Hits,
+}
+
+/// Where a read may look before it calls the stack.
+pub(crate) struct Hits {
+    cache: Option<CacheLayer>,
+    /// Whether something stands outside the cache that must see every read.
+    seen: bool,
+}
+
+impl Hits {
+    pub(crate) fn new(options: &StackOptions) -> Self {
+        Self {
+            cache: options.cache.clone(),
+            seen: !options.added_outer.is_empty(),
+        }
+    }
 }
 
 /// A secret that is fetched once: of whom, which, and which version of it.
@@ -66,7 +84,7 @@ struct Resolved {
 }
 
 impl Secrets {
-    pub(crate) fn new(stack: Stack, router: Router, config: Config) -> Self {
+    pub(crate) fn new(stack: Stack, router: Router, config: Config, hits: Hits) -> Self {
         let declared = config.secrets.iter().enumerate();
         let declared = declared.map(|(at, one)| (one.name.clone(), at)).collect();
         Self {
@@ -75,6 +93,7 @@ impl Secrets {
                 router,
                 config,
                 declared,
+                hits,
             }),
             target: None,
         }
@@ -160,7 +179,32 @@ impl Secrets {
         R: TryInto<SecretRef>,
         R::Error: Into<Error>,
     {
-        Ok(self.get_with_origin(reference).await?.secret.value)
+        let reference = into_ref(reference)?;
+        match self.peek(&reference) {
+            Some(value) => Ok(value),
+            None => Ok(self.get_with_origin(reference).await?.secret.value),
+        }
+    }
+
+    /// A hit without the stack, where nothing in there wants to know of it.
+    fn peek(&self, reference: &SecretRef) -> Option<SecretValue> {
+        let hits = &self.shared.hits;
+        let cache = hits.cache.as_ref()?;
+        if hits.seen || tracing::enabled!(tracing::Level::DEBUG) {
+            return None;
+        }
+        let base = match reference.provider() {
+            None if !self.shared.declared.is_empty() => self.base(reference),
+            _ => reference,
+        };
+        if reference.field().or(base.field()).is_some() {
+            return None;
+        }
+        cache.peek(
+            base.provider().or(self.target.as_deref()),
+            base.name(),
+            reference.version().or(base.version()),
+        )
     }
 
     /// Reads a secret with its metadata and where it came from. Otherwise as [`get`](Self::get).
@@ -558,7 +602,12 @@ impl Secrets {
         self.shared.router.credential_variables(&targets).await
     }
 
-    /// Closes every provider that was opened: gives back leases, tokens and connections.
+    /// The cache of this handle, where one is configured: what it did, and how it is made to forget.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.shared.hits.cache.as_ref().map(CacheLayer::cache)
+    }
+
+    /// Closes every provider that was opened: gives back leases, tokens and connections, and wipes the cache.
     ///
     /// # Errors
     /// The first error; the others are closed all the same.
@@ -570,6 +619,9 @@ impl Secrets {
             .into_iter()
             .map(|name| self.call(Some(name), Call::Close));
         let outcomes = futures_util::future::join_all(closes).await;
+        if let Some(cache) = self.cache() {
+            cache.clear();
+        }
         outcomes
             .into_iter()
             .try_for_each(|outcome| outcome.map(drop))
@@ -585,12 +637,17 @@ impl Secrets {
         self.shared.stack.clone().oneshot(request).await
     }
 
-    fn resolve(&self, reference: &SecretRef) -> Resolved {
+    /// What is declared under the name of this reference, else itself.
+    fn base<'r>(&'r self, reference: &'r SecretRef) -> &'r SecretRef {
         let declared = match reference.provider() {
             None => self.shared.declared.get(reference.name().as_str()),
             Some(_) => None,
         };
-        let base = declared.map_or(reference, |at| &self.shared.config.secrets[*at].reference);
+        declared.map_or(reference, |at| &self.shared.config.secrets[*at].reference)
+    }
+
+    fn resolve(&self, reference: &SecretRef) -> Resolved {
+        let base = self.base(reference);
         let target = base
             .provider()
             .map(Arc::from)

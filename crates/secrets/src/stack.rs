@@ -2,7 +2,8 @@
 //!
 //! - **inner**, one for each configured provider: retry → concurrency limit → attempt timeout → provider. A retry's sleep
 //!   holds no place in the limit, and each attempt has its own timeout.
-//! - **outer**, one for each handle: trace → deadline → router. The deadline spans queues, retries and failover.
+//! - **outer**, one for each handle: trace → deadline → cache → router. The deadline spans queues, retries and failover.
+//!   A cache is there only if it is configured; its loads have a deadline of their own.
 //!
 //! Layers that a user adds stand outside of ours: around the retries of a provider, or around the whole handle.
 
@@ -15,7 +16,9 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::config::{RetryConfig, TimeoutConfig};
-use crate::layers::{AttemptTimeoutLayer, DeadlineLayer, RetryLayer, TraceLayer, error_from_boxed};
+use crate::layers::{
+    AttemptTimeoutLayer, CacheLayer, DeadlineLayer, RetryLayer, TraceLayer, error_from_boxed,
+};
 use crate::service::ProviderService;
 
 /// A composed stack: cheap to clone, and shared by all who hold a clone.
@@ -27,6 +30,7 @@ pub(crate) struct StackOptions {
     pub(crate) retry: RetryConfig,
     pub(crate) timeouts: TimeoutConfig,
     pub(crate) concurrency: Option<usize>,
+    pub(crate) cache: Option<CacheLayer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) added_inner: Vec<AddedLayer>,
     pub(crate) added_outer: Vec<AddedLayer>,
@@ -97,12 +101,15 @@ where
     R: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
     R::Future: Send,
 {
-    let standard = ServiceBuilder::new()
+    let outside = ServiceBuilder::new()
         .layer(TraceLayer::new(options.clock.clone()))
         .layer(DeadlineLayer::new(
             options.timeouts.deadline,
             options.clock.clone(),
-        ))
-        .service(router);
-    add(&options.added_outer, BoxCloneSyncService::new(standard))
+        ));
+    let standard = match &options.cache {
+        Some(cache) => BoxCloneSyncService::new(outside.layer(cache.clone()).service(router)),
+        None => BoxCloneSyncService::new(outside.service(router)),
+    };
+    add(&options.added_outer, standard)
 }

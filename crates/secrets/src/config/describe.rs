@@ -7,6 +7,7 @@ use secrets_core::{AmbientCredentials, SecretRef, SourcePosition};
 
 use super::tree::{Node, Piece, Value};
 use super::{Config, ProviderEntry, RetryConfig, duration};
+use crate::layers::CacheConfig;
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,9 @@ pub(super) fn describe(config: &Config) -> Vec<DescribedSetting> {
         if let Some(format) = &secret.format {
             rows.add(&format!("{path}.format"), format.clone());
         }
+        if let Some(ttl) = secret.cache_ttl {
+            rows.add(&format!("{path}.cache_ttl"), duration::format(ttl));
+        }
         if let Some(age) = secret.rotate_after {
             rows.add(&format!("{path}.rotate_after"), duration::format(age));
         }
@@ -159,8 +163,8 @@ pub(super) fn describe(config: &Config) -> Vec<DescribedSetting> {
         "timeouts.attempt",
         duration::format(config.timeouts.attempt),
     );
-    if let Some(ttl) = config.cache_ttl {
-        rows.add("cache_ttl", duration::format(ttl));
+    if let Some(cache) = &config.cache {
+        rows.cache(cache);
     }
     rows.rows
 }
@@ -194,6 +198,21 @@ impl Rows<'_> {
         );
         self.add(&format!("{path}.base"), duration::format(retry.base));
         self.add(&format!("{path}.max"), duration::format(retry.max));
+    }
+
+    fn cache(&mut self, cache: &CacheConfig) {
+        for (key, time) in [
+            ("ttl", cache.ttl),
+            ("max_stale", cache.max_stale),
+            ("version_ttl", cache.version_ttl),
+            ("negative_ttl", cache.negative_ttl),
+            ("patience", cache.patience),
+        ] {
+            self.add(&format!("cache.{key}"), duration::format(time));
+        }
+        self.add("cache.refresh_ahead", cache.refresh_ahead.to_string());
+        self.add("cache.max_entries", cache.max_entries.to_string());
+        self.add("cache.max_bytes", cache.max_bytes.to_string());
     }
 
     fn provider(&mut self, path: &str, provider: &ProviderEntry) {

@@ -184,6 +184,8 @@ pub struct Declared {
     pub format: Option<String>,
     /// `description`: what it is for.
     pub description: Option<String>,
+    /// `cache_ttl`: how long it is kept in memory; `None` for as long as other secrets.
+    pub cache_ttl: Option<Duration>,
     /// `rotate_after`: the age at which it should be replaced.
     pub rotate_after: Option<Duration>,
     /// Where it is declared.
@@ -200,6 +202,7 @@ impl Declared {
             required: true,
             format: None,
             description: None,
+            cache_ttl: None,
             rotate_after: None,
             position: None,
         }
@@ -233,6 +236,7 @@ impl fmt::Debug for Declared {
             .field("env", &self.env)
             .field("required", &self.required)
             .field("format", &self.format)
+            .field("cache_ttl", &self.cache_ttl)
             .field("rotate_after", &self.rotate_after)
             .field("position", &self.position)
             .finish_non_exhaustive()

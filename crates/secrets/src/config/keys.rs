@@ -153,7 +153,11 @@ pub(super) const ROOT: &[Key] = &[
     ),
     key("retry", Kind::Table(RETRY), "how failed calls are repeated"),
     key("timeouts", Kind::Table(TIMEOUTS), "how long calls may take"),
-    key("cache", Kind::Later, "how long values are kept in memory"),
+    key(
+        "cache",
+        Kind::Table(CACHE),
+        "how long answers are kept in memory; not at all without this table",
+    ),
     key("audit", Kind::Later, "where uses of secrets are recorded"),
     key("policy", Kind::Later, "who may use which secret"),
 ];
@@ -236,9 +240,68 @@ pub(super) const SECRET: &[Key] = &[
     ),
     key("description", Kind::Text, "what it is for"),
     key(
+        "cache_ttl",
+        Kind::Duration,
+        "how long it is kept in memory, where there is a cache; default as other secrets",
+    ),
+    key(
         "rotate_after",
         Kind::Duration,
         "the age at which it should be replaced",
+    ),
+];
+
+pub(super) const CACHE: &[Key] = &[
+    key(
+        "enabled",
+        Kind::Flag,
+        "whether anything is kept; default true",
+    ),
+    key(
+        "ttl",
+        Kind::Duration,
+        "how long an answer is given without asking again; default 5m",
+    ),
+    key(
+        "max_stale",
+        Kind::Duration,
+        "how old an answer may be when the provider cannot be reached; default 1h, or `ttl` if that is more",
+    ),
+    key(
+        "version_ttl",
+        Kind::Duration,
+        "how long one version, read by its id, is kept; default 1h",
+    ),
+    key(
+        "negative_ttl",
+        Kind::Duration,
+        "how long it is remembered that a secret does not exist, at most 5s; default 0s",
+    ),
+    key(
+        "refresh_ahead",
+        Kind::Flag,
+        "whether what is read near the end of its time is fetched again meanwhile; default true",
+    ),
+    key(
+        "patience",
+        Kind::Duration,
+        "how long a read waits for a provider before it takes a stale answer; default 500ms",
+    ),
+    key(
+        "max_entries",
+        Kind::Count {
+            min: 1,
+            max: 100_000_000,
+        },
+        "how many answers are kept; default 10000",
+    ),
+    key(
+        "max_bytes",
+        Kind::Count {
+            min: 1,
+            max: u32::MAX,
+        },
+        "how many bytes they take; default 67108864",
     ),
 ];
 

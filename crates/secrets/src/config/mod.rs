@@ -9,10 +9,12 @@ mod de;
 mod describe;
 mod duration;
 mod entries;
+mod fields;
 mod format;
 mod guard;
 mod interpolate;
 mod keys;
+mod layers;
 mod load;
 mod options;
 mod parse;
@@ -31,8 +33,8 @@ mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
+use crate::layers::CacheConfig;
 use secrets_core::{
     AmbientCredentials, Error, ErrorKind, Location, Result, SecretValue, SourcePosition,
 };
@@ -77,8 +79,8 @@ pub struct Config {
     pub concurrency: Option<usize>,
     /// The names of the declared secrets that are read at the start.
     pub preload: Vec<String>,
-    /// How long a value may be answered from memory, where the file says so.
-    pub cache_ttl: Option<Duration>,
+    /// `cache`: how long answers are kept in memory; `None` for not at all, which is the default.
+    pub cache: Option<CacheConfig>,
     default_position: Option<SourcePosition>,
     origins: describe::Origins,
 }
@@ -100,7 +102,7 @@ impl Default for Config {
             timeouts: TimeoutConfig::default(),
             concurrency: None,
             preload: Vec::new(),
-            cache_ttl: None,
+            cache: None,
             default_position: None,
             origins: describe::Origins::default(),
         }

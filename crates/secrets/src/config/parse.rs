@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::time::Duration;
 
 use secrets_core::{
     AmbientCredentials, Error, ErrorKind, Location, Result, SecretName, SecretRef, SourcePosition,
 };
-use zeroize::Zeroizing;
 
 use super::describe::{Origins, SettingOrigin};
-use super::keys::{Key, Kind, Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
+use super::fields::{Fields, text};
+use super::keys::{Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
 use super::tree::{Entry, Node, Place, Value, located};
 use super::{
-    ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, RetryConfig, Settings,
-    TimeoutConfig, de, duration, interpolate, keys, scheme, suggest,
+    ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, de, interpolate,
+    keys, layers, scheme, suggest,
 };
 
 /// Reads everything but the choice of the default by flag or environment.
@@ -61,13 +60,16 @@ pub(super) fn config(root: &Node, trust: &AmbientCredentials) -> Result<Config> 
         config.concurrency = Some(count as usize);
     }
     if let Some(node) = fields.child("retry") {
-        config.retry = retry(&Fields::new(node, "retry", RETRY), &mut origins)?;
+        config.retry = layers::retry(&Fields::new(node, "retry", RETRY), &mut origins)?;
     }
     if let Some(node) = fields.child("timeouts") {
-        config.timeouts = timeouts(&Fields::new(node, "timeouts", TIMEOUTS), &mut origins)?;
+        config.timeouts = layers::timeouts(&Fields::new(node, "timeouts", TIMEOUTS), &mut origins)?;
     }
     let workflow = Fields::new(root, "", keys::WORKFLOW);
-    config.cache_ttl = workflow.duration("cache_ttl", &mut origins)?;
+    config.cache = layers::cache(&fields, &workflow, &mut origins)?;
+    if let Some(cache) = &mut config.cache {
+        cache.load_timeout = config.timeouts.deadline;
+    }
     config.origins = origins;
     Ok(config)
 }
@@ -98,152 +100,6 @@ fn at_key(entry: &Entry, message: String) -> Error {
         Error::new(ErrorKind::InvalidConfig, message),
         entry.key_place.as_ref(),
     )
-}
-
-/// One table, read by the keys that it is known to have.
-struct Fields<'n> {
-    node: &'n Node,
-    path: String,
-    keys: &'static [Key],
-}
-
-impl<'n> Fields<'n> {
-    fn new(node: &'n Node, path: impl Into<String>, keys: &'static [Key]) -> Self {
-        Self {
-            node,
-            path: path.into(),
-            keys,
-        }
-    }
-
-    fn child(&self, key: &str) -> Option<&'n Node> {
-        debug_assert!(
-            self.keys.iter().any(|known| known.name == key),
-            "{key} is read but not in the table of keys"
-        );
-        self.node.child(key)
-    }
-
-    fn kind(&self, key: &str) -> Option<&'static Kind> {
-        Some(&self.keys.iter().find(|known| known.name == key)?.kind)
-    }
-
-    /// A value that is there, noting where it comes from.
-    fn noted(&self, key: &str, origins: &mut Origins) -> Option<&'n Node> {
-        let node = self.child(key)?;
-        if let Some(place) = &node.place {
-            let path = match self.path.as_str() {
-                "" => key.to_owned(),
-                path => format!("{path}.{key}"),
-            };
-            origins.note(path, SettingOrigin::File(place.position()));
-        }
-        Some(node)
-    }
-
-    fn entries(&self, key: &str) -> &'n [Entry] {
-        self.child(key).and_then(Node::table).unwrap_or_default()
-    }
-
-    fn text(
-        &self,
-        key: &str,
-        origins: &mut Origins,
-    ) -> Result<Option<(Zeroizing<String>, &'n Node)>> {
-        match self.noted(key, origins) {
-            None => Ok(None),
-            Some(node) => Ok(Some((text(node)?, node))),
-        }
-    }
-
-    fn word<T>(
-        &self,
-        key: &str,
-        origins: &mut Origins,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let Some((word, node)) = self.text(key, origins)? else {
-            return Ok(None);
-        };
-        let known = match self.kind(key) {
-            Some(Kind::Word(known)) => *known,
-            _ => &[],
-        };
-        let found = read(&word).filter(|_| known.contains(&word.as_str()));
-        found.map(Some).ok_or_else(|| {
-            node.error(format!("unknown value for `{key}`"))
-                .with_hint(suggest::hint(&word, known, "values"))
-        })
-    }
-
-    fn flag(&self, key: &str, origins: &mut Origins) -> Result<Option<bool>> {
-        let Some(node) = self.noted(key, origins) else {
-            return Ok(None);
-        };
-        match &node.value {
-            Value::Bool(flag) => Ok(Some(*flag)),
-            _ => match text(node)?.as_str() {
-                "true" => Ok(Some(true)),
-                "false" => Ok(Some(false)),
-                _ => Err(node.error("expected `true` or `false`")),
-            },
-        }
-    }
-
-    fn count(&self, key: &str, origins: &mut Origins) -> Result<Option<u32>> {
-        let Some(node) = self.noted(key, origins) else {
-            return Ok(None);
-        };
-        let number = match &node.value {
-            Value::Integer(number) => u32::try_from(*number).ok(),
-            _ => text(node)?.trim().parse().ok(),
-        };
-        let (min, max) = match self.kind(key) {
-            Some(Kind::Count { min, max }) => (*min, *max),
-            _ => (0, u32::MAX),
-        };
-        match number {
-            Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
-            _ => Err(node.error(format!("expected a whole number from {min} to {max}"))),
-        }
-    }
-
-    fn duration(&self, key: &str, origins: &mut Origins) -> Result<Option<Duration>> {
-        let Some(node) = self.noted(key, origins) else {
-            return Ok(None);
-        };
-        let seconds = matches!(self.kind(key), Some(Kind::Seconds));
-        let read = match &node.value {
-            Value::Integer(number) if seconds => {
-                u64::try_from(*number).ok().map(Duration::from_secs)
-            }
-            _ => duration::parse(&text(node)?),
-        };
-        read.map(Some).ok_or_else(|| {
-            node.error("expected a duration such as \"200ms\" or \"30s\"")
-                .with_hint("units are us, ms, s, m, h, d and w")
-        })
-    }
-
-    /// A duration that leaves time for something.
-    fn limit(&self, key: &str, origins: &mut Origins) -> Result<Option<Duration>> {
-        match self.duration(key, origins)? {
-            Some(Duration::ZERO) => Err(self
-                .child(key)
-                .unwrap_or(self.node)
-                .error("expected a duration longer than nothing")),
-            limit => Ok(limit),
-        }
-    }
-}
-
-fn text(node: &Node) -> Result<Zeroizing<String>> {
-    match &node.value {
-        Value::Text(text) => text
-            .evaluate()
-            .map_err(|error| located(error, node.place.as_ref())),
-        other => Err(node.error(format!("expected a string, found {}", other.kind()))),
-    }
 }
 
 /// The name of a provider or chain, or a scheme.
@@ -328,7 +184,7 @@ fn provider(
     let mut provider = ProviderEntry::new(scheme, settings).with_trust(trust);
     if let Some(node) = fields.child("retry") {
         let fields = Fields::new(node, format!("{path}.retry"), RETRY);
-        provider.retry = Some(retry(&fields, origins)?);
+        provider.retry = Some(layers::retry(&fields, origins)?);
     }
     provider.attempt_timeout = fields.limit("attempt_timeout", origins)?;
     provider.concurrency = fields
@@ -472,6 +328,7 @@ fn secret(entry: &Entry, origins: &mut Origins) -> Result<Declared> {
     declared.description = fields
         .text("description", origins)?
         .map(|(text, _)| text.as_str().to_owned());
+    declared.cache_ttl = fields.duration("cache_ttl", origins)?;
     declared.rotate_after = fields.limit("rotate_after", origins)?;
     declared.position = position(entry.key_place.as_ref());
     Ok(declared)
@@ -524,31 +381,6 @@ fn preload(
             Ok(name.as_str().to_owned())
         })
         .collect()
-}
-
-fn retry(fields: &Fields<'_>, origins: &mut Origins) -> Result<RetryConfig> {
-    let mut retry = RetryConfig::default();
-    if let Some(attempts) = fields.count("max_attempts", origins)? {
-        retry.max_attempts = attempts;
-    }
-    if let Some(base) = fields.duration("base", origins)? {
-        retry.base = base;
-    }
-    if let Some(max) = fields.duration("max", origins)? {
-        retry.max = max;
-    }
-    Ok(retry)
-}
-
-fn timeouts(fields: &Fields<'_>, origins: &mut Origins) -> Result<TimeoutConfig> {
-    let mut timeouts = TimeoutConfig::default();
-    if let Some(deadline) = fields.limit("deadline", origins)? {
-        timeouts.deadline = deadline;
-    }
-    if let Some(attempt) = fields.limit("attempt", origins)? {
-        timeouts.attempt = attempt;
-    }
-    Ok(timeouts)
 }
 
 /// Names the file in an error that has no place of its own.

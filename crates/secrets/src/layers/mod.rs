@@ -1,5 +1,6 @@
 //! The layers of the stacks: one file, one behaviour. Each is a tower layer that fits into anyone's stack.
 
+mod cache;
 mod deadline;
 mod retry;
 mod timed;
@@ -9,6 +10,8 @@ mod trace;
 use secrets_core::{Error, ErrorKind};
 use tower::BoxError;
 
+pub(crate) use cache::OwnTtls;
+pub use cache::{Cache, CacheConfig, CacheLayer, CacheService, CacheStats};
 pub use deadline::{DeadlineLayer, DeadlineService};
 pub use retry::{RetryLayer, RetryPolicy};
 pub use timed::TimedFuture;

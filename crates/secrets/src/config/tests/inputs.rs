@@ -48,13 +48,58 @@ fn a_long_unknown_key_is_cut_in_the_error() {
 
 #[test]
 fn what_has_no_layer_yet_is_refused_not_ignored() {
-    for part in ["cache", "audit", "policy"] {
+    for part in ["audit", "policy"] {
         let error = refused(&format!("\n[{part}]\nx = 1\n"), 2, 2);
         assert_eq!(
             error.message(),
             format!("`{part}` is not available in this version")
         );
     }
+}
+
+#[test]
+fn a_cache_that_makes_no_sense_is_refused_where_it_says_so() {
+    for (text, line, column, message) in [
+        (
+            "[cache]\nttl = \"0s\"\nrefresh_ahead = true",
+            3,
+            17,
+            "nothing can be refreshed ahead with a `ttl` of 0",
+        ),
+        (
+            "[cache]\nttl = \"10m\"\nmax_stale = \"1m\"",
+            3,
+            13,
+            "`max_stale` is less than `ttl`",
+        ),
+        (
+            "[cache]\nnegative_ttl = \"6s\"",
+            2,
+            16,
+            "an absence is remembered for 5 seconds at most",
+        ),
+        (
+            "[cache]\nmax_entries = 0",
+            2,
+            15,
+            "expected a whole number from 1 to 100000000",
+        ),
+    ] {
+        let error = refused(text, line, column);
+        assert_eq!(error.message(), message);
+    }
+}
+
+#[test]
+fn a_cache_is_there_only_if_it_is_asked_for() {
+    let ttl = |text: &str| toml(text).unwrap().cache.map(|cache| cache.ttl.as_secs());
+    assert_eq!(ttl(""), None);
+    assert_eq!(ttl("[cache]"), Some(300));
+    assert_eq!(ttl("[cache]\nenabled = false\nttl = \"1m\""), None);
+    assert_eq!(ttl("[cache]\nttl = \"2h\""), Some(7200));
+    let config = toml("[cache]\nttl = \"0s\"\n[secrets.A]\ncache_ttl = \"5s\"").unwrap();
+    assert!(!config.cache.unwrap().refresh_ahead);
+    assert_eq!(config.secrets[0].cache_ttl.unwrap().as_secs(), 5);
 }
 
 #[test]

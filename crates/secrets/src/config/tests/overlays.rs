@@ -361,7 +361,10 @@ fn the_schema_of_the_documents_loads_with_every_backend() {
         let config = room.named("workflow.yaml").unwrap();
         assert_eq!(config.default.as_deref(), Some(backend));
         assert_eq!(config.providers[backend].scheme, scheme);
-        assert_eq!(config.cache_ttl, Some(Duration::from_secs(300)));
+        assert_eq!(
+            config.cache.as_ref().map(|cache| cache.ttl),
+            Some(Duration::from_secs(300))
+        );
         let env: std::collections::BTreeMap<String, String> =
             config.providers["env"].settings.deserialize().unwrap();
         assert_eq!(env["prefix"], "MYAPP_");

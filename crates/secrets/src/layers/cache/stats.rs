@@ -1,0 +1,98 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a cache did since it was made, and what it holds now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// Reads answered within the time to live, remembered absences included.
+    pub hits: u64,
+    /// Reads that had to wait for a provider.
+    pub misses: u64,
+    /// Requests to providers, refreshes ahead included; a get-many is one.
+    pub loads: u64,
+    /// Reads that waited for a load which another one had begun.
+    pub coalesced: u64,
+    /// Reads answered after the time to live, because the provider could not be reached.
+    pub stale: u64,
+    /// Answers that made room for others.
+    pub evictions: u64,
+    /// Answers that are held.
+    pub entries: u64,
+    /// Bytes that they take, keys and overhead included.
+    pub bytes: u64,
+}
+
+impl CacheStats {
+    /// The share of reads that no provider was waited for, between 0 and 1; 0 where nothing was read.
+    pub fn hit_rate(&self) -> f64 {
+        let answered = self.hits + self.stale;
+        match answered + self.misses {
+            0 => 0.0,
+            reads => answered as f64 / reads as f64,
+        }
+    }
+}
+
+/// The counters; hits are counted apart for each group of threads, since all of them count at once.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    hits: [Padded; GROUPS],
+    pub(super) misses: AtomicU64,
+    pub(super) loads: AtomicU64,
+    pub(super) coalesced: AtomicU64,
+    pub(super) stale: AtomicU64,
+    pub(super) evictions: AtomicU64,
+}
+
+const GROUPS: usize = 16;
+
+/// A counter that shares its cache line with no other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Padded(AtomicU64);
+
+impl Counters {
+    pub(super) fn hit(&self) {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static GROUP: usize = THREADS.fetch_add(1, Ordering::Relaxed) % GROUPS;
+        }
+        GROUP.with(|group| self.hits[*group].0.fetch_add(1, Ordering::Relaxed));
+    }
+
+    pub(super) fn read(&self, entries: u64, bytes: u64) -> CacheStats {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CacheStats {
+            hits: self.hits.iter().map(|group| of(&group.0)).sum(),
+            misses: of(&self.misses),
+            loads: of(&self.loads),
+            coalesced: of(&self.coalesced),
+            stale: of(&self.stale),
+            evictions: of(&self.evictions),
+            entries,
+            bytes,
+        }
+    }
+}
+
+/// One more.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hit_rate_counts_what_nobody_waited_for() {
+        assert_eq!(CacheStats::default().hit_rate(), 0.0);
+        let stats = CacheStats {
+            hits: 8,
+            stale: 1,
+            misses: 1,
+            ..CacheStats::default()
+        };
+        assert_eq!(stats.hit_rate(), 0.9);
+    }
+}

@@ -1,0 +1,333 @@
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use quick_cache::sync::Cache as Quick;
+use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
+use secrets_core::{Answer, Clock, Error, ErrorKind, Result, SecretName, SecretValue};
+
+use super::config::CacheConfig;
+use super::entry::Entry;
+use super::flight::{Flights, Pilot, Waiter};
+use super::key::{Key, KeyRef, Scope};
+use super::stats::{CacheStats, Counters, count};
+use super::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
+
+/// What an entry takes beside its texts: the entry itself, its place in the table, the allocator's share.
+const OVERHEAD: usize = 512;
+
+/// Into how many groups names are put, of which each has a generation.
+const GROUPS: usize = 4096;
+
+/// What a load brings: an entry, or why there is none.
+pub(super) type Loaded = Result<Arc<Entry>>;
+
+/// The answers of a [`CacheLayer`](super::CacheLayer), to be asked about, and told to forget.
+///
+/// Cheap to clone; clones are one cache. What is dropped from it is wiped with its last reader.
+#[derive(Clone)]
+pub struct Cache(Arc<Shared>);
+
+struct Shared {
+    config: CacheConfig,
+    clock: Arc<dyn Clock>,
+    entries: Quick<Key, Arc<Entry>, Weights, DefaultHashBuilder, Evicted>,
+    flights: Flights<Key, Loaded>,
+    counters: Arc<Counters>,
+    /// A name's group is at another generation after each invalidation of the name.
+    generations: Box<[AtomicU64]>,
+    groups: RandomState,
+    /// Providers and chains that were asked, for whom: few.
+    targets: Mutex<HashSet<(Arc<Scope>, Option<Arc<str>>)>>,
+    /// Times to live of single secrets.
+    own_ttls: HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>,
+    next_sweep: Mutex<Duration>,
+}
+
+/// What a look-up finds.
+pub(super) enum Found {
+    /// An answer within its time; `true` where it shall be refreshed meanwhile.
+    Fresh(Arc<Entry>, bool),
+    /// An answer that is given only if no other can be had.
+    Expired(Arc<Entry>),
+    Nothing,
+}
+
+impl Cache {
+    pub(super) fn new(
+        config: CacheConfig,
+        clock: Arc<dyn Clock>,
+        own_ttls: HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>,
+    ) -> Self {
+        let counters = Arc::new(Counters::default());
+        let entries = Quick::with(
+            config.max_entries,
+            config.max_bytes,
+            Weights {
+                least: (config.max_bytes / config.max_entries.max(1) as u64).max(1),
+            },
+            DefaultHashBuilder::default(),
+            Evicted(Arc::clone(&counters)),
+        );
+        Self(Arc::new(Shared {
+            config,
+            clock,
+            entries,
+            flights: Flights::new(),
+            counters,
+            generations: (0..GROUPS).map(|_| AtomicU64::new(0)).collect(),
+            groups: RandomState::new(),
+            targets: Mutex::default(),
+            own_ttls,
+            next_sweep: Mutex::default(),
+        }))
+    }
+
+    /// Forgets all that is known about a secret, of whichever provider and version, and what loads under way bring.
+    pub fn invalidate(&self, name: &SecretName) {
+        let shared = &*self.0;
+        shared.flights.detach(
+            |key| key.name == *name,
+            || {
+                shared.generation(name).fetch_add(1, Ordering::Release);
+                for (scope, target) in lock(&shared.targets).iter() {
+                    shared.entries.remove(&KeyRef {
+                        scope,
+                        target: target.as_deref(),
+                        name,
+                        version: None,
+                    });
+                }
+            },
+        );
+    }
+
+    /// Forgets every secret whose name starts with this text. Looks at each that is kept.
+    pub fn invalidate_prefix(&self, prefix: &str) {
+        let starts = |key: &Key| key.name.as_str().starts_with(prefix);
+        self.0.flights.detach(starts, || {
+            self.0.entries.retain(|key, _| !starts(key));
+        });
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.0.flights.detach(|_| true, || self.0.entries.clear());
+    }
+
+    /// What it did, and what it holds.
+    pub fn stats(&self) -> CacheStats {
+        let shared = &*self.0;
+        shared
+            .counters
+            .read(shared.entries.len() as u64, shared.entries.weight())
+    }
+
+    pub(super) fn config(&self) -> &CacheConfig {
+        &self.0.config
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.0.clock.monotonic()
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(super) fn find(&self, key: KeyRef<'_>, now: Duration) -> Found {
+        let Some(entry) = self.0.entries.get(&key) else {
+            return Found::Nothing;
+        };
+        let generation = self.0.generation(key.name).load(Ordering::Acquire);
+        if entry.generation == generation {
+            if now < entry.fresh_until {
+                let refresh = entry.is_due(now) && entry.may_attempt(now);
+                return Found::Fresh(entry, refresh);
+            }
+            if now < entry.usable_until && entry.answer.is_ok() {
+                return Found::Expired(entry);
+            }
+        }
+        // Another reader may have put a better one in its place.
+        self.0
+            .entries
+            .remove_if(&key, |found| Arc::ptr_eq(found, &entry));
+        Found::Nothing
+    }
+
+    /// The value of an answer that is within its time and need not be refreshed. Counted as a hit.
+    pub(super) fn peek(&self, key: KeyRef<'_>) -> Option<SecretValue> {
+        let entry = self.0.entries.get(&key)?;
+        let generation = self.0.generation(key.name).load(Ordering::Acquire);
+        let now = self.now();
+        if entry.generation != generation || now >= entry.fresh_until || entry.is_due(now) {
+            return None;
+        }
+        let value = entry.answer.as_ref().ok()?.secret.value.clone();
+        self.0.counters.hit();
+        Some(value)
+    }
+
+    /// Waits for the load of a key, or begins it.
+    pub(super) fn join(&self, key: KeyRef<'_>) -> (Waiter<Loaded>, Option<Flight>) {
+        let key = key.owned();
+        let target = (Arc::clone(&key.scope), key.target.clone());
+        {
+            let mut targets = lock(&self.0.targets);
+            if !targets.contains(&target) {
+                targets.insert(target);
+            }
+        }
+        let lost = Err(Error::new(
+            ErrorKind::Unavailable,
+            "the load of this secret was given up",
+        ));
+        // Read before the provider is asked: an answer that an invalidation overtakes is of an earlier generation.
+        let generation = self.0.generation(&key.name).load(Ordering::Acquire);
+        let (waiter, pilot) = self.0.flights.join(key, lost);
+        let flight = pilot.map(|pilot| Flight {
+            pilot,
+            cache: self.clone(),
+            asked: self.now(),
+            generation,
+        });
+        (waiter, flight)
+    }
+
+    /// Drops what nobody may be given any more, once in a while.
+    pub(super) fn sweep(&self) {
+        const LEAST: Duration = Duration::from_secs(60);
+        let now = self.now();
+        {
+            let mut next = lock(&self.0.next_sweep);
+            if now < *next {
+                return;
+            }
+            *next = now.saturating_add(self.0.config.max_stale.max(LEAST) / 2);
+        }
+        self.0.entries.retain(|key, entry| {
+            let generation = self.0.generation(&key.name).load(Ordering::Acquire);
+            now < entry.usable_until && entry.generation == generation
+        });
+    }
+
+    fn ttl(&self, key: &Key) -> Duration {
+        let own = self.0.own_ttls.get(&key.name);
+        let meant =
+            |(target, _): &&(Option<Arc<str>>, Duration)| target.is_none() || *target == key.target;
+        let own = own.and_then(|own| own.iter().find(meant));
+        match (own, &key.version) {
+            (Some((_, ttl)), _) => *ttl,
+            (None, Some(_)) => self.0.config.version_ttl.max(self.0.config.ttl),
+            (None, None) => self.0.config.ttl,
+        }
+    }
+}
+
+impl Shared {
+    fn generation(&self, name: &SecretName) -> &AtomicU64 {
+        let group = self.groups.hash_one(name.as_str()) as usize % GROUPS;
+        &self.generations[group]
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("config", &self.0.config)
+            .field("stats", &self.stats())
+            .finish()
+    }
+}
+
+/// The load of one key. One that is dropped is given up.
+pub(super) struct Flight {
+    pilot: Pilot<Key, Loaded>,
+    cache: Cache,
+    asked: Duration,
+    generation: u64,
+}
+
+impl Flight {
+    pub(super) fn key(&self) -> &Key {
+        self.pilot.key()
+    }
+
+    /// Gives what the provider said to all who wait, and keeps it as long as it holds.
+    pub(super) fn land(self, outcome: Result<Answer>) {
+        let Self {
+            pilot,
+            cache,
+            asked,
+            generation,
+        } = self;
+        let shared = &*cache.0;
+        let ttl = cache.ttl(pilot.key());
+        let wall = shared.clock.wall();
+        let entry = |answer| {
+            let entry = Entry::new(answer, asked, wall, ttl, &shared.config, generation);
+            Arc::new(entry)
+        };
+        let remembered = match &outcome {
+            Ok(answer) => Some(entry(Ok(answer.clone()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let remembers = !shared.config.negative_ttl.is_zero();
+                remembers.then(|| entry(Err(error.clone())))
+            }
+            Err(_) => None,
+        };
+        let now = shared.clock.monotonic();
+        let loaded = match (&outcome, &remembered) {
+            (Ok(_), Some(entry)) => Ok(Arc::clone(entry)),
+            (Ok(_), None) => Err(Error::of(ErrorKind::Unexpected)),
+            (Err(error), _) => Err(error.clone()),
+        };
+        pilot.land(loaded, |key, _| match (remembered, &outcome) {
+            (Some(entry), _) if now < entry.usable_until => {
+                shared.entries.insert(key.clone(), entry);
+            }
+            (_, Err(error)) if error.is_stale_ok() => {
+                if let Some(entry) = shared.entries.get(&key.borrowed()) {
+                    entry.trouble(now);
+                }
+            }
+            // Denied, deleted, disabled, gone: what was known before is not given to anyone again.
+            _ => {
+                shared.entries.remove(&key.borrowed());
+            }
+        });
+    }
+}
+
+/// Bytes, and at least the share of one entry: so both bounds are one.
+#[derive(Debug, Clone)]
+struct Weights {
+    least: u64,
+}
+
+impl Weighter<Key, Arc<Entry>> for Weights {
+    fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
+        let bytes = OVERHEAD + key.bytes() + entry.bytes();
+        (bytes as u64).max(self.least)
+    }
+}
+
+/// Counts what had to make room.
+#[derive(Debug, Clone)]
+struct Evicted(Arc<Counters>);
+
+impl Lifecycle<Key, Arc<Entry>> for Evicted {
+    /// Dropped, and so wiped, after the lock is released.
+    type RequestState = Vec<Arc<Entry>>;
+
+    fn on_evict(&self, state: &mut Self::RequestState, _: Key, entry: Arc<Entry>) {
+        count(&self.0.evictions);
+        state.push(entry);
+    }
+}

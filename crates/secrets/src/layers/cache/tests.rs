@@ -1,0 +1,732 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use proptest::prelude::*;
+use secrets_core::{
+    Answer, Call, Clock, Error, ErrorKind, Freshness, GetItem, GetOptions, Lease, Metadata, Origin,
+    PutOptions, Reply, Request, Response, Result, Secret, SecretName, SecretValue, Version,
+};
+use secrets_testkit::ManualClock;
+use tokio::sync::Semaphore;
+use tower::{Layer, Service, ServiceExt};
+
+use super::*;
+
+/// A store of secrets as a service, that counts calls and can be made to fail, wait, hang and panic.
+#[derive(Clone)]
+struct Store(Arc<Inside>);
+
+struct Inside {
+    values: Mutex<BTreeMap<String, Secret>>,
+    failure: Mutex<Option<ErrorKind>>,
+    calls: AtomicUsize,
+    /// Each call takes one; closed for calls that hang.
+    gate: Semaphore,
+    panics: Mutex<bool>,
+}
+
+impl Store {
+    fn new() -> Self {
+        let store = Self(Arc::new(Inside {
+            values: Mutex::default(),
+            failure: Mutex::default(),
+            calls: AtomicUsize::new(0),
+            gate: Semaphore::new(1_000_000),
+            panics: Mutex::default(),
+        }));
+        store.set("a", "1");
+        store
+    }
+
+    fn set(&self, name: &str, value: &str) {
+        self.put(name, |secret| secret.value = value.into());
+    }
+
+    fn put(&self, name: &str, change: impl FnOnce(&mut Secret)) {
+        let mut values = self.0.values.lock().unwrap();
+        let metadata = Metadata::new(SecretName::new(name).unwrap());
+        let secret = values
+            .entry(name.to_owned())
+            .or_insert_with(|| Secret::new("".into(), metadata));
+        change(secret);
+    }
+
+    fn remove(&self, name: &str) {
+        self.0.values.lock().unwrap().remove(name);
+    }
+
+    fn fail(&self, kind: impl Into<Option<ErrorKind>>) {
+        *self.0.failure.lock().unwrap() = kind.into();
+    }
+
+    fn calls(&self) -> usize {
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    /// Makes calls wait until they are let through.
+    fn hold(&self) {
+        self.0.gate.forget_permits(1_000_000);
+    }
+
+    fn release(&self) {
+        self.0.gate.add_permits(1_000_000);
+    }
+
+    fn read(&self, name: &SecretName) -> Result<Secret> {
+        if let Some(kind) = *self.0.failure.lock().unwrap() {
+            return Err(Error::of(kind));
+        }
+        let values = self.0.values.lock().unwrap();
+        values
+            .get(name.as_str())
+            .cloned()
+            .ok_or_else(|| Error::not_found(name))
+    }
+
+    async fn answer(self, request: Request) -> Result<Response> {
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
+        assert!(!*self.0.panics.lock().unwrap(), "as asked");
+        // What is read is what was there when the call arrived.
+        let origin = Origin::fresh("store".into());
+        let reply = match &request.call {
+            Call::Get { name, .. } => self.read(name).map(Reply::Secret),
+            Call::GetMany { items } => Ok(Reply::Secrets(
+                items
+                    .iter()
+                    .map(|item| Ok(Answer::new(self.read(&item.name)?, origin.clone())))
+                    .collect(),
+            )),
+            Call::Put { name, value, .. } => {
+                self.put(name.as_str(), |secret| secret.value = value.clone());
+                Ok(Reply::Metadata(Metadata::new(name.clone())))
+            }
+            Call::Delete { name, .. } => {
+                self.remove(name.as_str());
+                Ok(Reply::Done)
+            }
+            _ => Ok(Reply::Done),
+        };
+        self.0.gate.acquire().await.unwrap().forget();
+        self.0.gate.add_permits(1);
+        Ok(Response::new(reply?, origin))
+    }
+}
+
+impl Service<Request> for Store {
+    type Response = Response;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Response>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.clone().answer(request).boxed()
+    }
+}
+
+/// A cache around a store, with a clock that stands still.
+struct Setup {
+    store: Store,
+    clock: Arc<ManualClock>,
+    layer: CacheLayer,
+    service: CacheService<Store>,
+}
+
+impl Setup {
+    fn new(config: CacheConfig) -> Self {
+        Self::with_own(config, OwnTtls::new())
+    }
+
+    fn with_own(config: CacheConfig, own: OwnTtls) -> Self {
+        let store = Store::new();
+        let clock = Arc::new(ManualClock::new());
+        let layer = CacheLayer::with_own_ttls(config, clock.clone(), own).unwrap();
+        let service = layer.layer(store.clone());
+        Self {
+            store,
+            clock,
+            layer,
+            service,
+        }
+    }
+
+    fn cache(&self) -> &Cache {
+        self.layer.cache()
+    }
+
+    async fn call(&self, call: Call) -> Result<Response> {
+        self.service.clone().oneshot(Request::new(call)).await
+    }
+
+    async fn get(&self, name: &str) -> Result<(String, Freshness)> {
+        let response = self.call(get(name)).await?;
+        let Reply::Secret(secret) = response.reply else {
+            panic!("not a secret")
+        };
+        let value = secret.value.expose_str()?.to_owned();
+        Ok((value, response.origin.freshness))
+    }
+
+    async fn value(&self, name: &str) -> String {
+        self.get(name).await.unwrap().0
+    }
+
+    fn later(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Until a load that nobody waits for has been kept.
+    async fn until_calls(&self, calls: usize) {
+        for _ in 0..1000 {
+            if self.store.calls() == calls {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(self.store.calls(), calls);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// 60 s, stale up to 600 s, nothing ahead of time.
+fn config() -> CacheConfig {
+    CacheConfig::default()
+        .with_ttl(seconds(60))
+        .with_max_stale(seconds(600))
+        .with_refresh_ahead(false)
+        .with_patience(Duration::from_millis(30))
+}
+
+fn name(text: &str) -> SecretName {
+    SecretName::new(text).unwrap()
+}
+
+fn get(text: &str) -> Call {
+    Call::Get {
+        name: name(text),
+        options: GetOptions::default(),
+    }
+}
+
+fn put(text: &str, value: &str) -> Call {
+    Call::Put {
+        name: name(text),
+        value: value.into(),
+        options: PutOptions::default(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_readers_of_one_key_are_one_call() {
+    let setup = Setup::new(config());
+    for round in 1..=2 {
+        setup.store.hold();
+        let readers = (0..1000).map(|_| {
+            let service = setup.service.clone();
+            tokio::spawn(async move { service.oneshot(Request::new(get("a"))).await })
+        });
+        let readers: Vec<_> = readers.collect();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        setup.store.release();
+        for reader in readers {
+            reader.await.unwrap().unwrap();
+        }
+        assert_eq!(setup.store.calls(), round);
+        // Beyond all patience, so that the second round has nothing to fall back on.
+        setup.later(1000);
+    }
+    let stats = setup.cache().stats();
+    assert_eq!((stats.loads, stats.misses, stats.hits), (2, 2000, 0));
+    assert_eq!(stats.coalesced, 1998);
+}
+
+#[tokio::test]
+async fn an_answer_holds_for_its_time_and_says_its_age() {
+    let setup = Setup::new(config());
+    assert_eq!(
+        setup.get("a").await.unwrap(),
+        ("1".into(), Freshness::Fresh)
+    );
+    setup.store.set("a", "2");
+    setup.later(59);
+    let aged = Freshness::Cached { age: seconds(59) };
+    assert_eq!(setup.get("a").await.unwrap(), ("1".into(), aged));
+    setup.later(1);
+    assert_eq!(
+        setup.get("a").await.unwrap(),
+        ("2".into(), Freshness::Fresh)
+    );
+    assert_eq!(setup.store.calls(), 2);
+    let stats = setup.cache().stats();
+    assert_eq!((stats.hits, stats.misses, stats.entries), (1, 2, 1));
+    assert!((stats.hit_rate() - 1.0 / 3.0).abs() < 1e-9);
+    assert!(stats.bytes > 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_stale_up_to_its_age() {
+    for kind in [
+        ErrorKind::Unavailable,
+        ErrorKind::Timeout,
+        ErrorKind::RateLimited,
+    ] {
+        let setup = Setup::new(config());
+        setup.value("a").await;
+        setup.store.fail(kind);
+        setup.later(100);
+        let aged = Freshness::Stale { age: seconds(100) };
+        assert_eq!(
+            setup.get("a").await.unwrap(),
+            ("1".into(), aged),
+            "{kind:?}"
+        );
+        setup.later(499);
+        assert!(setup.get("a").await.is_ok(), "{kind:?}");
+        setup.later(1);
+        assert_eq!(setup.get("a").await.unwrap_err().kind(), kind);
+        setup.store.fail(None);
+        assert_eq!(setup.get("a").await.unwrap().1, Freshness::Fresh);
+    }
+}
+
+#[tokio::test]
+async fn in_an_outage_one_tries_again_behind_the_others() {
+    let setup = Setup::new(config());
+    setup.value("a").await;
+    setup.store.hold();
+    setup.later(100);
+    let started = std::time::Instant::now();
+    assert!(matches!(
+        setup.get("a").await.unwrap().1,
+        Freshness::Stale { .. }
+    ));
+    let first = started.elapsed();
+    assert!(first >= Duration::from_millis(25), "{first:?}");
+    let calls = setup.store.calls();
+    let started = std::time::Instant::now();
+    for _ in 0..100 {
+        assert!(matches!(
+            setup.get("a").await.unwrap().1,
+            Freshness::Stale { .. }
+        ));
+    }
+    assert!(started.elapsed() < Duration::from_millis(25));
+    assert_eq!(setup.store.calls(), calls);
+    setup.store.set("a", "2");
+    setup.store.release();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // What the hanging call read was the old value; it is fresh all the same.
+    assert!(!matches!(
+        setup.get("a").await.unwrap().1,
+        Freshness::Stale { .. }
+    ));
+}
+
+#[tokio::test]
+async fn denied_deleted_and_disabled_are_never_answered_from_memory() {
+    for kind in [
+        ErrorKind::PermissionDenied,
+        ErrorKind::Unauthenticated,
+        ErrorKind::Deleted,
+        ErrorKind::Disabled,
+        ErrorKind::NotFound,
+    ] {
+        let setup = Setup::new(config());
+        setup.value("a").await;
+        setup.later(61);
+        setup.store.fail(kind);
+        assert_eq!(setup.get("a").await.unwrap_err().kind(), kind);
+        // The outage that follows finds nothing to give.
+        setup.store.fail(ErrorKind::Unavailable);
+        assert_eq!(
+            setup.get("a").await.unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        assert_eq!(setup.cache().stats().entries, 0, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_forgets_at_once_and_beats_a_load_under_way() {
+    let setup = Setup::new(config());
+    setup.value("a").await;
+    setup.call(put("a", "2")).await.unwrap();
+    assert_eq!(setup.value("a").await, "2");
+
+    setup.cache().clear();
+    setup.store.hold();
+    let early = tokio::spawn(setup.service.clone().oneshot(Request::new(get("a"))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let write = tokio::spawn(setup.service.clone().oneshot(Request::new(put("a", "3"))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    setup.store.release();
+    early.await.unwrap().unwrap();
+    write.await.unwrap().unwrap();
+    assert_eq!(setup.value("a").await, "3");
+
+    let delete = Call::Delete {
+        name: name("a"),
+        options: secrets_core::DeleteOptions::default(),
+    };
+    setup.call(delete).await.unwrap();
+    assert_eq!(
+        setup.get("a").await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn a_write_forgets_every_version_and_every_provider() {
+    let setup = Setup::new(config());
+    let version = |target: Option<&str>, version: Option<&str>| {
+        let options = GetOptions::default().with_version(version.map(Version::new));
+        Request::new(Call::Get {
+            name: name("a"),
+            options,
+        })
+        .with_target(target.map(Arc::from))
+    };
+    let reads = [
+        version(None, None),
+        version(Some("main"), None),
+        version(Some("main"), Some("7")),
+    ];
+    for expected in [3, 6] {
+        for _ in 0..2 {
+            for read in &reads {
+                setup.service.clone().oneshot(read.clone()).await.unwrap();
+            }
+        }
+        assert_eq!(setup.store.calls(), expected);
+        setup.cache().invalidate(&name("a"));
+    }
+}
+
+#[tokio::test]
+async fn who_waits_may_leave_and_the_load_goes_on() {
+    let setup = Setup::new(config());
+    setup.store.hold();
+    let leader = tokio::spawn(setup.service.clone().oneshot(Request::new(get("a"))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let follower = tokio::spawn(setup.service.clone().oneshot(Request::new(get("a"))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    leader.abort();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    setup.store.release();
+    follower.await.unwrap().unwrap();
+    assert_eq!(setup.store.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_load_that_panics_is_an_error_and_no_hang() {
+    let setup = Setup::new(config());
+    *setup.store.0.panics.lock().unwrap() = true;
+    let error = setup.get("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    *setup.store.0.panics.lock().unwrap() = false;
+    assert_eq!(setup.value("a").await, "1");
+}
+
+#[tokio::test]
+async fn a_load_that_hangs_ends_by_itself() {
+    let setup = Setup::new(config().with_load_timeout(Duration::from_millis(40)));
+    setup.store.hold();
+    let error = setup.get("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.name().map(SecretName::as_str), Some("a"));
+}
+
+#[tokio::test]
+async fn a_secrets_own_end_comes_first() {
+    let setup = Setup::new(config());
+    let end = setup.clock.wall() + seconds(10);
+    setup
+        .store
+        .put("a", |secret| secret.metadata.expires_at = Some(end));
+    setup.store.set("b", "1");
+    setup.store.put("b", |secret| {
+        secret.metadata.lease = Some(Lease::new("l", seconds(20), false));
+    });
+    for (secret, life) in [("a", 10), ("b", 20)] {
+        let before = setup.store.calls();
+        setup.value(secret).await;
+        setup.later(life - 1);
+        setup.value(secret).await;
+        assert_eq!(setup.store.calls(), before + 1, "{secret}");
+        setup.later(1);
+        // Past its end it is not even given in an outage.
+        setup.store.fail(ErrorKind::Unavailable);
+        assert!(setup.get(secret).await.is_err(), "{secret}");
+        setup.store.fail(None);
+        setup.store.put("b", |secret| {
+            secret.metadata.lease = Some(Lease::new("l", seconds(20), false));
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_secret_may_have_a_time_of_its_own() {
+    let own = OwnTtls::from([(name("a"), vec![(None, seconds(5))])]);
+    let setup = Setup::with_own(config(), own);
+    setup.store.set("b", "1");
+    for _ in 0..2 {
+        setup.value("a").await;
+        setup.value("b").await;
+        setup.later(5);
+    }
+    assert_eq!(setup.store.calls(), 3);
+}
+
+#[tokio::test]
+async fn an_absence_is_remembered_only_if_asked() {
+    for (ttl, calls) in [(0, 3), (5, 2)] {
+        let setup = Setup::new(config().with_negative_ttl(seconds(ttl)));
+        for wait in [0, 4, 1] {
+            setup.later(wait);
+            assert_eq!(
+                setup.get("none").await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
+        }
+        assert_eq!(setup.store.calls(), calls);
+        // One's own write is seen at once.
+        setup.call(put("none", "1")).await.unwrap();
+        assert_eq!(setup.value("none").await, "1");
+    }
+}
+
+#[tokio::test]
+async fn forgetting_is_by_name_prefix_or_all() {
+    let setup = Setup::new(config());
+    let names = ["app/a", "app/b", "web"];
+    for name in names {
+        setup.store.set(name, "1");
+    }
+    let read_all = async |expected: usize| {
+        let before = setup.store.calls();
+        for name in names {
+            setup.value(name).await;
+        }
+        assert_eq!(setup.store.calls() - before, expected);
+    };
+    read_all(3).await;
+    setup.cache().invalidate(&name("app/a"));
+    read_all(1).await;
+    setup.cache().invalidate_prefix("app/");
+    read_all(2).await;
+    setup.cache().clear();
+    assert_eq!(setup.cache().stats().entries, 0);
+    read_all(3).await;
+}
+
+#[tokio::test]
+async fn many_are_asked_for_only_what_is_not_there() {
+    let setup = Setup::new(config());
+    setup.store.set("b", "2");
+    setup.value("a").await;
+    let items = ["a", "b", "none", "b"].map(|text| GetItem::new(name(text), GetOptions::default()));
+    let many = Call::GetMany {
+        items: items.to_vec(),
+    };
+    for expected in [2, 3] {
+        let response = setup.call(many.clone()).await.unwrap();
+        let Reply::Secrets(answers) = response.reply else {
+            panic!("not secrets")
+        };
+        let values: Vec<_> = answers
+            .iter()
+            .map(|answer| answer.as_ref().ok()?.secret.value.expose_str().ok())
+            .collect();
+        assert_eq!(values, [Some("1"), Some("2"), None, Some("2")]);
+        assert_eq!(setup.store.calls(), expected);
+    }
+    // The rest is there by now, the absence is asked for each time.
+    let stats = setup.cache().stats();
+    assert_eq!((stats.misses, stats.coalesced), (1 + 3 + 1, 1));
+}
+
+#[tokio::test]
+async fn many_in_an_outage_are_stale_one_by_one() {
+    let setup = Setup::new(config());
+    setup.value("a").await;
+    setup.later(100);
+    setup.store.fail(ErrorKind::Unavailable);
+    let items = ["a", "none"].map(|text| GetItem::new(name(text), GetOptions::default()));
+    let many = Call::GetMany {
+        items: items.to_vec(),
+    };
+    for _ in 0..2 {
+        let response = setup.call(many.clone()).await.unwrap();
+        let Reply::Secrets(answers) = response.reply else {
+            panic!("not secrets")
+        };
+        let stale = answers[0].as_ref().unwrap();
+        assert!(matches!(stale.origin.freshness, Freshness::Stale { .. }));
+        assert_eq!(
+            answers[1].as_ref().unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_near_its_end_is_fetched_meanwhile() {
+    let setup = Setup::new(config().with_refresh_ahead(true));
+    setup.value("a").await;
+    setup.store.set("a", "2");
+    setup.later(40);
+    assert_eq!(setup.value("a").await, "1");
+    assert_eq!(setup.store.calls(), 1);
+    setup.later(15);
+    for _ in 0..10 {
+        assert_eq!(setup.value("a").await, "1");
+    }
+    setup.until_calls(2).await;
+    assert_eq!(setup.value("a").await, "2");
+    setup.later(40);
+    setup.value("a").await;
+    assert_eq!(setup.store.calls(), 2);
+}
+
+#[tokio::test]
+async fn both_bounds_hold() {
+    let setup = Setup::new(config().with_bounds(100, 1 << 20));
+    for number in 0..1000 {
+        let name = format!("n{number}");
+        setup.store.set(&name, "value");
+        setup.value(&name).await;
+    }
+    let stats = setup.cache().stats();
+    assert!(stats.entries <= 100 && stats.evictions >= 900, "{stats:?}");
+
+    let setup = Setup::new(config().with_bounds(1000, 100_000));
+    let large = "x".repeat(10_000);
+    for number in 0..100 {
+        let name = format!("n{number}");
+        setup.store.set(&name, &large);
+        setup.value(&name).await;
+    }
+    let stats = setup.cache().stats();
+    assert!(stats.entries < 10 && stats.bytes <= 100_000, "{stats:?}");
+}
+
+#[tokio::test]
+async fn an_immutable_version_is_kept_longer() {
+    let setup = Setup::new(config());
+    let read = Call::Get {
+        name: name("a"),
+        options: GetOptions::default().with_version(Version::new("7")),
+    };
+    setup.call(read.clone()).await.unwrap();
+    setup.later(3599);
+    setup.call(read.clone()).await.unwrap();
+    assert_eq!(setup.store.calls(), 1);
+    setup.later(1);
+    setup.call(read).await.unwrap();
+    assert_eq!(setup.store.calls(), 2);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+    let plain = CacheConfig::default;
+    for (config, said) in [
+        (
+            plain().with_ttl(Duration::ZERO).with_refresh_ahead(true),
+            "`ttl` of 0",
+        ),
+        (plain().with_max_stale(seconds(1)), "less than `ttl`"),
+        (plain().with_negative_ttl(seconds(6)), "5 seconds"),
+        (plain().with_bounds(0, 1), "hold nothing"),
+    ] {
+        let error = CacheLayer::new(config, clock.clone()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(error.hint().is_some());
+    }
+    CacheLayer::new(plain().with_ttl(Duration::ZERO), clock).unwrap();
+}
+
+/// Answers every read with what it was asked for, and by whom.
+fn echo(
+    scope: String,
+) -> impl Service<Request, Response = Response, Error = Error, Future: Send> + Clone + Send + Sync {
+    tower::service_fn(move |request: Request| {
+        let Call::Get { name, options } = &request.call else {
+            panic!("not a get")
+        };
+        let text = format!("{scope} {:?} {name} {:?}", request.target, options.version);
+        let secret = Secret::new(text.into(), Metadata::new(name.clone()));
+        let response = Response::new(Reply::Secret(secret), Origin::fresh("echo".into()));
+        std::future::ready(Ok::<_, Error>(response))
+    })
+}
+
+proptest! {
+    #[test]
+    fn nothing_crosses_from_one_key_to_another(
+        reads in prop::collection::vec((0..3usize, 0..3usize, 0..3usize, 0..4usize, 0..3usize), 1..40)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        // Joined in other ways they would be equal: the parts of a key must not run into each other.
+        let words = ["", "a", "ab"];
+        let names = ["a", "ab", "b", "a/b"];
+        let layer = CacheLayer::new(config(), Arc::new(ManualClock::new())).unwrap();
+        runtime.block_on(async {
+            for (identity, namespace, target, text, version) in reads {
+                let scope = format!("{:?}/{:?}", words[identity], words[namespace]);
+                let service = layer.scoped(words[identity], words[namespace]).layer(echo(scope.clone()));
+                let target: Option<Arc<str>> = (target > 0).then(|| words[target].into());
+                let version = (version > 0).then(|| Version::new(words[version]));
+                let call = Call::Get {
+                    name: name(names[text]),
+                    options: GetOptions::default().with_version(version.clone()),
+                };
+                let expected = format!("{scope} {target:?} {} {version:?}", names[text]);
+                let response = service.oneshot(Request::new(call).with_target(target)).await.unwrap();
+                let Reply::Secret(secret) = response.reply else { panic!("not a secret") };
+                prop_assert_eq!(&secret.value, &SecretValue::from(expected.as_str()));
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_left_waiting_after_any_cancellation() {
+    let setup = Setup::new(config());
+    for round in 0..200 {
+        setup.cache().clear();
+        setup.store.hold();
+        let readers: Vec<_> = (0..4)
+            .map(|_| tokio::spawn(setup.service.clone().oneshot(Request::new(get("a")))))
+            .collect();
+        for _ in 0..fastrand::usize(..4) {
+            tokio::task::yield_now().await;
+        }
+        readers[round % 4].abort();
+        if round % 3 == 0 {
+            setup.cache().invalidate(&name("a"));
+        }
+        setup.store.release();
+        let ends = tokio::time::timeout(seconds(5), join_all(readers))
+            .await
+            .unwrap();
+        for (number, end) in ends.into_iter().enumerate() {
+            match end {
+                Ok(outcome) => drop(outcome.unwrap()),
+                Err(_) => assert_eq!(number, round % 4),
+            }
+        }
+    }
+}
