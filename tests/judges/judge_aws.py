@@ -65,7 +65,7 @@ secret_access_key = "${{KEY}}"
         self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
     def current(self, name):
-        """A read that names its stage: moto needs that after a rollback."""
+        """A read that names its stage: moto needs that once a stage was moved."""
         return self.theirs.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
 
     # The server itself, by the SDK alone.
@@ -217,7 +217,7 @@ secret_access_key = "${{KEY}}"
         self.assertEqual(ours.get("user"), b"app")
         self.assertEqual(set(ours.list()), {"user", "pin", "password"})
         ours.set("password", "new 密码".encode())
-        text = self.theirs.get_secret_value(SecretId=name)["SecretString"]
+        text = self.current(name)["SecretString"]
         self.assertIn("1.50", text, "the number keeps its text")
         self.assertEqual(json.loads(text), {"user": "app", "pin": 1.5, "password": "new 密码"})
         self.assertFails(3, ours.get, "missing")

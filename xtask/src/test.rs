@@ -35,6 +35,10 @@ const FOREIGN: &[&str] = &[
     "GOOGLE_",
     "INFISICAL_",
     "GCE_",
+    "CLOUDSDK_",
+    "IDENTITY_",
+    "IMDS_",
+    "MSI_",
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
