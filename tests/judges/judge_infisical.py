@@ -5,7 +5,7 @@ import contextlib
 import json
 import threading
 
-from common import Judge, binaries, fake, texts, unique
+from common import Failed, Judge, binaries, fake, texts, unique
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
@@ -102,6 +102,20 @@ environment = "{self.environment}"
 path = "{path or self.path}"
 {more}
 """
+
+    def service_token(self, *paths, read_only=False):
+        scopes = [{"environment": self.environment, "path": path} for path in paths]
+        status, _, answer = self.fake.request(
+            "POST", "/_fake/service-tokens", {"scopes": scopes, "read_only": read_only}
+        )
+        self.assertEqual(status, 200, answer)
+        return json.loads(answer)["token"]
+
+    def older(self, *words):
+        """A server that is older, until the end of the test."""
+        self.addCleanup(self.fake.request, "POST", "/_fake/older", [])
+        status, _, answer = self.fake.request("POST", "/_fake/older", words)
+        self.assertEqual(status, 204, answer)
 
     def ours_with(self, more="", environment=None):
         return self.our(self.configuration(more), self.fake.environment if environment is None else environment)
@@ -320,6 +334,27 @@ class Logins(Infisical):
         self.plain("POST", "/api/v1/auth/token/revoke", {"accessToken": token})
         with self.refuses(401, "UnauthorizedError"):
             self.list()
+
+
+    def test_service_tokens(self):
+        self.create("A", "value")
+        everything = self.connect(self.service_token(f"{self.path}/**"))
+        self.sdk, owner = everything, self.sdk
+        self.assertEqual(self.read("A").secretValue, "value")
+        self.create("B", "theirs")
+        with self.refuses(403, "PermissionDenied"):
+            self.list("/")
+        # With one scope, what is read is what is there, whatever was asked for.
+        self.sdk = self.connect(self.service_token(self.path, read_only=True))
+        self.assertEqual({one.secretKey for one in self.list("/").secrets}, {"A", "B"})
+        with self.refuses(403, "PermissionDenied"):
+            self.create("C", "value")
+        token = self.sdk.get_token()
+        self.sdk = self.connect(token[:-1] + ("x" if token[-1] != "x" else "y"))
+        with self.refuses(401, "UnauthorizedError", "service token"):
+            self.read("A")
+        self.sdk = owner
+        self.delete("B")
 
 
 class Trouble(Infisical):
@@ -574,10 +609,58 @@ class Both(Infisical):
         self.assertNotIn("wrong-secret", self.assertFails(4, wrong.get, "A"))
         self.ours.get("A")
 
+    def test_service_tokens(self):
+        self.create("A", "value")
+        ours = self.our(
+            self.configuration('service_token = "${TOKEN}"'), {"TOKEN": self.service_token(f"{self.path}/**")}
+        )
+        self.assertEqual(ours.get("A"), b"value")
+        ours.set("B", b" ours ")
+        self.assertSameBytes(self.stored("B"), " ours ")
+        self.assertEqual(set(ours.list()), {"A", "B"})
+        reading = self.our(
+            self.configuration('service_token = "${TOKEN}"'),
+            {"TOKEN": self.service_token(self.path, read_only=True)},
+        )
+        self.assertEqual(reading.get("A"), b"value")
+        self.assertFails(4, reading.set, "A", b"other")
+
+    def test_older_servers(self):
+        self.ours.set("A", b"one")
+        self.older("no_v4")
+        self.assertEqual(self.ours.get("A"), b"one")
+        self.ours.set("A", b"two")
+        self.assertEqual(self.read("A").secretValue, "two")
+        self.assertEqual([one["version"] for one in self.ours.versions("A")], ["2", "1"])
+        self.assertEqual(self.ours.get("A", "1"), b"one")
+        self.older("no_v4", "ignores_version")
+        self.assertEqual(self.read("A", version=1).secretValue, "two")
+        # What comes back is looked at: no other version is taken for the one that was asked for.
+        with self.assertRaises(Failed):
+            self.ours.get("A", "1")
+        self.older("refuses_missing_references")
+        with self.refuses(400, "BadRequest", "Referenced"):
+            self.create("R", "${NOPE}")
+        self.ours.set("R", b"${NOPE}")
+        self.assertEqual(self.ours.get("R"), b"${NOPE}")
+
+    def test_we_send_nothing_that_the_server_ignores(self):
+        before = json.loads(self.fake.request("GET", "/_fake/ignored")[2])
+        self.ours.set("a/b/A", b" value ", "--tag", "team=core")
+        self.ours.set("a/b/A", b"value")
+        self.ours.run("get", "a/b/A", "--json")
+        self.ours.get("a/b/A", "1")
+        self.ours.list()
+        self.ours.versions("a/b/A")
+        self.ours.rollback("a/b/A", "1")
+        self.ours.delete("a/b/A")
+        after = json.loads(self.fake.request("GET", "/_fake/ignored")[2])
+        self.assertEqual(after, before)
+
     def test_trouble(self):
         self.create("A", "value")
         self.fake.fault("approval", times="always")
-        said = self.assertFails(None, self.ours.set, "A", b"other")
+        said = self.assertFails(4, self.ours.set, "A", b"other")
         self.assertIn("approv", said)
         self.fake.clear_faults()
         self.assertEqual(self.read("A").secretValue, "value")

@@ -27,6 +27,10 @@
 //! A `status` fault of 429 says in its message how long to wait, in whole seconds; with
 //! [`with_retry_after_header`](InfisicalOptions::with_retry_after_header) in a header as well.
 //!
+//! From other languages, beside what every fake answers: `GET /_fake/ignored`; `POST /_fake/service-tokens` with
+//! `{"scopes":[{"environment":"dev","path":"/a"}],"read_only":true}`, which answers `{"token":"st.…"}`; `POST /_fake/older` with
+//! a list of `no_v4`, `ignores_version`, `refuses_missing_references`, `empties_missing_references`, in place of what was.
+//!
 //! What surprises, and is the server's way:
 //!
 //! - Values are trimmed as JavaScript trims, but for one line feed at the end; a body has at most 1 MiB (else 500).
@@ -56,6 +60,7 @@ mod imports;
 mod kms;
 mod leases;
 mod options;
+mod own;
 mod reference;
 mod routes;
 mod schema;
@@ -117,7 +122,7 @@ impl Served {
     }
 
     fn router(&self) -> Router {
-        Router::new().fallback(serve).with_state(self.clone())
+        own::router().fallback(serve).with_state(self.clone())
     }
 }
 
@@ -277,11 +282,12 @@ impl InfisicalFake {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.served
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.served.state)
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn serve(Shared(served): Shared<Served>, request: Request) -> Response {
@@ -296,7 +302,7 @@ async fn serve(Shared(served): Shared<Served>, request: Request) -> Response {
         Err(NoCall::LongPart) => return no_route(&head.method, &head.uri.to_string()),
     };
     let answer = {
-        let mut state = served.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&served.state);
         routes::answer(&mut state, &call, &served.console.faults)
     };
     match answer {

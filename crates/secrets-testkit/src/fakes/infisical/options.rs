@@ -1,3 +1,5 @@
+use serde::Deserialize;
+
 /// The project that a fake has unless told.
 pub(super) const PROJECT: (&str, &str) = ("7b1f7c9e-6d55-4c2c-9d6d-0d6c1c5b6a11", "fake-project");
 
@@ -17,10 +19,12 @@ pub struct InfisicalOptions {
 }
 
 /// What older servers did otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Older {
     /// No `/api/v4/secrets`: 404, as for any route that is unknown.
+    #[serde(rename = "no_v4")]
     NoV4,
     /// `version=N` is not looked at: the newest is the answer to all.
     IgnoresVersion,

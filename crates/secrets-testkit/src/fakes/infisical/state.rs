@@ -146,6 +146,10 @@ impl State {
         self.older.contains(&older)
     }
 
+    pub(super) fn set_older(&mut self, older: Vec<Older>) {
+        self.older = older;
+    }
+
     pub(super) fn project(&self, id: &str) -> Result<&Project, ApiError> {
         self.projects
             .iter()

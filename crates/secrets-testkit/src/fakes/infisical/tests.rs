@@ -1002,6 +1002,38 @@ async fn service_tokens_go_where_they_may() {
 }
 
 #[tokio::test]
+async fn other_languages_set_it_up_over_the_wire() {
+    let test = Test::new().await;
+    test.create("A", "v").await;
+    let wanted = json!({"scopes": [{"environment": "dev", "path": "/"}], "read_only": true});
+    let token = test.open("/_fake/service-tokens", wanted).await.ok()["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let target = format!("{SECRETS}/A");
+    let body = json!({"projectId": P, "environment": "dev", "secretValue": "w"});
+    test.as_actor(&token, "PATCH", &target, body)
+        .await
+        .fails(403, "PermissionDenied");
+    let older = |words: &str| {
+        let request = Request::post("/_fake/older").body(Body::from(words.to_owned()));
+        let router = test.router.clone();
+        async move {
+            let response = router.oneshot(request.expect("a request")).await;
+            response.expect("an answer").status().as_u16()
+        }
+    };
+    assert_eq!(older(r#"["no_v4"]"#).await, 204);
+    test.list("").await.fails(404, "Not Found");
+    assert_eq!(older("[]").await, 204);
+    test.list("&page=2").await.ok();
+    assert_eq!(older(r#"["no_v5"]"#).await, 400);
+    let request = Request::get("/_fake/ignored").body(Body::empty());
+    let ignored = test.send(request.expect("a request")).await;
+    assert_eq!(ignored.ok(), json!(["page"]));
+}
+
+#[tokio::test]
 async fn switches_do_what_they_say() {
     let test = Test::new().await;
     test.create("A", "v").await;
