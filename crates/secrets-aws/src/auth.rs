@@ -14,7 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_secretsmanager::Client as SdkClient;
 use aws_sdk_secretsmanager::config::Builder;
 use aws_smithy_async::time::TimeSource;
-use aws_types::os_shim_internal::Env;
+use aws_types::os_shim_internal::{Env, Fs};
 use secrets_core::{Clock, Environment, Result, SecretValue};
 use secrets_http::AwsHttpClient;
 use tracing::Dispatch;
@@ -145,6 +145,7 @@ impl Settings {
     }
 
     async fn connect_by_chain(&self) -> Result<Connected> {
+        self.check_profile().await?;
         // First without the metadata service, which is slow to fail where there is none, and must not be asked where
         // something else gives a credential.
         let mut loaded = self.load(self.region.as_deref(), false).await?;
@@ -187,6 +188,23 @@ impl Settings {
                 .build();
         }
         Ok(self.connected(Builder::from(&loaded), region, can_be_renewed))
+    }
+
+    /// Fails if a profile is named that is not there: another source further down the chain would be another identity.
+    async fn check_profile(&self) -> Result<()> {
+        let given = self.profile.as_deref();
+        let Some(name) = given.or_else(|| self.environment.text("AWS_PROFILE")) else {
+            return Ok(());
+        };
+        let (files, variables) = (Fs::real(), self.sdk_environment(false));
+        let selected = Some(name.to_owned().into());
+        let profiles =
+            aws_config::profile::load(&files, &variables, &Default::default(), selected).await;
+        match profiles {
+            Ok(profiles) if profiles.get_profile(name).is_some() => Ok(()),
+            Ok(_) => Err(error::no_profile(name)),
+            Err(_) => Err(error::bad_files()),
+        }
     }
 
     /// What environment and files say. Without a region, that of the environment, the profile or the metadata service is

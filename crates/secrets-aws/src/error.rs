@@ -367,8 +367,7 @@ pub(crate) fn from_credentials(failure: &CredentialsError) -> Error {
                 .with_hint("check the profile's source, or the network of the metadata service")
         }
         CredentialsError::InvalidConfiguration(_) => {
-            invalid_config("the profile, or a file of AWS's configuration, cannot be used")
-                .with_hint("check `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials, and `role_arn`")
+            bad_files()
         }
         _ => Error::new(
             ErrorKind::Unauthenticated,
@@ -376,6 +375,18 @@ pub(crate) fn from_credentials(failure: &CredentialsError) -> Error {
         )
         .with_hint("log in anew, for example with `aws sso login`; check the role, its trust policy and the token file"),
     }
+}
+
+pub(crate) fn bad_files() -> Error {
+    invalid_config("the profile, or a file of AWS's configuration, cannot be used").with_hint(
+        "check `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials, and `role_arn`",
+    )
+}
+
+pub(crate) fn no_profile(name: &str) -> Error {
+    invalid_config(format!("there is no profile {name:?}")).with_hint(
+        "`aws configure list-profiles` shows which there are; check `profile` and AWS_PROFILE",
+    )
 }
 
 pub(crate) fn no_credential() -> Error {
