@@ -18,6 +18,16 @@ const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
 /// Files beyond the list: crate, path below the crate, and why it has to be.
 const EXTRA: &[(&str, &str, &str)] = &[
     (
+        "secrets-azure",
+        "src/open.rs",
+        "what files and variables a configuration leads to",
+    ),
+    (
+        "secrets-azure",
+        "tests/auth.rs",
+        "logins, and that none goes where it must not",
+    ),
+    (
         "secrets-vault",
         "src/open.rs",
         "what files and variables a configuration leads to",
@@ -83,6 +93,31 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "secrets-infisical",
         "tests/names.rs",
         "no name escapes its place, by property",
+    ),
+    (
+        "secrets-aws",
+        "src/open.rs",
+        "what files and variables a configuration leads to",
+    ),
+    (
+        "secrets-aws",
+        "src/secrets.rs",
+        "each name a secret: half of the provider",
+    ),
+    (
+        "secrets-aws",
+        "src/document.rs",
+        "each name a key of one secret: the other half",
+    ),
+    (
+        "secrets-aws",
+        "src/name.rs",
+        "names, prefixes and ARNs, which both halves share",
+    ),
+    (
+        "secrets-aws",
+        "tests/auth.rs",
+        "sources of credentials, counted",
     ),
 ];
 
