@@ -235,6 +235,22 @@ impl Auth {
         self.0.other_than(used).ok_or_else(short_lived)
     }
 
+    /// A token that was fresh is refused too: more logins would not help, and may be counted.
+    pub(crate) fn refused_again(&self) {
+        if let Method::Universal { client_secret, .. } = &self.0.method
+            && let Ok(secret) = client_secret.read()
+        {
+            let failure = Error::new(
+                ErrorKind::Unauthenticated,
+                "the server accepts the login, but not the token from it",
+            )
+            .with_hint(
+                "check the identity: whether its tokens may be used from this address, how often, and in this organization",
+            );
+            self.0.hold(secret, &failure);
+        }
+    }
+
     /// Runs one attempt to its end, even if the caller goes away: logins are counted by the server.
     async fn attempt<F, R>(&self, gate: OwnedMutexGuard<Option<Error>>, work: F) -> Result<()>
     where

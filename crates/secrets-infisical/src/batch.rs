@@ -183,14 +183,18 @@ impl InfisicalProvider {
         wanted: Vec<(usize, Place)>,
         items: &[GetItem],
     ) -> Vec<(usize, Result<Secret>)> {
-        let mut answers: HashMap<&SecretName, Result<Secret>> = HashMap::new();
-        for (at, _) in &wanted {
-            let item = &items[*at];
-            if !answers.contains_key(&item.name) {
-                let answer = self.read(&item.name, &item.options).await;
-                answers.insert(&item.name, answer);
-            }
-        }
+        let names: HashMap<&SecretName, &GetItem> = wanted
+            .iter()
+            .map(|(at, _)| (&items[*at].name, &items[*at]))
+            .collect();
+        let reads: Vec<_> = names
+            .into_values()
+            .map(|item| async move { (&item.name, self.read(&item.name, &item.options).await) })
+            .collect();
+        let answers: HashMap<&SecretName, Result<Secret>> = stream::iter(reads)
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
         let answer = |(at, _): (usize, Place)| {
             let answer = answers.get(&items[at].name).cloned();
             (

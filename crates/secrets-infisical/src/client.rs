@@ -201,7 +201,11 @@ impl Client {
             return Ok(response);
         }
         let token = self.auth.refused(&token).await?;
-        self.endpoint.send(call, Some(&token.header)).await
+        let response = self.endpoint.send(call, Some(&token.header)).await?;
+        if error::is_bad_token(&response) {
+            self.auth.refused_again();
+        }
+        Ok(response)
     }
 
     fn secrets_path(version: Version, key: Option<&str>) -> String {
@@ -269,7 +273,8 @@ impl Client {
             || same(&secret.environment, &self.environment) && same(&secret.secret_path, folder)
     }
 
-    /// `GET …/secrets`: what a folder holds, or what it and the folders below hold. A missing folder holds nothing.
+    /// `GET …/secrets`: what a folder holds, or what it and the folders below hold. A missing folder holds nothing; that the
+    /// environment's own root is missing is an error.
     pub(crate) async fn contents(
         &self,
         folder: &str,
@@ -288,7 +293,7 @@ impl Client {
             .await?;
         let response = match self.endpoint.check(response, Asked::Read) {
             Ok(response) => response,
-            Err(failure) if failure.kind() == ErrorKind::NotFound => {
+            Err(failure) if failure.kind() == ErrorKind::NotFound && folder != "/" => {
                 return Ok(Contents {
                     own: Vec::new(),
                     imported: Vec::new(),

@@ -149,9 +149,14 @@ async fn both_ways_to_refuse_a_token_lead_to_one_login_and_one_repetition() {
             (request.path() == "/api/v4/secrets/a").then(|| path.clone())
         });
         server.set_script(script.then(reply(200, login)));
-        let error = get(&open(config).await, "a").await.unwrap_err();
+        let provider = open(config).await;
+        let error = get(&provider, "a").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
         assert_eq!(server.request_count(), 4);
+        let error = get(&provider, "a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        assert!(error.message().contains("token from it"), "{error}");
+        assert_eq!(server.request_count(), 5);
     }
 }
 

@@ -57,78 +57,82 @@ fn is_plain(name: &SecretName) -> bool {
         && !name.as_str().contains("x__")
 }
 
+async fn stays_in_its_place(wanted: &[SecretName]) {
+    let fake = support::fake().await;
+    fake.seed("dev", "/", "outside", "untouched");
+    let mut config = support::config(&fake);
+    config.path = Some("/jail/cell".to_owned());
+    let provider = support::open(config).await;
+
+    let mut held: BTreeMap<SecretName, String> = BTreeMap::new();
+    for (number, name) in wanted.iter().enumerate() {
+        let text = format!("value {number}");
+        let value = SecretValue::from(text.as_str());
+        match provider.put(name, &value, &PutOptions::default()).await {
+            Ok(_) => drop(held.insert(name.clone(), text)),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidName, "{name:?} {error}"),
+        }
+    }
+    for (name, text) in &held {
+        let before = fake.asked().len();
+        let secret = provider.get(name, &GetOptions::default()).await.unwrap();
+        assert_eq!(secret.value, text.as_str().into(), "{name:?}");
+        let asked = &fake.asked()[before..];
+        assert_eq!(asked.len(), 1);
+        let key = asked[0].path.strip_prefix("/api/v4/secrets/").unwrap();
+        assert!(!key.contains('/') && !key.is_empty(), "{key}");
+        let mut query = asked[0].query.split('&');
+        let folder = query.find_map(|pair| pair.strip_prefix("secretPath="));
+        let folder = decoded(folder.unwrap());
+        assert!(is_in_jail(&folder), "{folder}");
+        if is_plain(name) {
+            let seen = format!("{folder}/{}", decoded(key));
+            assert_eq!(seen.strip_prefix("/jail/cell/"), Some(name.as_str()));
+        }
+    }
+    let listed = provider.list(&ListOptions::default()).await.unwrap();
+    let listed: Vec<_> = listed.items.into_iter().map(|item| item.name).collect();
+    assert_eq!(listed, held.keys().cloned().collect::<Vec<_>>());
+
+    // Everything that was written lies in the folder.
+    let target = format!(
+        "api/v4/secrets?projectId={}&environment=dev&secretPath=/&recursive=true",
+        fake.project_id()
+    );
+    let all = support::administer(&fake, Method::GET, &target, Value::Null).await;
+    let all = all["secrets"].as_array().unwrap();
+    let text = |secret: &Value, field: &str| secret[field].as_str().unwrap().to_owned();
+    let (inside, outside): (Vec<_>, Vec<_>) = all
+        .iter()
+        .partition(|secret| is_in_jail(&text(secret, "secretPath")));
+    assert_eq!(inside.len(), held.len());
+    assert_eq!(outside.len(), 1);
+    assert_eq!(text(outside[0], "secretValue"), "untouched");
+
+    for name in held.keys() {
+        provider
+            .delete(name, &DeleteOptions::default())
+            .await
+            .unwrap();
+        let gone = provider.get(name, &GetOptions::default()).await;
+        assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+fn is_in_jail(folder: &str) -> bool {
+    folder == "/jail/cell" || folder.starts_with("/jail/cell/")
+}
+
 #[test]
 fn the_server_sees_the_name_that_was_asked() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let fake = runtime.block_on(support::fake());
-    fake.seed("dev", "/", "outside", "untouched");
-    let provider = runtime.block_on(async {
-        let mut config = support::config(&fake);
-        config.path = Some("/jail/cell".to_owned());
-        support::open(config).await
+    // Each case is a server of its own and dozens of requests, so that ten thousand would take minutes.
+    let mut config = ProptestConfig::default();
+    config.cases = config.cases.min(1000);
+    proptest!(config, |(wanted in proptest::collection::vec(names(), 1..4))| {
+        runtime.block_on(stays_in_its_place(&wanted));
     });
-    proptest!(|(wanted in proptest::collection::vec(names(), 1..4))| {
-        runtime.block_on(async {
-            let mut held: BTreeMap<SecretName, String> = BTreeMap::new();
-            for (number, name) in wanted.iter().enumerate() {
-                let text = format!("value {number}");
-                let value = SecretValue::from(text.as_str());
-                match provider.put(name, &value, &PutOptions::default()).await {
-                    Ok(_) => drop(held.insert(name.clone(), text)),
-                    Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::InvalidName, "{name:?} {error}");
-                    }
-                }
-            }
-            for (name, text) in &held {
-                let before = fake.asked().len();
-                let secret = provider.get(name, &GetOptions::default()).await.unwrap();
-                assert_eq!(secret.value, text.as_str().into(), "{name:?}");
-                let asked = &fake.asked()[before..];
-                assert_eq!(asked.len(), 1 + usize::from(asked[0].path.contains("/auth/")));
-                let read = asked.last().unwrap();
-                let key = read.path.strip_prefix("/api/v4/secrets/").unwrap();
-                assert!(!key.contains('/') && !key.is_empty(), "{key}");
-                let folder = read.query.split('&').find_map(|pair| pair.strip_prefix("secretPath="));
-                let folder = decoded(folder.unwrap());
-                assert!(folder == "/jail/cell" || folder.starts_with("/jail/cell/"), "{folder}");
-                if is_plain(name) {
-                    let seen = format!("{folder}/{}", decoded(key));
-                    assert_eq!(seen.strip_prefix("/jail/cell/"), Some(name.as_str()));
-                }
-            }
-            let listed = provider.list(&ListOptions::default()).await.unwrap();
-            let listed: Vec<_> = listed.items.into_iter().map(|item| item.name).collect();
-            assert_eq!(listed, held.keys().cloned().collect::<Vec<_>>());
-            for name in held.keys() {
-                provider.delete(name, &DeleteOptions::default()).await.unwrap();
-            }
-        });
-    });
-    // Everything that was ever written lay in the folder.
-    let folders = runtime.block_on(async {
-        let target = format!(
-            "api/v2/folders?projectId={}&environment=dev&path=/&recursive=true",
-            fake.project_id()
-        );
-        support::administer(&fake, Method::GET, &target, Value::Null).await
-    });
-    for folder in folders["folders"].as_array().unwrap() {
-        let path = folder["relativePath"].as_str().unwrap();
-        assert!(
-            path == "/jail" || path == "/jail/cell" || path.starts_with("/jail/cell/"),
-            "{path}"
-        );
-    }
-    let outside = runtime.block_on(async {
-        let provider = support::open(support::config(&fake)).await;
-        let listed = provider.list(&ListOptions::default()).await.unwrap();
-        assert_eq!(listed.items.len(), 1);
-        support::value(&provider, "outside").await
-    });
-    assert_eq!(outside, "untouched");
 }

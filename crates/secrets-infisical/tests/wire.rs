@@ -192,6 +192,9 @@ async fn folders_are_made_where_they_are_missing() {
         "{asked:?}"
     );
 
+    // A missing folder holds nothing, a missing environment is no folder.
+    let missing = ListOptions::default().with_prefix("none/");
+    assert_eq!(provider.list(&missing).await.unwrap().items, []);
     for (project, environment) in [(None, Some("mars")), (Some("nobody"), None)] {
         let mut config = support::config(&fake);
         config.environment = environment.map(str::to_owned).or(config.environment);
@@ -325,6 +328,58 @@ async fn imports_are_read_and_listed_as_the_folder_s_own() {
     );
     let app = ListOptions::default().with_prefix("app/");
     assert_eq!(names(without.list(&app).await.unwrap()), ["app/own"]);
+}
+
+#[tokio::test]
+async fn folders_that_may_import_are_asked_about_from_the_provider_s_own_folder() {
+    let secret = |key: &str, path: &str| json!({"id": key, "secretKey": key, "version": 1, "type": "shared", "environment": "dev", "secretPath": path});
+    // As the server tells paths: those of secrets from the root, those of folders from the one that was asked about.
+    let answer = move |target: &str| {
+        if target.contains("/folders") {
+            return json!({"folders": [{"name": "deep", "relativePath": "/sub/deep"}, {"name": "sub", "relativePath": "/sub"}]});
+        }
+        let imports = json!([{"secretPath": "/lib", "environment": "prod", "secrets": [secret("imported", "/lib")]}]);
+        match target.contains("recursive=true") {
+            true => json!({"secrets": [secret("own", "/team/sub")], "imports": imports}),
+            false if target.contains("%2Fteam%2Fsub%2Fdeep&") => {
+                json!({"secrets": [], "imports": imports})
+            }
+            false => json!({"secrets": [], "imports": []}),
+        }
+    };
+    let script =
+        Script::respond(move |request| Some(reply(200, answer(&request.target).to_string())));
+    let server = FaultServer::start(script).await.unwrap();
+    let mut config = support::scripted(&server);
+    config.path = Some("team".to_owned());
+    let listed = open(config)
+        .await
+        .list(&ListOptions::default())
+        .await
+        .unwrap();
+    let names: Vec<_> = listed.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(names, ["sub/deep/imported", "sub/own"]);
+    let folders: Vec<_> = log(&server)
+        .iter()
+        .filter_map(|line| {
+            Some(
+                line.split("secretPath=")
+                    .nth(1)?
+                    .split('&')
+                    .next()?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    assert_eq!(folders[0], "%2Fteam");
+    let mut rest = folders[1..].to_vec();
+    rest.sort_unstable();
+    assert_eq!(rest, ["%2Fteam", "%2Fteam%2Fsub", "%2Fteam%2Fsub%2Fdeep"]);
+    assert!(
+        log(&server)[1].ends_with(
+            "/api/v2/folders?projectId=p%201&environment=dev&path=%2Fteam&recursive=true"
+        )
+    );
 }
 
 #[tokio::test]
