@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 import google_crc32c
-from common import Judge, binaries, fake, own_fake, texts, unique
+from common import Failed, Judge, binaries, fake, own_fake, texts, unique
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -712,3 +712,252 @@ print(type(credentials).__module__, project)
     def test_file_is_of_its_owner(self):
         for file in self.key_file.parent.iterdir():
             self.assertEqual(file.stat().st_mode & 0o077, 0, file)
+
+
+NEVER = "a value that nobody may see"
+
+
+class Ours(Gcp):
+    """Our command beside Google's client: what one writes, the other reads."""
+
+    settings = ""
+
+    def setUp(self):
+        self.ours = self.command(self.settings)
+
+    def command(self, settings="", environment=None):
+        configuration = f'default = "main"\n\n[providers.main]\ntype = "gcp-sm"\n{settings}\n'
+        return self.our(configuration, self.fake.environment if environment is None else environment)
+
+    def theirs(self, value, region=None, **fields):
+        """A secret that Google's client has made, by its id."""
+        secret = self.create(region, **fields)
+        self.add(secret, value)
+        return secret.name.rsplit("/", 1)[-1]
+
+
+class Values(Ours):
+    def test_google_reads_what_we_wrote(self):
+        for shape, value in {**texts(), **binaries()}.items():
+            with self.subTest(shape):
+                name = unique("ours")
+                value = value.encode() if isinstance(value, str) else value
+                self.ours.set(name, value)
+                secret = f"{self.parent()}/secrets/{name}"
+                self.assertSameBytes(self.read(f"{secret}/versions/latest"), value, shape)
+                version = self.client.get_secret_version(name=f"{secret}/versions/1")
+                self.assertTrue(version.client_specified_payload_checksum)
+
+    def test_we_read_what_google_wrote(self):
+        for shape, value in {**texts(), **binaries()}.items():
+            with self.subTest(shape):
+                value = value.encode() if isinstance(value, str) else value
+                self.assertSameBytes(self.ours.get(self.theirs(value)), value, shape)
+
+    def test_the_largest(self):
+        value = os.urandom(65536)
+        self.assertSameBytes(self.ours.get(self.theirs(value)), value)
+        name = unique("large")
+        self.ours.set(name, value)
+        self.assertSameBytes(self.read(f"{self.parent()}/secrets/{name}/versions/latest"), value)
+        self.fake.clear_asked()
+        for wrong in (value + b"x", b""):
+            self.assertFails(6, self.ours.set, name, wrong)
+        self.assertEqual(self.fake.asked(), [])
+
+    def test_a_corrupted_one(self):
+        name = self.theirs(NEVER.encode())
+        for fault in ("corrupt_crc", "corrupt_data"):
+            self.fake.fault(fault, times="always")
+            said = self.assertFails(7, self.ours.get, name)
+            self.assertNotIn(NEVER, said)
+            self.fake.clear_faults()
+        self.assertSameBytes(self.ours.get(name), NEVER)
+
+
+class Together(Ours):
+    def test_names(self):
+        for name in ("plain", "DB_PASSWORD", "a/b/c", "a.b", "a-b_c", "Ünï/密码", "a b"):
+            with self.subTest(name):
+                name = f"{unique('names')}/{name}" if "/" in name else f"{name}-{unique('names')}"
+                self.ours.set(name.replace(" ", "%20"), b"one")
+                found = self.client.list_secrets(request={"parent": self.parent(), "filter": "name:names"})
+                last = next(iter(found))
+                id_ = last.name.rsplit("/", 1)[-1]
+                # Where the id does not tell the name, an annotation does.
+                self.assertEqual(last.annotations.get("polysecrets-name", id_), name)
+                self.add(last, b"two")
+                self.assertSameBytes(self.ours.get(name.replace(" ", "%20")), b"two")
+                self.assertIn(name, self.ours.list(name))
+
+    def test_ids_that_google_made(self):
+        for id_ in ("DB_PASSWORD", "db-password", "A", "x" * 255, "a_2f_b", "a-"):
+            with self.subTest(id_):
+                before = set(self.ours.list())
+                secret = self.create(secret_id=id_)
+                self.add(secret, id_.encode())
+                (name,) = set(self.ours.list()) - before
+                self.assertSameBytes(self.ours.get(name), id_)
+                self.client.delete_secret(name=secret.name)
+
+    def test_versions(self):
+        values = [unique("value").encode() for _ in range(3)]
+        name = self.theirs(values[0])
+        secret = sm.Secret(name=f"{self.parent()}/secrets/{name}")
+        for value in values[1:]:
+            self.add(secret, value)
+        self.assertEqual([one["version"] for one in self.ours.versions(name)], ["3", "2", "1"])
+        for number, value in enumerate(values, 1):
+            self.assertSameBytes(self.ours.get(name, str(number)), value)
+        self.update(secret, "version_aliases", version_aliases={"stable": 2})
+        self.assertSameBytes(self.ours.get(name, "stable"), values[1])
+        self.assertSameBytes(self.ours.get(name, "latest"), values[2])
+        # A rollback is a new version.
+        self.ours.rollback(name, "1")
+        newest = self.client.access_secret_version(name=f"{secret.name}/versions/latest")
+        self.assertTrue(newest.name.endswith("/versions/4"))
+        self.assertSameBytes(newest.payload.data, values[0])
+        self.assertFails(3, self.ours.get, name, "99")
+
+    def test_states(self):
+        name = self.theirs(b"one")
+        secret = sm.Secret(name=f"{self.parent()}/secrets/{name}")
+        second = self.add(secret, b"two")
+        self.client.disable_secret_version(name=second.name)
+        with self.assertRaises(Failed) as caught:
+            self.ours.get(name)
+        self.assertIn("disabled", caught.exception.stderr)
+        self.assertEqual(self.ours.get(name, "1"), b"one")
+        self.client.enable_secret_version(name=second.name)
+        self.assertEqual(self.ours.get(name), b"two")
+        self.client.destroy_secret_version(name=second.name)
+        with self.assertRaises(Failed) as caught:
+            self.ours.get(name)
+        self.assertIn("destroyed", caught.exception.stderr)
+
+    def test_create_only(self):
+        name = unique("create")
+        self.ours.set(name, b"one", "--create")
+        with self.refuses(exceptions.Conflict):
+            self.create(secret_id=name)
+        self.assertFails(1, self.ours.set, name, b"two", "--create")
+        self.assertFails(1, self.ours.set, self.theirs(b"one"), b"two", "--create")
+        self.assertEqual(self.ours.get(name), b"one")
+
+    def test_deletion(self):
+        name = unique("delete")
+        self.ours.set(name, b"one")
+        self.ours.delete(name)
+        with self.refuses(exceptions.NotFound):
+            self.client.get_secret(name=f"{self.parent()}/secrets/{name}")
+        self.assertFails(3, self.ours.get, name)
+        name = self.theirs(b"one")
+        self.client.delete_secret(name=f"{self.parent()}/secrets/{name}")
+        self.assertFails(3, self.ours.get, name)
+
+    def test_tags(self):
+        name = unique("tags")
+        self.ours.set(name, b"value", "--tag", "team=core", "--tag", "Owner.Name=Jo Ä")
+        secret = self.client.get_secret(name=f"{self.parent()}/secrets/{name}")
+        # What cannot be a label is an annotation.
+        self.assertEqual(dict(secret.labels), {"team": "core"})
+        self.assertEqual(dict(secret.annotations), {"Owner.Name": "Jo Ä"})
+        self.update(secret, "labels", labels={"team": "other", "env": "prod"})
+        (shown,) = json.loads(self.ours.run("list", "--json", "--prefix", name))["secrets"]
+        self.assertEqual(shown["tags"], {"team": "other", "env": "prod", "Owner.Name": "Jo Ä"})
+
+    def test_lists_of_many_pages(self):
+        tag = unique("many")
+        made = {self.create(secret_id=f"{tag}-{n}").name.rsplit("/", 1)[-1] for n in range(7)}
+        self.assertEqual(set(self.ours.list(tag)), made)
+
+    def test_refusals(self):
+        name = self.theirs(NEVER.encode())
+        self.fake.fault("deny", times="always")
+        said = self.assertFails(4, self.ours.get, name)
+        self.assertIn("roles/secretmanager.secretAccessor", said)
+        self.fake.clear_faults()
+        self.fake.fault("status", status=429, retry_after=1)
+        self.assertSameBytes(self.ours.get(name), NEVER)
+        self.fake.fault("status", status=503, times=2)
+        self.assertSameBytes(self.ours.get(name), NEVER)
+        self.assertEqual(self.fake.waiting_faults(), [])
+        self.fake.fault("status", status=503, times="always")
+        self.assertFails(5, self.ours.get, name)
+
+    def test_regional_ones(self):
+        ours = self.command(f'region = "{REGION}"\nendpoint = "{self.fake.url}"')
+        name = unique("regional")
+        ours.set(name, b"ours")
+        self.assertEqual(self.read(f"{self.parent(REGION)}/secrets/{name}/versions/latest"), b"ours")
+        self.assertFails(3, self.ours.get, name)
+        self.assertEqual(ours.get(self.theirs(b"theirs", REGION)), b"theirs")
+        self.assertFails(3, ours.get, self.theirs(b"everywhere"))
+
+    def test_replication(self):
+        ours = self.command('replicas = ["us-east1", "europe-west1"]')
+        name = unique("replicas")
+        ours.set(name, b"value")
+        managed = self.client.get_secret(name=f"{self.parent()}/secrets/{name}").replication.user_managed
+        self.assertEqual({replica.location for replica in managed.replicas}, {"us-east1", "europe-west1"})
+
+    def test_the_number_of_a_project(self):
+        name = self.theirs(b"value")
+        number = self.client.get_secret(name=f"{self.parent()}/secrets/{name}").name.split("/")[1]
+        self.assertEqual(self.command(f'project_id = "{number}"').get(name), b"value")
+
+
+class Logins(Ours):
+    """Each way in that our command has, beside those of Google's library."""
+
+    def setUp(self):
+        self.name = self.theirs(b"value")
+        self.endpoint = f'endpoint = "{self.fake.url}"\nproject_id = "{self.project}"'
+        self.fake.clear_asked()
+
+    def logins(self):
+        own = ("/token", "/v1/token", "/computeMetadata")
+        paths = [asked["path"] for asked in self.fake.asked()]
+        return [path for path in paths if path.startswith(own) or path.endswith(":generateAccessToken")]
+
+    def test_files(self):
+        for file, logins in (
+            ("service-account.json", ["/token"]),
+            ("authorized-user.json", ["/token"]),
+            ("external-account.json", ["/v1/token"]),
+            ("impersonated.json", ["/v1/token", "impersonated"]),
+        ):
+            with self.subTest(file):
+                self.fake.clear_asked()
+                ours = self.command(f'{self.endpoint}\ncredentials_file = "{self.key_file.with_name(file)}"', {})
+                self.assertEqual(ours.get(self.name), b"value")
+                # One login, or none where the client signs for itself; and nobody asks the metadata server.
+                found = ["impersonated" if path.endswith("AccessToken") else path for path in self.logins()]
+                self.assertIn(found, [logins, []] if file == "service-account.json" else [logins])
+
+    def test_metadata_server(self):
+        host = self.fake.environment["GCE_METADATA_HOST"]
+        ours = self.command(f'endpoint = "{self.fake.url}"', {"GCE_METADATA_HOST": host})
+        self.assertEqual(ours.get(self.name), b"value")
+        self.assertTrue([path for path in self.logins() if path.endswith("/token")])
+
+    def test_a_token(self):
+        token = token_of(self.key_file)
+        ours = self.command(f'{self.endpoint}\ntoken = "${{TOKEN}}"', {"TOKEN": token})
+        self.assertEqual(ours.get(self.name), b"value")
+        wrong = self.command(f'{self.endpoint}\ntoken = "${{TOKEN}}"', {"TOKEN": "ya29.wrong"})
+        self.assertNotIn("ya29.wrong", self.assertFails(4, wrong.get, self.name))
+
+    def test_an_expired_token(self):
+        ours = self.command(f'{self.endpoint}\ncredentials_file = "{self.key_file.with_name("authorized-user.json")}"', {})
+        self.fake.fault("expire_tokens")
+        self.assertEqual(ours.get(self.name), b"value")
+        self.assertEqual(self.logins(), ["/token", "/token"])
+
+    def test_a_login_that_was_withdrawn(self):
+        ours = self.command(f'{self.endpoint}\ncredentials_file = "{self.key_file.with_name("authorized-user.json")}"', {})
+        self.fake.fault("invalid_grant", times="always")
+        said = self.assertFails(4, ours.get, self.name)
+        known = json.loads(self.key_file.with_name("authorized-user.json").read_text())
+        for secret in ("client_secret", "refresh_token"):
+            self.assertNotIn(known[secret], said)
