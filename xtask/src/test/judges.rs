@@ -61,11 +61,18 @@ pub(super) fn judge(names: &[String], surround: impl Fn(&mut Command)) -> Result
         .iter()
         .map(|name| Judge::start(name, &logs, &surround))
         .collect::<Result<Vec<_>>>();
-    let mut totals = Totals::default();
-    for judge in running? {
-        totals = totals + judge.finish()?;
-    }
-    Ok(totals)
+    let running = running?;
+    thread::scope(|scope| {
+        let finishing: Vec<_> = running
+            .into_iter()
+            .map(|judge| scope.spawn(|| judge.finish()))
+            .collect();
+        let mut totals = Totals::default();
+        for judge in finishing {
+            totals = totals + judge.join().map_err(|_| "a judge was lost")??;
+        }
+        Ok(totals)
+    })
 }
 
 /// A judge that runs. It ends with this value.
