@@ -7,11 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use secrets_azure::{AzureConfig, AzureProvider, ServicePrincipalConfig};
+use secrets_azure::{
+    AzureConfig, AzureProvider, ManagedIdentityConfig, ServicePrincipalConfig,
+    WorkloadIdentityConfig,
+};
 use secrets_core::{Clock, Environment, OpenContext, Result, SecretName, SystemClock};
 use secrets_http::Transport;
 use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
+use secrets_testkit::fault::{FaultServer, Reply, Script};
 use tempfile::TempDir;
+
+mod front;
+
+pub(crate) use front::Front;
 
 /// The system's clock, and what a test has added to it: as the fake's.
 #[derive(Debug, Default)]
@@ -122,4 +130,90 @@ impl Vault {
 
 pub(crate) fn name(text: &str) -> SecretName {
     SecretName::new(text).unwrap()
+}
+
+/// What a metadata service gives.
+pub(crate) const TOKEN: &str = r#"{"access_token":"t0ken","expires_in":"3600","expires_on":"4102444800","resource":"https://vault.azure.net","token_type":"Bearer"}"#;
+
+/// A provider before a programmable server, which is its vault and its Entra; the login is a metadata service that always
+/// gives a token.
+pub(crate) struct Scripted {
+    front: Front,
+    identity: FaultServer,
+    folder: TempDir,
+    pub(crate) transport: Transport,
+}
+
+impl Scripted {
+    pub(crate) async fn before(server: &FaultServer) -> Self {
+        let front = Front::start(server.address()).await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), &front.pem).unwrap();
+        std::fs::write(folder.path().join("token"), "eyJ.assertion.sig").unwrap();
+        let identity = FaultServer::start(Script::always(Reply::new(200).body(TOKEN))).await;
+        Self {
+            front,
+            identity: identity.unwrap(),
+            folder,
+            transport: Transport::default(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> AzureConfig {
+        let mut config = AzureConfig::default();
+        config.vault_url = Some(self.front.url.clone());
+        config.authority_host = Some(self.front.url.clone());
+        config.resource = Some("https://vault.azure.net".to_owned());
+        config.tenant_id = Some("contoso.example".to_owned());
+        config.ca_cert = Some("ca.pem".into());
+        config
+    }
+
+    pub(crate) async fn open(
+        &self,
+        config: AzureConfig,
+        variables: &[(&str, &str)],
+    ) -> AzureProvider {
+        let context = OpenContext::new("main")
+            .with_environment(variables.iter().copied().collect())
+            .with_base_dir(self.folder.path());
+        secrets_azure::open(config, context, self.transport.clone())
+            .await
+            .unwrap()
+    }
+
+    /// With the token of the metadata service.
+    pub(crate) async fn logged_in(&self) -> AzureProvider {
+        self.by_app_service(&self.identity.url()).await
+    }
+
+    /// With a metadata service that is there.
+    pub(crate) async fn by_app_service(&self, endpoint: &str) -> AzureProvider {
+        let mut config = self.config();
+        config.managed_identity = Some(ManagedIdentityConfig::default());
+        let endpoint = format!("{endpoint}/msi/token");
+        let variables = [
+            ("IDENTITY_ENDPOINT", endpoint.as_str()),
+            ("IDENTITY_HEADER", "header"),
+        ];
+        self.open(config, &variables).await
+    }
+
+    pub(crate) async fn by_client_secret(&self) -> AzureProvider {
+        let mut config = self.config();
+        let mut client = ServicePrincipalConfig::default();
+        client.client_id = Some("app".to_owned());
+        client.client_secret = Some("hunter2".into());
+        config.service_principal = Some(client);
+        self.open(config, &[]).await
+    }
+
+    pub(crate) async fn by_workload_identity(&self) -> AzureProvider {
+        let mut config = self.config();
+        let mut workload = WorkloadIdentityConfig::default();
+        workload.client_id = Some("app".to_owned());
+        workload.token_file = Some("token".into());
+        config.workload_identity = Some(workload);
+        self.open(config, &[]).await
+    }
 }
