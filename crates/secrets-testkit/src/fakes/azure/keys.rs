@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attributes::{Attributes, SentAttributes};
+use super::lists;
 use super::material::Material;
 use super::refusal::{Outcome, Refusal};
 use super::request::{Ask, check_name};
@@ -87,8 +88,11 @@ pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
     let mut vault = service.vault_for(ask);
     let vault = &mut *vault;
     let value = match (*area, ask.method.as_str(), rest) {
-        ("keys", "GET", []) => list(vault, ask)?,
-        ("keys", "GET", [name, "versions"]) => versions(vault, ask, name)?,
+        ("keys", "GET", []) => lists::live(ask, &vault.keys, vault.now, item(ask, vault.policy))?,
+        ("keys", "GET", [name, "versions"]) => {
+            let item = item(ask, vault.policy);
+            lists::versions(ask, &vault.keys, name, vault.now, item)?
+        }
         ("keys", "GET", [name]) => get(vault, ask, name, "")?,
         ("keys", "GET", [name, version]) => get(vault, ask, name, version)?,
         ("keys", "PATCH", [name]) => update(vault, ask, name, "")?,
@@ -101,7 +105,9 @@ pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
             let (entry, deletion) = vault.keys.delete(name, vault.now)?;
             deleted_bundle(ask, policy, entry, deletion)
         }
-        ("deletedkeys", "GET", []) => list_deleted(vault, ask)?,
+        ("deletedkeys", "GET", []) => {
+            lists::deleted(ask, &vault.keys, vault.now, item(ask, vault.policy))?
+        }
         ("deletedkeys", "GET", [name]) => {
             ask.bare()?;
             let (entry, deletion) = vault.keys.deleted(name, vault.now)?;
@@ -201,7 +207,7 @@ fn sign(vault: &Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Value> {
         .material
         .sign(&sent.alg, &bytes(&sent.value)?)?;
     Ok(json!({
-        "kid": kid(ask, name, Some(&revision.version)),
+        "kid": ask.id::<Key>(name, Some(&revision.version)),
         "value": URL_SAFE_NO_PAD.encode(signature),
     }))
 }
@@ -256,44 +262,6 @@ fn usable<'a>(
     }
 }
 
-fn list(vault: &Vault, ask: &Ask) -> Outcome<Value> {
-    let paging = ask.paging()?;
-    let entries = vault.keys.all_live(&paging.after, vault.now);
-    let written = entries.map(|(key, entry)| {
-        let item = item(ask, vault.policy, &entry.name, None, entry.latest());
-        (key.clone(), item.into())
-    });
-    Ok(ask.page(&paging, written))
-}
-
-fn versions(vault: &Vault, ask: &Ask, name: &str) -> Outcome<Value> {
-    let paging = ask.paging()?;
-    let entry = vault.keys.live(name, vault.now)?;
-    let mut revisions: Vec<_> = entry
-        .revisions
-        .iter()
-        .filter(|revision| revision.version > paging.after)
-        .collect();
-    revisions.sort_by(|one, other| one.version.cmp(&other.version));
-    let written = revisions.into_iter().map(|revision| {
-        let version = Some(revision.version.as_str());
-        let item = item(ask, vault.policy, &entry.name, version, revision);
-        (revision.version.clone(), item.into())
-    });
-    Ok(ask.page(&paging, written))
-}
-
-fn list_deleted(vault: &Vault, ask: &Ask) -> Outcome<Value> {
-    let paging = ask.paging()?;
-    let entries = vault.keys.all_deleted(&paging.after, vault.now);
-    let written = entries.map(|(key, (entry, deletion))| {
-        let mut item = item(ask, vault.policy, &entry.name, None, entry.latest());
-        deletion.write(&ask.base, "deletedkeys", &entry.name, &mut item);
-        (key.clone(), item.into())
-    });
-    Ok(ask.page(&paging, written))
-}
-
 fn check_operations(operations: &[String]) -> Outcome<()> {
     if operations
         .iter()
@@ -320,17 +288,12 @@ fn bytes(text: &str) -> Outcome<Vec<u8>> {
         .map_err(|_| Refusal::bad("Property value has invalid value"))
 }
 
-fn kid(ask: &Ask, name: &str, version: Option<&str>) -> String {
-    let version = version.map_or_else(String::new, |version| format!("/{version}"));
-    format!("{}/{}/{name}{version}", ask.base, Key::PATH)
-}
-
 fn bundle(ask: &Ask, policy: Policy, name: &str, revision: &Revision<Key>) -> Map<String, Value> {
     let key = &revision.item;
     let mut jwk = Map::new();
     jwk.insert(
         "kid".to_owned(),
-        kid(ask, name, Some(&revision.version)).into(),
+        ask.id::<Key>(name, Some(&revision.version)).into(),
     );
     jwk.insert("kty".to_owned(), key.kty.as_str().into());
     jwk.insert("key_ops".to_owned(), json!(key.operations));
@@ -346,19 +309,19 @@ fn bundle(ask: &Ask, policy: Policy, name: &str, revision: &Revision<Key>) -> Ma
 
 fn deleted_bundle(ask: &Ask, policy: Policy, entry: &Entry<Key>, deletion: Deletion) -> Value {
     let mut body = bundle(ask, policy, &entry.name, entry.latest());
-    deletion.write(&ask.base, "deletedkeys", &entry.name, &mut body);
+    deletion.write::<Key>(&ask.base, &entry.name, &mut body);
     body.into()
 }
 
+/// Writes what a list tells: without a version it is the key itself.
 fn item(
     ask: &Ask,
     policy: Policy,
-    name: &str,
-    version: Option<&str>,
-    revision: &Revision<Key>,
-) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("kid".to_owned(), kid(ask, name, version).into());
-    revision.attributes.write(policy, &mut body);
-    body
+) -> impl Fn(&str, Option<&str>, &Revision<Key>) -> Map<String, Value> {
+    move |name, version, revision| {
+        let mut body = Map::new();
+        body.insert("kid".to_owned(), ask.id::<Key>(name, version).into());
+        revision.attributes.write(policy, &mut body);
+        body
+    }
 }

@@ -54,6 +54,7 @@ mod backup;
 mod entra;
 mod identity;
 mod keys;
+mod lists;
 mod material;
 mod options;
 mod query;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::query::{find, pairs};
 use super::refusal::{Outcome, Refusal};
+use super::shelf::Item;
 
 /// The versions of the interface that are known: those of the secrets and of the keys alike.
 const API_VERSIONS: [&str; 10] = [
@@ -88,6 +89,12 @@ impl Ask {
     /// As it was sent.
     pub(super) fn uri_path(&self) -> &str {
         &self.uri_path
+    }
+
+    /// The address of a secret or a key, or of one version of it.
+    pub(super) fn id<T: Item>(&self, name: &str, version: Option<&str>) -> String {
+        let version = version.map_or_else(String::new, |version| format!("/{version}"));
+        format!("{}/{}/{name}{version}", self.base, T::PATH)
     }
 
     /// The body as JSON. What is wrong in it is told by its place alone, as it may hold a secret.

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::attributes::{Attributes, SentAttributes};
 use super::backup;
+use super::lists;
 use super::refusal::{Outcome, Refusal};
 use super::request::{Ask, check_name};
 use super::shelf::{Deletion, Entry, Item, Policy, Revision};
@@ -83,7 +84,9 @@ pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
         return Ok(ask.empty_page(&ask.paging()?).into());
     }
     let value = match (*area, method, rest) {
-        ("secrets", "GET", []) => list(vault, ask)?,
+        ("secrets", "GET", []) => {
+            lists::live(ask, &vault.secrets, vault.now, item(ask, vault.policy))?
+        }
         ("secrets", "POST", ["restore"]) => restore(vault, ask)?,
         ("secrets", "PUT", [name]) => set(vault, ask, name)?,
         ("secrets", "DELETE", [name]) => {
@@ -92,7 +95,10 @@ pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
             let (entry, deletion) = vault.secrets.delete(name, vault.now)?;
             deleted_bundle(ask, policy, entry, deletion)
         }
-        ("secrets", "GET", [name, "versions"]) => versions(vault, ask, name)?,
+        ("secrets", "GET", [name, "versions"]) => {
+            let item = item(ask, vault.policy);
+            lists::versions(ask, &vault.secrets, name, vault.now, item)?
+        }
         ("secrets", "POST", [name, "backup"]) => {
             ask.bare()?;
             let entry = vault.secrets.live(name, vault.now)?;
@@ -102,7 +108,9 @@ pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
         ("secrets", "GET", [name, version]) => get(vault, ask, name, version)?,
         ("secrets", "PATCH", [name]) => update(vault, ask, name, "")?,
         ("secrets", "PATCH", [name, version]) => update(vault, ask, name, version)?,
-        ("deletedsecrets", "GET", []) => list_deleted(vault, ask)?,
+        ("deletedsecrets", "GET", []) => {
+            lists::deleted(ask, &vault.secrets, vault.now, item(ask, vault.policy))?
+        }
         ("deletedsecrets", "GET", [name]) => {
             ask.bare()?;
             let (entry, deletion) = vault.secrets.deleted(name, vault.now)?;
@@ -169,45 +177,6 @@ fn update(vault: &mut Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Va
     Ok(bundle(ask, policy, name, revision).into())
 }
 
-fn list(vault: &Vault, ask: &Ask) -> Outcome<Value> {
-    let paging = ask.paging()?;
-    let entries = vault.secrets.all_live(&paging.after, vault.now);
-    let written = entries.map(|(key, entry)| {
-        let item = item(ask, vault.policy, &entry.name, None, entry.latest());
-        (key.clone(), item.into())
-    });
-    Ok(ask.page(&paging, written))
-}
-
-/// By version, as the service sorts them, which is not by age.
-fn versions(vault: &Vault, ask: &Ask, name: &str) -> Outcome<Value> {
-    let paging = ask.paging()?;
-    let entry = vault.secrets.live(name, vault.now)?;
-    let mut revisions: Vec<_> = entry
-        .revisions
-        .iter()
-        .filter(|revision| revision.version > paging.after)
-        .collect();
-    revisions.sort_by(|one, other| one.version.cmp(&other.version));
-    let written = revisions.into_iter().map(|revision| {
-        let version = Some(revision.version.as_str());
-        let item = item(ask, vault.policy, &entry.name, version, revision);
-        (revision.version.clone(), item.into())
-    });
-    Ok(ask.page(&paging, written))
-}
-
-fn list_deleted(vault: &Vault, ask: &Ask) -> Outcome<Value> {
-    let paging = ask.paging()?;
-    let entries = vault.secrets.all_deleted(&paging.after, vault.now);
-    let written = entries.map(|(key, (entry, deletion))| {
-        let mut item = item(ask, vault.policy, &entry.name, None, entry.latest());
-        deletion.write(&ask.base, "deletedsecrets", &entry.name, &mut item);
-        (key.clone(), item.into())
-    });
-    Ok(ask.page(&paging, written))
-}
-
 fn restore(vault: &mut Vault, ask: &Ask) -> Outcome<Value> {
     let sent: Restore = ask.json()?;
     let (name, revisions) = backup::open(&sent.value)?;
@@ -228,17 +197,6 @@ impl Secret {
             value,
             content_type,
         })
-    }
-}
-
-impl Deletion {
-    pub(super) fn write(self, base: &str, path: &str, name: &str, into: &mut Map<String, Value>) {
-        into.insert(
-            "recoveryId".to_owned(),
-            format!("{base}/{path}/{name}").into(),
-        );
-        into.insert("deletedDate".to_owned(), self.at.into());
-        into.insert("scheduledPurgeDate".to_owned(), self.purge_at.into());
     }
 }
 
@@ -267,7 +225,7 @@ fn bundle(
     name: &str,
     revision: &Revision<Secret>,
 ) -> Map<String, Value> {
-    item(ask, policy, name, Some(&revision.version), revision)
+    item(ask, policy)(name, Some(&revision.version), revision)
 }
 
 fn with_value(mut body: Map<String, Value>, revision: &Revision<Secret>) -> Value {
@@ -277,24 +235,22 @@ fn with_value(mut body: Map<String, Value>, revision: &Revision<Secret>) -> Valu
 
 fn deleted_bundle(ask: &Ask, policy: Policy, entry: &Entry<Secret>, deletion: Deletion) -> Value {
     let mut body = bundle(ask, policy, &entry.name, entry.latest());
-    deletion.write(&ask.base, "deletedsecrets", &entry.name, &mut body);
+    deletion.write::<Secret>(&ask.base, &entry.name, &mut body);
     body.into()
 }
 
+/// Writes what a list tells: without a version it is the secret itself.
 fn item(
     ask: &Ask,
     policy: Policy,
-    name: &str,
-    version: Option<&str>,
-    revision: &Revision<Secret>,
-) -> Map<String, Value> {
-    let mut body = Map::new();
-    let version = version.map_or_else(String::new, |version| format!("/{version}"));
-    let id = format!("{}/{}/{name}{version}", ask.base, Secret::PATH);
-    body.insert("id".to_owned(), id.into());
-    if let Some(content_type) = &revision.item.content_type {
-        body.insert("contentType".to_owned(), content_type.as_str().into());
+) -> impl Fn(&str, Option<&str>, &Revision<Secret>) -> Map<String, Value> {
+    move |name, version, revision| {
+        let mut body = Map::new();
+        body.insert("id".to_owned(), ask.id::<Secret>(name, version).into());
+        if let Some(content_type) = &revision.item.content_type {
+            body.insert("contentType".to_owned(), content_type.as_str().into());
+        }
+        revision.attributes.write(policy, &mut body);
+        body
     }
-    revision.attributes.write(policy, &mut body);
-    body
 }

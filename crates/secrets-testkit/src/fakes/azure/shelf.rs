@@ -3,6 +3,7 @@ use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
+use serde_json::{Map, Value};
 
 use super::attributes::Attributes;
 use super::random::random_hex;
@@ -49,6 +50,16 @@ enum Stage {
 pub(super) struct Deletion {
     pub(super) at: u64,
     pub(super) purge_at: u64,
+}
+
+impl Deletion {
+    /// The members that an answer about something deleted has besides.
+    pub(super) fn write<T: Item>(self, base: &str, name: &str, into: &mut Map<String, Value>) {
+        let recovery = format!("{base}/deleted{}/{name}", T::PATH);
+        into.insert("recoveryId".to_owned(), recovery.into());
+        into.insert("deletedDate".to_owned(), self.at.into());
+        into.insert("scheduledPurgeDate".to_owned(), self.purge_at.into());
+    }
 }
 
 impl<T> Entry<T> {
