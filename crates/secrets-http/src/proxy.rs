@@ -1,8 +1,10 @@
 use reqwest::{NoProxy, Proxy, Url};
 use secrets_core::{Environment, Error, ErrorKind, Result};
 
-/// What never goes through a proxy, whatever `NO_PROXY` says: this machine.
-const LOCAL: &str = "localhost,127.0.0.0/8,::1";
+/// What never goes through a proxy, whatever `NO_PROXY` says: this machine, and the metadata services that give it its
+/// credentials.
+const LOCAL: &str =
+    "localhost,127.0.0.0/8,::1,169.254.0.0/16,fd00:ec2::/32,metadata.google.internal";
 
 /// The proxies that the environment asks for. reqwest would read the process's own environment.
 pub(crate) fn proxies(environment: &Environment) -> Result<Vec<Proxy>> {
