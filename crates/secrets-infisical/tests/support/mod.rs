@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::sync::LazyLock;
+
 use secrets_core::{Error, GetItem, GetOptions, OpenContext, Secret, SecretName, SecretProvider};
 use secrets_http::{
     BaseUrl, ClientOptions, HttpRequest, Method, Transport, encode, header, sensitive_header,
@@ -11,6 +13,9 @@ use secrets_testkit::fakes::Asked;
 use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
 use serde_json::{Value, json};
+
+/// Shared, because each one sets up TLS anew.
+static TRANSPORT: LazyLock<Transport> = LazyLock::new(Transport::default);
 
 pub(crate) async fn fake() -> InfisicalFake {
     InfisicalFake::start(InfisicalOptions::default())
@@ -32,7 +37,7 @@ pub(crate) fn config(fake: &InfisicalFake) -> InfisicalConfig {
 }
 
 pub(crate) async fn open(config: InfisicalConfig) -> InfisicalProvider {
-    secrets_infisical::open(config, OpenContext::new("main"), Transport::default())
+    secrets_infisical::open(config, OpenContext::new("main"), TRANSPORT.clone())
         .await
         .unwrap()
 }
@@ -106,9 +111,7 @@ pub(crate) async fn administer(
     target: &str,
     body: Value,
 ) -> Value {
-    let http = Transport::default()
-        .client(ClientOptions::default())
-        .unwrap();
+    let http = TRANSPORT.client(ClientOptions::default()).unwrap();
     let base = BaseUrl::parse(&fake.url()).unwrap();
     let login = json!({"clientId": fake.client_id(), "clientSecret": fake.client_secret()});
     let login = HttpRequest::new(Method::POST, base.join("api/v1/auth/universal-auth/login"))
