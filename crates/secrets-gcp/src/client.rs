@@ -115,8 +115,9 @@ pub(crate) struct SecretFacts {
     pub(crate) id: String,
     pub(crate) created_at: Option<SystemTime>,
     pub(crate) expires_at: Option<SystemTime>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) maps: Maps,
+    /// Changes with every change of the secret.
+    pub(crate) etag: String,
 }
 
 /// One page of something; the token is empty on the last one.
@@ -126,7 +127,7 @@ pub(crate) struct Listed<T> {
 }
 
 /// The two maps that tags are kept in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Maps {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
@@ -307,11 +308,12 @@ impl Client {
         self.send(call).await.map(drop)
     }
 
-    /// `PATCH secrets/<id>`: replaces labels and annotations.
-    pub(crate) async fn replace_tags(&self, id: &str, maps: &Maps) -> Result<()> {
+    /// `PATCH secrets/<id>`: replaces labels and annotations, if nobody has changed the secret since `etag`.
+    pub(crate) async fn replace_maps(&self, id: &str, maps: &Maps, etag: &str) -> Result<()> {
         let body = TagsOfSecret {
             labels: &maps.labels,
             annotations: &maps.annotations,
+            etag,
         };
         let call = Call {
             method: Method::PATCH,
@@ -420,8 +422,11 @@ fn secret_facts(info: SecretInfo<'_>) -> SecretFacts {
         id: last_segment(&info.name),
         created_at: info.create_time.as_deref().and_then(time),
         expires_at: info.expire_time.as_deref().and_then(time),
-        labels: info.labels,
-        annotations: info.annotations,
+        maps: Maps {
+            labels: info.labels,
+            annotations: info.annotations,
+        },
+        etag: info.etag,
     }
 }
 

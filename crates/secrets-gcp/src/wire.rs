@@ -40,6 +40,8 @@ pub(crate) struct SecretInfo<'a> {
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) etag: String,
 }
 
 /// One version without its value.
@@ -98,11 +100,13 @@ pub(crate) struct NewSecret<'a> {
     pub(crate) annotations: &'a BTreeMap<String, String>,
 }
 
-/// What a change of the tags sends: both maps, whole.
+/// What a change of the tags sends: both maps, whole, and what they were made from.
 #[derive(Serialize)]
 pub(crate) struct TagsOfSecret<'a> {
     pub(crate) labels: &'a BTreeMap<String, String>,
     pub(crate) annotations: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) etag: &'a str,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::SignatureScheme;
+use rustls::sign::Signer;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
@@ -43,7 +44,7 @@ impl ServiceAccount {
     /// Checks what can be checked without a request.
     pub(super) fn check(&self, exchange: &Exchange) -> Result<()> {
         exchange.address(self.token_uri(), "token_uri")?;
-        self.sign(b"").map(drop)
+        self.signer().map(drop)
     }
 
     fn token_uri(&self) -> &str {
@@ -104,7 +105,10 @@ impl ServiceAccount {
         jwt.extend_from_slice(b".");
         push_base64(&mut jwt, encode(&claims, 512)?.expose_bytes());
         let signed = jwt.into_value();
-        let signature = self.sign(signed.expose_bytes())?;
+        let signature = self
+            .signer()?
+            .sign(signed.expose_bytes())
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "the key cannot sign"))?;
         let mut jwt = WipedBuffer::with_capacity(signed.len() + signature.len() * 2);
         jwt.extend_from_slice(signed.expose_bytes());
         jwt.extend_from_slice(b".");
@@ -112,7 +116,7 @@ impl ServiceAccount {
         Ok(jwt.into_value())
     }
 
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+    fn signer(&self) -> Result<Box<dyn Signer>> {
         let unusable = || {
             invalid_config("`private_key` in the credential is not an RSA key in PEM form")
                 .with_hint("take the file as Google made it; line feeds stand in it as \\n")
@@ -121,12 +125,8 @@ impl ServiceAccount {
             .map_err(|_| unusable())?;
         let key =
             rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).map_err(|_| unusable())?;
-        let signer = key
-            .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
-            .ok_or_else(unusable)?;
-        signer
-            .sign(message)
-            .map_err(|_| Error::new(ErrorKind::Unexpected, "the key cannot sign"))
+        key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
+            .ok_or_else(unusable)
     }
 }
 

@@ -228,8 +228,7 @@ impl Write {
             }
             written => written?,
         };
-        let tagged = self.client.replace_tags(&self.id, &self.maps).await;
-        tagged.map_err(|failure| {
+        self.replace_tags().await.map_err(|failure| {
             Error::new(
                 failure.kind(),
                 format!(
@@ -240,6 +239,17 @@ impl Write {
             )
         })?;
         Ok(written)
+    }
+
+    /// Other programs keep their state in annotations of their own, which stay.
+    async fn replace_tags(&self) -> Result<()> {
+        let found = self.client.secret(&self.id).await?;
+        let wanted = tags::replaced(&found.maps, &self.maps);
+        if wanted == found.maps {
+            return Ok(());
+        }
+        let replaced = self.client.replace_maps(&self.id, &wanted, &found.etag);
+        replaced.await
     }
 }
 
@@ -355,13 +365,9 @@ impl SecretProvider for GcpProvider {
                 }
                 Err(failure) => return Err(missing(failure, version)),
             };
-            let maps = Maps {
-                labels: secret.labels,
-                annotations: secret.annotations,
-            };
             Ok(metadata
                 .with_expires_at(secret.expires_at)
-                .with_tags(tags::tags_of(maps)))
+                .with_tags(tags::tags_of(secret.maps)))
         };
         describe
             .await
@@ -384,15 +390,11 @@ impl SecretProvider for GcpProvider {
                 if !name.as_str().starts_with(&options.prefix) {
                     return None;
                 }
-                let maps = Maps {
-                    labels: secret.labels,
-                    annotations: secret.annotations,
-                };
                 Some(
                     Metadata::new(name)
                         .with_created_at(secret.created_at)
                         .with_expires_at(secret.expires_at)
-                        .with_tags(tags::tags_of(maps)),
+                        .with_tags(tags::tags_of(secret.maps)),
                 )
             })
             .collect();

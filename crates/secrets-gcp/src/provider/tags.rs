@@ -1,5 +1,5 @@
-//! Tags: labels where they can be labels, else annotations. One annotation is ours and holds the name of a secret whose
-//! id is a translation of it.
+//! Tags: labels where they can be labels, the others together in one annotation. Another annotation holds the name of a
+//! secret whose id is a translation of it.
 
 use std::collections::BTreeMap;
 
@@ -11,61 +11,73 @@ use crate::client::Maps;
 const RESERVED: &str = "polysecrets-";
 /// Holds the name, for people and programs that see only the id.
 const NAME: &str = "polysecrets-name";
-/// Limits of labels and annotations (secretmanager/v1/resources.proto). Labels may have letters of any script; those that
-/// are not ASCII are annotations here, which needs no table of scripts.
+/// Holds, as a JSON object, the tags that no label can hold.
+const TAGS: &str = "polysecrets-tags";
+/// Limits of labels and annotations (secretmanager/v1/resources.proto). Labels may have letters of any script; here those
+/// that are not ASCII go into the annotation, which needs no table of scripts.
 const MAX_LABELS: usize = 64;
 const MAX_LABEL_CHARS: usize = 63;
 const MAX_ANNOTATION_BYTES: usize = 16 * 1024;
 
-/// The maps of a secret with these tags. `hidden` is the name, where the id does not tell it.
+/// The maps of a new secret with these tags. `hidden` is the name, where the id does not tell it.
 pub(super) fn maps_of(
     tags: &BTreeMap<String, String>,
     hidden: Option<&SecretName>,
 ) -> Result<Maps> {
-    let mut maps = Maps::default();
-    for (key, value) in tags {
-        if key.starts_with(RESERVED) {
-            return Err(refused(format!("the tag {key:?} begins with `{RESERVED}`"))
-                .with_hint("that beginning is reserved; choose another key"));
-        }
-        if is_label_key(key) && is_label_value(value) {
-            maps.labels.insert(key.clone(), value.clone());
-        } else if is_annotation_key(key) {
-            maps.annotations.insert(key.clone(), value.clone());
-        } else {
-            return Err(refused(format!("the key of the tag {key:?} fits no label and no annotation"))
-                .with_hint(
-                    "a key has up to 63 ASCII letters, digits, `-`, `_` and `.`, and starts and ends with a letter or digit",
-                ));
-        }
+    let (labels, others): (BTreeMap<_, _>, BTreeMap<_, _>) = tags
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .partition(|(key, value)| is_label_key(key) && is_label_value(value));
+    let mut annotations = BTreeMap::new();
+    if !others.is_empty() {
+        let text = serde_json::to_string(&others)
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "cannot write the tags as JSON"))?;
+        annotations.insert(TAGS.to_owned(), text);
     }
     if let Some(name) = hidden {
-        let (key, value) = (NAME.to_owned(), name.as_str().to_owned());
-        maps.annotations.insert(key, value);
+        annotations.insert(NAME.to_owned(), name.as_str().to_owned());
     }
-    let bytes: usize = maps
-        .annotations
+    let bytes: usize = annotations
         .iter()
         .map(|(key, value)| key.len() + value.len())
         .sum();
-    if maps.labels.len() > MAX_LABELS || bytes >= MAX_ANNOTATION_BYTES {
-        return Err(refused("the tags do not fit into labels and annotations".to_owned()).with_hint(
-            "at most 64 tags of lowercase letters, digits, `-` and `_`, and less than 16 KiB of others",
+    if labels.len() > MAX_LABELS
+        || bytes >= MAX_ANNOTATION_BYTES
+        || others.keys().any(String::is_empty)
+    {
+        return Err(Error::new(
+            ErrorKind::InvalidValue,
+            "the tags do not fit into labels and annotations",
+        )
+        .with_hint(
+            "at most 64 tags of lowercase letters, digits, `-` and `_`, and less than 16 KiB of others; no empty key",
         ));
     }
-    Ok(maps)
+    Ok(Maps {
+        labels,
+        annotations,
+    })
+}
+
+/// What a secret with the maps `found` has after its tags have been replaced by `ours`.
+pub(super) fn replaced(found: &Maps, ours: &Maps) -> Maps {
+    let mut annotations = found.annotations.clone();
+    annotations.retain(|key, _| !key.starts_with(RESERVED));
+    annotations.extend(ours.annotations.clone());
+    Maps {
+        labels: ours.labels.clone(),
+        annotations,
+    }
 }
 
 /// The tags of a secret.
 pub(super) fn tags_of(maps: Maps) -> BTreeMap<String, String> {
-    let mut tags = maps.annotations;
-    tags.retain(|key, _| !key.starts_with(RESERVED));
+    let others = maps.annotations.get(TAGS);
+    let mut tags: BTreeMap<String, String> = others
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     tags.extend(maps.labels);
     tags
-}
-
-fn refused(message: String) -> Error {
-    Error::new(ErrorKind::InvalidValue, message)
 }
 
 fn is_label_key(key: &str) -> bool {
@@ -77,16 +89,6 @@ fn is_label_value(value: &str) -> bool {
         && value
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
-}
-
-fn is_annotation_key(key: &str) -> bool {
-    let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    key.len() <= MAX_LABEL_CHARS
-        && is_end(key.chars().next())
-        && is_end(key.chars().next_back())
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 #[cfg(test)]
@@ -107,29 +109,45 @@ mod tests {
             ("empty", ""),
             ("Owner", "Bob Smith"),
             ("stage", "PROD"),
-            ("cost.centre", "42"),
+            ("cost/centre é", "42"),
         ]);
         let name = SecretName::new("db/password").unwrap();
         let maps = maps_of(&all, Some(&name)).unwrap();
         assert_eq!(maps.labels, tags(&[("team", "payments"), ("empty", "")]));
         assert_eq!(maps.annotations["polysecrets-name"], "db/password");
-        assert_eq!(maps.annotations.len(), 4);
+        assert_eq!(maps.annotations.len(), 2);
         assert_eq!(tags_of(maps), all);
     }
 
     #[test]
-    fn what_fits_nowhere_is_refused() {
-        let long = "x".repeat(64);
+    fn annotations_of_others_stay_and_are_no_tags() {
+        let found = Maps {
+            labels: tags(&[("old", "1")]),
+            annotations: tags(&[
+                ("tool.example/state", "theirs"),
+                ("polysecrets-tags", "{\"Old\":\"1\"}"),
+                ("polysecrets-name", "a/b"),
+            ]),
+        };
+        assert_eq!(tags_of(found.clone()), tags(&[("Old", "1"), ("old", "1")]));
+        let name = SecretName::new("a/b").unwrap();
+        let ours = maps_of(&tags(&[("new", "2")]), Some(&name)).unwrap();
+        let after = replaced(&found, &ours);
+        assert_eq!(after.annotations["tool.example/state"], "theirs");
+        assert_eq!(after.annotations["polysecrets-name"], "a/b");
+        assert_eq!(tags_of(after), tags(&[("new", "2")]));
+        // What somebody has broken by hand is no tag.
+        let broken = Maps {
+            labels: BTreeMap::new(),
+            annotations: tags(&[("polysecrets-tags", "{\"Old\":1")]),
+        };
+        assert!(tags_of(broken).is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
         let large = "x".repeat(16 * 1024);
-        for (key, value) in [
-            ("", "x"),
-            ("a b", "x"),
-            ("-a", "x"),
-            ("é", "x"),
-            (long.as_str(), "x"),
-            ("polysecrets-name", "x"),
-            ("A", large.as_str()),
-        ] {
+        for (key, value) in [("", "x"), ("A", large.as_str())] {
             let error = maps_of(&tags(&[(key, value)]), None).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidValue, "{key}");
         }
