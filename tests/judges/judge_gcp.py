@@ -37,8 +37,12 @@ class Strictly:
     MessageToDict = staticmethod(json_format.MessageToDict)
     MessageToJson = staticmethod(json_format.MessageToJson)
 
+    #: Answers that were read so.
+    read = 0
+
     @staticmethod
     def Parse(text, message, ignore_unknown_fields=False):
+        Strictly.read += 1
         return json_format.Parse(text, message, ignore_unknown_fields=False)
 
 
@@ -407,13 +411,23 @@ class Strictness(Gcp):
         self.assertEqual(list(answer.permissions), wanted)
 
     def test_another_project(self):
+        with self.refuses(exceptions.Forbidden, "USER_PROJECT_DENIED"):
+            counted = user_credentials.Credentials(token_of(self.key_file), quota_project_id="another-project")
+            self.connect(counted).get_secret(name=f"{self.parent()}/secrets/x")
         for project in ("another-project", "999"):
             with self.refuses(exceptions.Forbidden, "IAM_PERMISSION_DENIED"):
                 self.client.get_secret(name=f"projects/{project}/secrets/x")
 
 
 class Schema(Gcp):
-    """The fake reads requests by Google's definitions."""
+    """Fake and client read each other by Google's definitions."""
+
+    def test_answers_are_read_strictly(self):
+        before = Strictly.read
+        self.create()
+        self.assertEqual(Strictly.read, before + 1)
+        with self.assertRaises(json_format.ParseError):
+            rest.json_format.Parse('{"madeUp": 1}', sm.Secret.pb(sm.Secret()), ignore_unknown_fields=True)
 
     def ask(self, method, path, body):
         self.fake_token = getattr(self, "fake_token", None) or token_of(self.key_file)

@@ -268,6 +268,15 @@ async fn names_are_what_was_sent() {
     assert_eq!(secret["name"], "projects/123456789012/secrets/a");
     let answer = test.get("/v1/projects/other/secrets/a").await;
     answer.fails_because(403, "PERMISSION_DENIED", "IAM_PERMISSION_DENIED");
+    let counted = async |project: &str| {
+        let request = test.request(Method::GET, &by_number);
+        Answer::of(request.header("x-goog-user-project", project)).await
+    };
+    counted("test-project").await.ok();
+    let answer = counted("other").await;
+    answer.fails(403, "PERMISSION_DENIED");
+    let details = &answer.body["error"]["details"];
+    assert_eq!(details[1]["reason"], "USER_PROJECT_DENIED", "{details}");
     for version in ["+1", "1.0", "%31%20", "latest%20"] {
         test.access("a", version).await.fails(404, "NOT_FOUND");
     }

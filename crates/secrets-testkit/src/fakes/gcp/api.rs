@@ -45,6 +45,12 @@ fn answer(shared: &Shared, parts: &Parts, target: &Target, body: &[u8]) -> Resul
         return Err(ApiError::exhausted("RATE_LIMIT_EXCEEDED").with_retry_info(1));
     }
     authenticate(shared, parts, Service::SecretManager, target.rpc.name())?;
+    if let Some(project) = parts.headers.get("x-goog-user-project") {
+        let project = project.to_str().unwrap_or_default();
+        if shared.state().project(project).is_none() {
+            return Err(ApiError::user_project_denied(project));
+        }
+    }
     if shared.switched("deny", parts) {
         let permission = target
             .rpc

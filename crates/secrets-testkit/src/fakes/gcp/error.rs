@@ -74,6 +74,31 @@ impl ApiError {
         )
     }
 
+    /// A call that is to be counted for a project that the caller has no part in.
+    pub(super) fn user_project_denied(project: &str) -> Self {
+        let message = format!(
+            "Caller does not have required permission to use project {project}. Grant the caller the \
+             roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission."
+        );
+        // What helps people comes first.
+        Self::new(403, "PERMISSION_DENIED", message)
+            .with_detail(json!({
+                "@type": "type.googleapis.com/google.rpc.Help",
+                "links": [{
+                    "description": "Google developer console IAM admin",
+                    "url": "https://console.developers.google.com/iam-admin/iam/project",
+                }],
+            }))
+            .with_info(
+                "USER_PROJECT_DENIED",
+                "googleapis.com",
+                &json!({
+                    "service": "secretmanager.googleapis.com",
+                    "consumer": format!("projects/{project}"),
+                }),
+            )
+    }
+
     /// A token that does not cover the service.
     pub(super) fn scope_insufficient(method: &str) -> Self {
         let message = "Request had insufficient authentication scopes.";
