@@ -22,6 +22,16 @@ pub(crate) enum Asked {
     Other,
 }
 
+/// What a secret is in the middle of, which holds up a write for some seconds.
+const BEING_DELETED: &str = "the secret is being deleted";
+const BEING_RESTORED: &str = "the secret is being restored";
+
+/// Whether a write meets a secret in the middle of something that ends by itself.
+pub(crate) fn is_passing(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable
+        && [BEING_DELETED, BEING_RESTORED].contains(&error.message())
+}
+
 pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidConfig, message)
 }
@@ -81,16 +91,14 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
         (404, _) => Error::of(ErrorKind::NotFound),
         (409, "ObjectIsDeletedButRecoverable") => Error::of(ErrorKind::Deleted)
             .with_hint("restore it or purge it first: its name stays taken until then"),
-        (409, "ObjectIsBeingDeleted") => Error::new(
-            ErrorKind::Deleted,
-            "the secret is being deleted",
-        )
-        .with_hint("restore it or purge it once that is done"),
-        (409, "ObjectIsBeingRecovered") => Error::new(
-            ErrorKind::Unavailable,
-            "the secret is being restored",
-        )
-        .with_hint("try again in a moment"),
+        (409, "ObjectIsBeingDeleted") if asked == Asked::Write => {
+            // After a purge the name is free then, after a delete it stays taken.
+            Error::new(ErrorKind::Unavailable, BEING_DELETED).with_hint("try again in a moment")
+        }
+        (409, "ObjectIsBeingDeleted") => Error::new(ErrorKind::Deleted, BEING_DELETED)
+            .with_hint("restore it or purge it once that is done"),
+        (409, "ObjectIsBeingRecovered") => Error::new(ErrorKind::Unavailable, BEING_RESTORED)
+            .with_hint("try again in a moment"),
         (409, _) => Error::of(ErrorKind::Conflict)
             .with_hint("another change of the secret, or of a deleted one of its name, is in the way"),
         (413, _) => Error::new(ErrorKind::InvalidValue, "key vault finds the value too large")

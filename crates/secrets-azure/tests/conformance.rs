@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrets_azure::AzureConfig;
+use secrets_azure::{AzureConfig, ManagedIdentityConfig, WorkloadIdentityConfig};
 use secrets_core::{Clock, Result, SecretProvider, Version};
 use secrets_testkit::conformance::{self, Fixture};
 
@@ -48,6 +48,38 @@ impl Fixture for Mounted {
         self.vault.advance(by);
         true
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_workload_identity() {
+    let vault = Vault::start().await;
+    let file = vault.path("federated");
+    // Longer than all the time that the suite lets pass.
+    let token = vault.fake.federated_token(Duration::from_secs(24 * 3600));
+    std::fs::write(&file, token).unwrap();
+    let mut config = vault.config();
+    config.workload_identity = Some(WorkloadIdentityConfig::default());
+    let fixture = Mounted {
+        config,
+        variables: vault.fake.workload_environment(&file),
+        vault,
+        server: "fake workload identity",
+    };
+    conformance::run(&fixture).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_managed_identity() {
+    let vault = Vault::start().await;
+    let mut config = vault.config();
+    config.managed_identity = Some(ManagedIdentityConfig::default());
+    let fixture = Mounted {
+        config,
+        variables: vault.fake.metadata_environment(),
+        vault,
+        server: "fake managed identity",
+    };
+    conformance::run(&fixture).await.assert_passed();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,6 +34,7 @@ async fn provoke(recorded: &Recorded, server: &FaultServer) -> Result<(), Error>
             provider.get(&a, &options).await.map(drop)
         }
         "list" => provider.list(&ListOptions::default()).await.map(drop),
+        "restore" => provider.restore(&a).await,
         "put" => {
             // The read before the write finds nothing, so that it is the write that meets the answer.
             let nothing = r#"{"error":{"code":"SecretNotFound","message":"not there"}}"#;

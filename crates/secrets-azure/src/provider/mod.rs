@@ -30,8 +30,9 @@ const GETS_IN_FLIGHT: usize = 32;
 const GET: &str = "GetSecret";
 /// The length of a version's id.
 const VERSION_LENGTH: usize = 32;
-/// How long it is waited for a delete, restore or purge to be done; the service asks for some seconds.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// How long it is waited for a delete, restore or purge to be done, which takes the service some seconds; layers above have
+/// deadlines of their own.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -243,7 +244,7 @@ impl AzureProvider {
                 nbf: None,
             },
         };
-        let facts = self.client.set(&own, &new).await?;
+        let facts = set(&self.client, &own, &new).await?;
         Ok(self.metadata(name, &facts))
     }
 
@@ -292,7 +293,7 @@ impl AzureProvider {
                 nbf: old.attributes.nbf,
             },
         };
-        let facts = self.client.set(&own, &new).await?;
+        let facts = set(&self.client, &own, &new).await?;
         Ok(self.metadata(name, &facts))
     }
 }
@@ -371,6 +372,23 @@ impl fmt::Display for Pending {
             Self::Restore => "restore",
             Self::Purge => "purge",
         })
+    }
+}
+
+/// Writes a version. A secret that is on its way out or back is waited for: it has refused the write, and takes it once it
+/// has arrived, or tells that it stays deleted.
+async fn set(client: &Client, own: &str, secret: &NewSecret<'_>) -> Result<Facts> {
+    let mut pause = FIRST_PAUSE;
+    let mut left = LONGEST_WAIT;
+    loop {
+        match client.set(own, secret).await {
+            Err(failure) if error::is_passing(&failure) && left > Duration::ZERO => {
+                tokio::time::sleep(pause).await;
+                left = left.saturating_sub(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use secrets_azure::{
-    AzureConfig, AzureProvider, ManagedIdentityConfig, ServicePrincipalConfig,
+    AzureConfig, AzureProvider, ManagedIdentityConfig, OutsideValidity, ServicePrincipalConfig,
     WorkloadIdentityConfig,
 };
 use secrets_core::{Clock, Environment, OpenContext, Result, SecretName, SystemClock};
@@ -185,6 +185,19 @@ impl Scripted {
     /// With the token of the metadata service.
     pub(crate) async fn logged_in(&self) -> AzureProvider {
         self.by_app_service(&self.identity.url()).await
+    }
+
+    /// The same, with this rule for values outside their time.
+    pub(crate) async fn lenient(&self, outside_validity: OutsideValidity) -> AzureProvider {
+        let mut config = self.config();
+        config.outside_validity = outside_validity;
+        config.managed_identity = Some(ManagedIdentityConfig::default());
+        let endpoint = format!("{}/msi/token", self.identity.url());
+        let variables = [
+            ("IDENTITY_ENDPOINT", endpoint.as_str()),
+            ("IDENTITY_HEADER", "header"),
+        ];
+        self.open(config, &variables).await
     }
 
     /// With a metadata service that is there.
