@@ -3,6 +3,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::id;
+use super::state::Place;
 use crate::fakes::faults::StatusFault;
 
 /// An answer that is not a success, in the server's shape: `reqId`, `statusCode`, `message`, `error`.
@@ -54,6 +55,14 @@ impl ApiError {
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(404, "NotFound", message.into())
+    }
+
+    /// There is no folder at this place.
+    pub(super) fn no_folder(place: &Place) -> Self {
+        Self::not_found(format!(
+            "Folder with path '{}' in environment with slug '{}' not found",
+            place.path, place.environment
+        ))
     }
 
     /// What a schema refused: one entry an issue.

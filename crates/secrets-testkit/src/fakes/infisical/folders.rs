@@ -63,13 +63,6 @@ fn name_of(body: &mut Reader<'_>) -> String {
     name
 }
 
-fn no_folder(place: &Place) -> ApiError {
-    ApiError::not_found(format!(
-        "Folder with path '{}' in environment with slug '{}' not found",
-        place.path, place.environment
-    ))
-}
-
 pub(super) fn create(context: &mut Context<'_>, dialect: Dialect) -> Result<Value, ApiError> {
     let (place, name, description) = context.body(|body| {
         let place = dialect.place(body);
@@ -218,7 +211,7 @@ pub(super) fn delete(
     context.actor.may(Action::Delete, &above)?;
     context.state.environment(&above)?;
     if context.state.find_folder(&above)?.is_none() {
-        return Err(no_folder(&above));
+        return Err(ApiError::no_folder(&above));
     }
     let folder = child(context, &above, id_or_name)
         .ok_or_else(|| ApiError::not_found("Target folder not found"))?;

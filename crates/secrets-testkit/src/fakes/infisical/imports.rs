@@ -7,13 +7,6 @@ use super::id;
 use super::routes::Context;
 use super::state::{Folder, Import, Place, at};
 
-fn no_folder(place: &Place) -> ApiError {
-    ApiError::not_found(format!(
-        "Folder with path '{}' in environment with slug '{}' not found",
-        place.path, place.environment
-    ))
-}
-
 pub(super) fn create(context: &mut Context<'_>, dialect: Dialect) -> Result<Value, ApiError> {
     let (place, (environment, path)) = context.body(|body| {
         body.flag("isReplication");
@@ -39,7 +32,7 @@ pub(super) fn create(context: &mut Context<'_>, dialect: Dialect) -> Result<Valu
     let folder = context
         .state
         .folder_at_mut(&place)
-        .ok_or_else(|| no_folder(&place))?;
+        .ok_or_else(|| ApiError::no_folder(&place))?;
     let exists = folder
         .imports
         .iter()
@@ -57,7 +50,7 @@ pub(super) fn create(context: &mut Context<'_>, dialect: Dialect) -> Result<Valu
     let folder = context
         .state
         .folder_at(&place)
-        .ok_or_else(|| no_folder(&place))?;
+        .ok_or_else(|| ApiError::no_folder(&place))?;
     let import = shape(context, folder, position);
     Ok(json!({"message": "Successfully created secret import", "secretImport": import}))
 }
@@ -68,7 +61,7 @@ pub(super) fn list(context: &mut Context<'_>, dialect: Dialect) -> Result<Value,
     let folder = context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place))?;
+        .ok_or_else(|| ApiError::no_folder(&place))?;
     let all: Vec<Value> = (0..folder.imports.len())
         .map(|position| shape(context, folder, position))
         .collect();
@@ -85,7 +78,7 @@ pub(super) fn delete(
     let folder = context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place))?;
+        .ok_or_else(|| ApiError::no_folder(&place))?;
     let position = folder
         .imports
         .iter()

@@ -83,7 +83,7 @@ pub use options::{InfisicalOptions, Older};
 
 use super::console::Console;
 use super::host::Host;
-use super::{Asked, Faults};
+use super::{Asked, Authority, Faults};
 use call::{Call, MOST_BODY, NoCall};
 use state::{Place, Secret, State};
 
@@ -93,6 +93,7 @@ pub struct InfisicalFake {
     host: Host,
     served: Served,
     options: InfisicalOptions,
+    authority: Option<Authority>,
 }
 
 #[derive(Clone)]
@@ -127,23 +128,31 @@ impl Served {
 }
 
 impl InfisicalFake {
-    /// Starts one on `127.0.0.1`, over plain HTTP.
+    /// Starts one on `127.0.0.1`.
     ///
     /// # Errors
     /// If the port cannot be had.
     pub async fn start(options: InfisicalOptions) -> io::Result<Self> {
         let served = Served::new(&options);
-        let host = Host::start(served.router(), options.port, None, &served.console).await?;
+        let authority = options.tls.then(Authority::generate);
+        let router = served.router();
+        let host = Host::start(router, options.port, authority.as_ref(), &served.console).await?;
         Ok(Self {
             host,
             served,
             options,
+            authority,
         })
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`, without a slash at the end.
+    /// Where it listens: `http://127.0.0.1:PORT`, or `https://localhost:PORT` with TLS; without a slash at the end.
     pub fn url(&self) -> String {
         self.host.url()
+    }
+
+    /// The certificate of the CA to trust, in PEM form, where it speaks TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.authority.as_ref().map(Authority::ca_pem)
     }
 
     /// The client id of the machine identity's universal auth.

@@ -8,6 +8,7 @@ pub(super) const PROJECT: (&str, &str) = ("7b1f7c9e-6d55-4c2c-9d6d-0d6c1c5b6a11"
 #[non_exhaustive]
 pub struct InfisicalOptions {
     pub(super) port: u16,
+    pub(super) tls: bool,
     pub(super) projects: Vec<(String, String)>,
     pub(super) environments: Vec<String>,
     pub(super) client_id: String,
@@ -35,12 +36,13 @@ pub enum Older {
 }
 
 impl Default for InfisicalOptions {
-    /// A free port; one project with the environments `dev`, `staging` and `prod`; one machine identity, whose tokens
+    /// A free port and plain HTTP; one project with the environments `dev`, `staging` and `prod`; one machine identity, whose tokens
     /// live 30 days and cannot be renewed beyond 30 days, as the server's defaults are; nothing older.
     fn default() -> Self {
         let (id, slug) = PROJECT;
         Self {
             port: 0,
+            tls: false,
             projects: vec![(id.to_owned(), slug.to_owned())],
             environments: ["dev", "staging", "prod"].map(str::to_owned).to_vec(),
             client_id: "5a3c8c1e-54b2-4a5f-8a2e-3f6d2b7c9e10".to_owned(),
@@ -58,6 +60,13 @@ impl InfisicalOptions {
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Over HTTPS, as `https://localhost:PORT`, with a certificate of its own authority.
+    #[must_use]
+    pub fn with_tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 

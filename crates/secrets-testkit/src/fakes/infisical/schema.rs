@@ -189,7 +189,8 @@ impl<'a> Reader<'a> {
         match options.iter().find(|option| *option == text) {
             Some(option) => option,
             None => {
-                let list = options.map_join();
+                let quoted: Vec<String> = options.iter().map(|it| format!("'{it}'")).collect();
+                let list = quoted.join(" | ");
                 let path = self.path_of(name);
                 self.issues.push(json!({
                     "received": text,
@@ -342,17 +343,6 @@ impl<'a> Reader<'a> {
                 self.unknown.push(name.clone());
             }
         }
-    }
-}
-
-trait MapJoin {
-    fn map_join(&self) -> String;
-}
-
-impl MapJoin for [&str] {
-    fn map_join(&self) -> String {
-        let quoted: Vec<String> = self.iter().map(|option| format!("'{option}'")).collect();
-        quoted.join(" | ")
     }
 }
 

@@ -1342,3 +1342,51 @@ async fn leases_end() {
     test.advance(91 * 60);
     test.get(&target).await.fails(404, "NotFound");
 }
+
+#[tokio::test]
+async fn over_tls_it_shows_a_certificate_of_its_authority() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let plain = InfisicalFake::start(InfisicalOptions::default())
+        .await
+        .expect("a port");
+    assert!(plain.url().starts_with("http://") && plain.ca_pem().is_none());
+    let fake = InfisicalFake::start(InfisicalOptions::default().with_tls())
+        .await
+        .expect("a port");
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = fake.ca_pem().expect("a certificate").as_bytes();
+    roots
+        .add(CertificateDer::from_pem_slice(pem).expect("a certificate"))
+        .expect("a root");
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let url = fake.url();
+    let port = url.strip_prefix("https://localhost:").expect("a port");
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port.parse().expect("a port")))
+        .await
+        .expect("a connection");
+    let mut stream = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+        .connect(ServerName::try_from("localhost").expect("a name"), stream)
+        .await
+        .expect("a trusted certificate");
+    stream
+        .write_all(b"GET /api/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .expect("written");
+    let mut answer = Vec::new();
+    // The other side may end without a goodbye.
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"Ok\""),
+        "{answer}"
+    );
+    assert_eq!(fake.asked().len(), 1);
+}

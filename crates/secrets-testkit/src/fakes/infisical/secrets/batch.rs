@@ -7,7 +7,7 @@ use super::super::error::ApiError;
 use super::super::routes::Context;
 use super::super::state::{Place, Secret};
 use super::write::{change, check_name, check_references, insert};
-use super::{Dialect, Extras, Target, approval, check_tags, no_folder, shape};
+use super::{Dialect, Extras, Target, approval, check_tags, shape};
 
 struct New {
     name: String,
@@ -52,7 +52,7 @@ pub(in super::super) fn create_many(
     let folder = context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place, "CreateManySecret"))?;
+        .ok_or_else(|| ApiError::no_folder(&place).named("CreateManySecret"))?;
     let existing: Vec<&str> = secrets
         .iter()
         .map(|secret| secret.name.as_str())
@@ -123,7 +123,7 @@ pub(in super::super) fn update_many(
         let folder = context
             .state
             .find_folder(&place)?
-            .ok_or_else(|| no_folder(&place, "UpdateManySecret"))?;
+            .ok_or_else(|| ApiError::no_folder(&place).named("UpdateManySecret"))?;
         if !folder.secrets.contains_key(&secret.name) {
             missing.push(secret.name.as_str());
         }
@@ -187,7 +187,7 @@ pub(in super::super) fn delete_many(
     let folder = context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place, "DeleteManySecret"))?;
+        .ok_or_else(|| ApiError::no_folder(&place).named("DeleteManySecret"))?;
     let known: BTreeSet<&str> = names
         .iter()
         .map(String::as_str)

@@ -178,11 +178,3 @@ fn approval(context: &Context<'_>, place: &Place) -> Value {
         "bypassReason": null,
     }})
 }
-
-fn no_folder(place: &Place, call: &str) -> ApiError {
-    ApiError::not_found(format!(
-        "Folder with path '{}' in environment with slug '{}' not found",
-        place.path, place.environment
-    ))
-    .named(call)
-}

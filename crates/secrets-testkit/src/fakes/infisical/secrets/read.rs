@@ -215,7 +215,7 @@ pub(in super::super) fn get(
     let state = &*context.state;
     let folder = state
         .find_folder(&place)?
-        .ok_or_else(|| super::no_folder(&place, "GetSecretByName"))?;
+        .ok_or_else(|| ApiError::no_folder(&place).named("GetSecretByName"))?;
     let version = version.filter(|_| !state.is(Older::IgnoresVersion));
     // Nobody has personal secrets here: they are people's, and only machines come.
     let found = match version {

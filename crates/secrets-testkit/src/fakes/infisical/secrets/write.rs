@@ -8,7 +8,7 @@ use super::super::reference;
 use super::super::routes::Context;
 use super::super::schema::{Reader, name_issues, too_short, trim};
 use super::super::state::{Place, Secret};
-use super::{Dialect, Extras, Target, approval, check_tags, no_folder, shape};
+use super::{Dialect, Extras, Target, approval, check_tags, shape};
 
 /// The database's limit for a name.
 const MOST_NAME: usize = 500;
@@ -40,7 +40,7 @@ pub(in super::super) fn create(
     let exists = context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place, "CreateSecret"))?
+        .ok_or_else(|| ApiError::no_folder(&place).named("CreateSecret"))?
         .secrets
         .contains_key(&name);
     only_shared(kind)?;
@@ -86,7 +86,7 @@ pub(in super::super) fn update(
     let folder = context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place, "UpdateSecret"))?;
+        .ok_or_else(|| ApiError::no_folder(&place).named("UpdateSecret"))?;
     only_shared(kind)?;
     if !folder.secrets.contains_key(&name) {
         return Err(ApiError::not_found(format!(
@@ -121,7 +121,7 @@ pub(in super::super) fn delete(
     context
         .state
         .find_folder(&place)?
-        .ok_or_else(|| no_folder(&place, "DeleteSecret"))?;
+        .ok_or_else(|| ApiError::no_folder(&place).named("DeleteSecret"))?;
     if kind == "personal" {
         return Err(ApiError::bad_request(
             "Must be user to delete personal secret",
@@ -217,7 +217,7 @@ pub(super) fn insert(
     let folder = context
         .state
         .folder_at_mut(place)
-        .ok_or_else(|| no_folder(place, "CreateSecret"))?;
+        .ok_or_else(|| ApiError::no_folder(place).named("CreateSecret"))?;
     folder.secrets.insert(
         name.to_owned(),
         Secret {
@@ -252,7 +252,7 @@ pub(super) fn change(
     let folder = context
         .state
         .folder_at_mut(place)
-        .ok_or_else(|| no_folder(place, "UpdateSecret"))?;
+        .ok_or_else(|| ApiError::no_folder(place).named("UpdateSecret"))?;
     let Some(mut secret) = folder.secrets.remove(name) else {
         return Err(ApiError::not_found(format!(
             "Secret with name {name} not found"
