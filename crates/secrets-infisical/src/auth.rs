@@ -15,6 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::endpoint::{Call, Endpoint};
 use crate::error::Asked;
 use crate::file::NamedFile;
+use crate::value::text_of;
 use crate::wire::{Issued, TokenBody, UniversalLogin};
 
 /// A token is not used in the last part of its life, so that it does not end under way.
@@ -96,7 +97,7 @@ impl Token {
 
     fn issued(response: &HttpResponse, now: Duration, born: Option<Duration>) -> Result<Self> {
         let issued: Issued<'_> = decode(&response.body)?;
-        let value = SecretValue::from(&*issued.access_token);
+        let value = text_of(issued.access_token.get())?;
         let mut token = Self::given(value, "the token from the server", now)?;
         token.born = born.unwrap_or(now);
         let max = Duration::from_secs(issued.max_ttl);

@@ -154,6 +154,11 @@ impl Client {
         &self.auth
     }
 
+    /// Whether the server is so old that it may not know metadata, the place of tags.
+    pub(crate) fn may_lose_tags(&self) -> bool {
+        self.version.load() == Some(Version::V3)
+    }
+
     fn scope(&self, version: Version) -> Scope<'_> {
         let project = Some(self.project.as_str());
         let (project_id, workspace_id) = match version {
@@ -542,8 +547,8 @@ fn found(secret: &SecretInfo<'_>, view: View) -> Result<Found> {
         // What is encrypted there is a secret too, and none of ours.
         .filter(|pair| !pair.is_encrypted)
         .map(|pair| {
-            let value = pair.value.as_deref().unwrap_or_default();
-            (pair.key.to_string(), value.to_owned())
+            let value: Option<Option<String>> = pair.value.map(tag_value).transpose()?;
+            Ok((pair.key.to_string(), value.flatten().unwrap_or_default()))
         });
     Ok(Found {
         id: secret.id.to_string(),
@@ -552,13 +557,17 @@ fn found(secret: &SecretInfo<'_>, view: View) -> Result<Found> {
         version: secret.version,
         created_at: secret.created_at.as_deref().map(time).transpose()?,
         updated_at: secret.updated_at.as_deref().map(time).transpose()?,
-        tags: tags.collect(),
+        tags: tags.collect::<Result<_>>()?,
         stored: secret
             .secret_value
             .filter(is_seen)
             .map(|raw| text_of(raw.get()))
             .transpose()?,
     })
+}
+
+fn tag_value(raw: &serde_json::value::RawValue) -> Result<Option<String>> {
+    serde_json::from_str(raw.get()).map_err(|_| error::not_understood("a tag"))
 }
 
 fn time(text: &str) -> Result<SystemTime> {

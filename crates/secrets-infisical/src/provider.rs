@@ -188,6 +188,22 @@ impl InfisicalProvider {
         }
     }
 
+    /// Old releases leave out fields that they do not know, without a word.
+    async fn check_kept(&self, place: &Place, tags: &BTreeMap<String, String>) -> Result<()> {
+        if tags.is_empty() || !self.client.may_lose_tags() {
+            return Ok(());
+        }
+        let kept = self.client.secret(place, None, View::FACTS).await?.tags;
+        if kept == *tags {
+            return Ok(());
+        }
+        Err(unsupported(
+            Operation::Put,
+            "the value was written, but the server does not keep its tags",
+            "update the server, or write without tags",
+        ))
+    }
+
     async fn create(
         &self,
         place: &Place,
@@ -400,8 +416,9 @@ impl SecretProvider for InfisicalProvider {
             }
             let stored = self.behaviour.codec.stored(value)?;
             let mut found = self.write(&place, &stored, options).await?;
-            // The server does not repeat them.
-            if let (Some(tags), true) = (&options.tags, found.tags.is_empty()) {
+            if let Some(tags) = &options.tags {
+                self.check_kept(&place, tags).await?;
+                // The server does not repeat them.
                 found.tags.clone_from(tags);
             }
             Ok(metadata(name, &found))

@@ -40,7 +40,7 @@ pub(crate) struct Pair<'a> {
     #[serde(borrow)]
     pub(crate) key: Cow<'a, str>,
     #[serde(default, borrow)]
-    pub(crate) value: Option<Cow<'a, str>>,
+    pub(crate) value: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) is_encrypted: bool,
 }
@@ -98,7 +98,7 @@ pub(crate) struct FolderInfo<'a> {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Issued<'a> {
     #[serde(borrow)]
-    pub(crate) access_token: Cow<'a, str>,
+    pub(crate) access_token: &'a RawValue,
     #[serde(default)]
     pub(crate) expires_in: u64,
     #[serde(default, rename = "accessTokenMaxTTL")]

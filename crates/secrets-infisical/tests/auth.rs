@@ -161,6 +161,20 @@ async fn both_ways_to_refuse_a_token_lead_to_one_login_and_one_repetition() {
 }
 
 #[tokio::test]
+async fn a_login_that_nobody_waits_for_any_more_still_counts() {
+    let fake = support::fake().await;
+    fake.seed("dev", "/", "a", "1");
+    let slow = FakeFault::slow(Duration::from_millis(100)).on_path(LOGIN);
+    fake.faults().push(slow);
+    let provider = open(support::config(&fake)).await;
+    let limit = Duration::from_millis(20);
+    let early = tokio::time::timeout(limit, get(&provider, "a")).await;
+    assert!(early.is_err());
+    assert_eq!(value(&provider, "a").await, "1");
+    assert_eq!(count(&fake, LOGIN), 1);
+}
+
+#[tokio::test]
 async fn a_denial_is_no_reason_to_log_in() {
     let fake = support::fake().await;
     fake.seed("dev", "/", "a", "1");

@@ -165,6 +165,45 @@ async fn a_put_is_an_update_or_else_a_create() {
 }
 
 #[tokio::test]
+async fn tags_that_an_old_server_loses_are_told() {
+    let kept = READ.replace("hunter2 \\\"quoted\\\"\\n", "hunter2");
+    let lost = kept.replace("secretMetadata", "somethingElse");
+    for (answer, is_kept) in [(kept, true), (lost, false)] {
+        let server = FaultServer::start(reply(200, answer)).await.unwrap();
+        let mut config = support::scripted(&server);
+        config.api = Api::V3;
+        let provider = open(config).await;
+        let tags = [("team".to_owned(), "a".to_owned())].into();
+        let options = PutOptions::default().with_tags(Some(tags));
+        let put = provider.put(&name("a"), &"hunter2".into(), &options).await;
+        assert_eq!(put.is_ok(), is_kept, "{put:?}");
+        if let Err(error) = put {
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains("was written"), "{error}");
+        }
+        let paths: Vec<_> = log(&server);
+        assert_eq!(paths[0], "PATCH /api/v3/secrets/raw/a");
+        assert_eq!(paths.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn many_folders_are_asked_about_eight_at_a_time() {
+    let answer = reply(200, READ).delayed(std::time::Duration::from_millis(20));
+    let server = FaultServer::start(answer).await.unwrap();
+    let provider = provider(&server).await;
+    let names: Vec<_> = (0..40)
+        .map(|number| format!("folder{}/{number}", number / 2))
+        .collect();
+    let answers = provider
+        .get_many(&items(names.iter().map(String::as_str)))
+        .await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(server.request_count(), 40);
+    assert_eq!(server.in_flight_max(), 8);
+}
+
+#[tokio::test]
 async fn folders_are_made_where_they_are_missing() {
     let fake = support::fake().await;
     let provider = open(support::config(&fake)).await;
