@@ -30,6 +30,8 @@ pub struct ProviderInfo {
     pub credential_variables: Vec<String>,
     /// How many calls the vendor takes well side by side; `None` where it does not matter.
     pub concurrency: Option<usize>,
+    /// How many calls a second the vendor's quota allows; `None` where there is none.
+    pub rate: Option<u32>,
 }
 
 impl ProviderInfo {
@@ -47,7 +49,14 @@ impl ProviderInfo {
             capabilities,
             credential_variables: Vec::new(),
             concurrency: None,
+            rate: None,
         }
+    }
+
+    /// With this many calls a second, unless the configuration says otherwise.
+    pub fn with_rate(mut self, calls_per_second: u32) -> Self {
+        self.rate = Some(calls_per_second);
+        self
     }
 
     /// With this many calls side by side, unless the configuration says otherwise.

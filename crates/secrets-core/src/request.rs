@@ -69,6 +69,8 @@ pub struct Request {
     pub target: Option<Arc<str>>,
     /// The moment by which the answer has to be there. Queues, sleeps and attempts all live within it.
     pub deadline: Option<Deadline>,
+    /// How often a provider may be asked at most; `None` for as often as its retries say.
+    pub max_attempts: Option<u32>,
     /// What is asked.
     pub call: Call,
 }
@@ -79,6 +81,7 @@ impl Request {
         Self {
             target: None,
             deadline: None,
+            max_attempts: None,
             call,
         }
     }

@@ -110,6 +110,8 @@ impl SecretsBuilder {
             retry: config.retry.clone(),
             timeouts: config.timeouts.clone(),
             concurrency: config.concurrency,
+            rate: None,
+            breaker: config.breaker.clone(),
             cache: cache(&config, &clock)?,
             clock,
             added_inner: self.inner,

@@ -493,6 +493,10 @@ impl Slot {
                 options.timeouts.attempt = limit;
             }
             options.concurrency = entry.concurrency.or(options.concurrency);
+            options.rate = entry.rate;
+            if let Some(breaker) = &entry.breaker {
+                options.breaker = breaker.clone();
+            }
         }
         options
     }

@@ -1,13 +1,15 @@
 //! The two stacks, and the order of their layers.
 //!
-//! - **inner**, one for each configured provider: retry → concurrency limit → attempt timeout → provider. A retry's sleep
-//!   holds no place in the limit, and each attempt has its own timeout.
+//! - **inner**, one for each configured provider: breaker → retry → rate limit → concurrency limit → attempt timeout →
+//!   provider. The breaker sees calls, not attempts; a retry's sleep holds no place in a limit; each attempt has its own
+//!   timeout, and a turn in the rate limit of its own.
 //! - **outer**, one for each handle: trace → deadline → cache → router. The deadline spans queues, retries and failover.
 //!   A cache is there only if it is configured; its loads have a deadline of their own.
 //!
 //! Layers that a user adds stand outside of ours: around the retries of a provider, or around the whole handle.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use secrets_core::{Capability, Clock, Error, Request, Response, SecretProvider};
@@ -17,7 +19,8 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::config::{RetryConfig, TimeoutConfig};
 use crate::layers::{
-    AttemptTimeoutLayer, CacheLayer, DeadlineLayer, RetryLayer, TraceLayer, error_from_boxed,
+    AttemptTimeoutLayer, BreakerConfig, BreakerLayer, CacheLayer, DeadlineLayer, RateLimitLayer,
+    RetryLayer, TraceLayer, error_from_boxed,
 };
 use crate::service::ProviderService;
 
@@ -30,6 +33,9 @@ pub(crate) struct StackOptions {
     pub(crate) retry: RetryConfig,
     pub(crate) timeouts: TimeoutConfig,
     pub(crate) concurrency: Option<usize>,
+    /// Calls a second; `None` for the vendor's quota.
+    pub(crate) rate: Option<u32>,
+    pub(crate) breaker: BreakerConfig,
     pub(crate) cache: Option<CacheLayer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) added_inner: Vec<AddedLayer>,
@@ -81,12 +87,18 @@ pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -
         .concurrency
         .or(info.concurrency)
         .unwrap_or(CONCURRENCY);
+    let rate = options.rate.or(info.rate).and_then(NonZeroU32::new);
     let standard = ServiceBuilder::new()
+        .layer(BreakerLayer::new(
+            options.breaker.clone(),
+            options.clock.clone(),
+        ))
         .layer(RetryLayer::new(
             options.retry.clone(),
             options.clock.clone(),
             put_tokens_honoured,
         ))
+        .option_layer(rate.map(|rate| RateLimitLayer::new(rate, options.clock.clone())))
         .layer(ConcurrencyLimitLayer::new(concurrency.max(1)))
         .layer(AttemptTimeoutLayer::new(
             options.timeouts.attempt,

@@ -7,7 +7,7 @@ use secrets_core::{AmbientCredentials, SecretRef, SourcePosition};
 
 use super::tree::{Node, Piece, Value};
 use super::{Config, ProviderEntry, RetryConfig, duration};
-use crate::layers::CacheConfig;
+use crate::layers::{BreakerConfig, CacheConfig};
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +163,7 @@ pub(super) fn describe(config: &Config) -> Vec<DescribedSetting> {
         "timeouts.attempt",
         duration::format(config.timeouts.attempt),
     );
+    rows.breaker("breaker", &config.breaker);
     if let Some(cache) = &config.cache {
         rows.cache(cache);
     }
@@ -198,6 +199,22 @@ impl Rows<'_> {
         );
         self.add(&format!("{path}.base"), duration::format(retry.base));
         self.add(&format!("{path}.max"), duration::format(retry.max));
+        self.add(&format!("{path}.budget"), retry.budget.to_string());
+    }
+
+    fn breaker(&mut self, path: &str, breaker: &BreakerConfig) {
+        if !breaker.enabled {
+            return self.add(&format!("{path}.enabled"), "false".to_owned());
+        }
+        for (key, value) in [
+            ("window", breaker.window.to_string()),
+            ("min_failures", breaker.min_failures.to_string()),
+            ("failure_percent", breaker.failure_percent.to_string()),
+            ("slow_call", duration::format(breaker.slow_call)),
+            ("open_for", duration::format(breaker.open_for)),
+        ] {
+            self.add(&format!("{path}.{key}"), value);
+        }
     }
 
     fn cache(&mut self, cache: &CacheConfig) {
@@ -232,6 +249,12 @@ impl Rows<'_> {
         }
         if let Some(limit) = provider.attempt_timeout {
             self.add(&format!("{path}.attempt_timeout"), duration::format(limit));
+        }
+        if let Some(rate) = provider.rate {
+            self.add(&format!("{path}.rate"), rate.to_string());
+        }
+        if let Some(breaker) = &provider.breaker {
+            self.breaker(&format!("{path}.breaker"), breaker);
         }
         if let Some(count) = provider.concurrency {
             self.add(&format!("{path}.concurrency"), count.to_string());

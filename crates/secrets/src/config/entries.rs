@@ -6,6 +6,7 @@ use secrets_core::{
 };
 
 use super::{Settings, scheme};
+use crate::layers::BreakerConfig;
 
 /// One configured provider: `[providers.NAME]`.
 #[derive(Debug, Clone)]
@@ -21,6 +22,10 @@ pub struct ProviderEntry {
     pub retry: Option<RetryConfig>,
     /// `attempt_timeout`: its own limit for one attempt; `None` for that of the whole configuration.
     pub attempt_timeout: Option<Duration>,
+    /// `rate`: how many calls it takes a second; `None` for the quota of its vendor.
+    pub rate: Option<u32>,
+    /// `breaker`: when it is left alone; `None` for that of the whole configuration.
+    pub breaker: Option<BreakerConfig>,
     /// `concurrency`: how many calls it takes at once; `None` for that of the whole configuration.
     pub concurrency: Option<usize>,
     /// Where it is declared.
@@ -36,6 +41,8 @@ impl ProviderEntry {
             trust: AmbientCredentials::Allowed,
             retry: None,
             attempt_timeout: None,
+            rate: None,
+            breaker: None,
             concurrency: None,
             position: None,
         }
@@ -253,12 +260,21 @@ pub struct RetryConfig {
     pub base: Duration,
     /// `max`: the largest bound of a wait. Default 5 s.
     pub max: Duration,
+    /// `budget`: how many repetitions all callers of a provider have together before calls that go well earn new ones: five
+    /// such calls earn one. Never less than one call has. Default 100.
+    pub budget: u32,
 }
 
 impl RetryConfig {
     /// With every call made at most so often.
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
+        self
+    }
+
+    /// With so many repetitions in reserve for all callers together.
+    pub fn with_budget(mut self, repetitions: u32) -> Self {
+        self.budget = repetitions;
         self
     }
 
@@ -276,6 +292,7 @@ impl Default for RetryConfig {
             max_attempts: 3,
             base: Duration::from_millis(100),
             max: Duration::from_secs(5),
+            budget: 100,
         }
     }
 }

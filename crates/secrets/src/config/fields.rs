@@ -12,7 +12,7 @@ use super::{duration, suggest};
 
 /// One table, read by the keys that it is known to have.
 pub(super) struct Fields<'n> {
-    node: &'n Node,
+    pub(super) node: &'n Node,
     path: String,
     keys: &'static [Key],
 }

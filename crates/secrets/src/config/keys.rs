@@ -154,6 +154,11 @@ pub(super) const ROOT: &[Key] = &[
     key("retry", Kind::Table(RETRY), "how failed calls are repeated"),
     key("timeouts", Kind::Table(TIMEOUTS), "how long calls may take"),
     key(
+        "breaker",
+        Kind::Table(BREAKER),
+        "when a provider that fails is left alone for a while",
+    ),
+    key(
         "cache",
         Kind::Table(CACHE),
         "how long answers are kept in memory; not at all without this table",
@@ -191,6 +196,19 @@ pub(super) const PROVIDER: &[Key] = &[
             max: 10_000,
         },
         "how many calls it takes at once",
+    ),
+    key(
+        "rate",
+        Kind::Count {
+            min: 1,
+            max: 1_000_000,
+        },
+        "how many calls it takes a second; default: the quota of its vendor",
+    ),
+    key(
+        "breaker",
+        Kind::Table(BREAKER),
+        "when it is left alone for a while after failures",
     ),
 ];
 
@@ -248,6 +266,39 @@ pub(super) const SECRET: &[Key] = &[
         "rotate_after",
         Kind::Duration,
         "the age at which it should be replaced",
+    ),
+];
+
+pub(super) const BREAKER: &[Key] = &[
+    key(
+        "enabled",
+        Kind::Flag,
+        "whether it is ever left alone; default true",
+    ),
+    key(
+        "window",
+        Kind::Count { min: 1, max: 64 },
+        "how many of the last calls count; default 20",
+    ),
+    key(
+        "min_failures",
+        Kind::Count { min: 1, max: 64 },
+        "how many of them must have failed before anything follows; default 2",
+    ),
+    key(
+        "failure_percent",
+        Kind::Count { min: 1, max: 100 },
+        "the share of failed or slow calls from which on it is left alone; default 50",
+    ),
+    key(
+        "slow_call",
+        Kind::Duration,
+        "how long a call may take before it counts as slow; default 10s",
+    ),
+    key(
+        "open_for",
+        Kind::Duration,
+        "how long it is left alone; longer each time that it fails again; default 30s",
     ),
 ];
 
@@ -317,6 +368,14 @@ pub(super) const RETRY: &[Key] = &[
         "the bound of the random wait before the second attempt; default 100ms",
     ),
     key("max", Kind::Duration, "the largest bound; default 5s"),
+    key(
+        "budget",
+        Kind::Count {
+            min: 0,
+            max: 1_000_000,
+        },
+        "how many repetitions all callers share before successes earn new ones; default 100",
+    ),
 ];
 
 pub(super) const TIMEOUTS: &[Key] = &[

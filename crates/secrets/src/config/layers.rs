@@ -6,7 +6,7 @@ use super::describe::Origins;
 use super::fields::Fields;
 use super::keys::CACHE;
 use super::{RetryConfig, TimeoutConfig};
-use crate::layers::CacheConfig;
+use crate::layers::{BreakerConfig, CacheConfig};
 
 pub(super) fn retry(fields: &Fields<'_>, origins: &mut Origins) -> Result<RetryConfig> {
     let mut retry = RetryConfig::default();
@@ -19,7 +19,45 @@ pub(super) fn retry(fields: &Fields<'_>, origins: &mut Origins) -> Result<RetryC
     if let Some(max) = fields.duration("max", origins)? {
         retry.max = max;
     }
+    if let Some(budget) = fields.count("budget", origins)? {
+        retry.budget = budget;
+    }
     Ok(retry)
+}
+
+/// A breaker, with what is not said taken from `base`.
+pub(super) fn breaker(
+    fields: &Fields<'_>,
+    base: &BreakerConfig,
+    origins: &mut Origins,
+) -> Result<BreakerConfig> {
+    let mut breaker = base.clone();
+    if let Some(enabled) = fields.flag("enabled", origins)? {
+        breaker.enabled = enabled;
+    }
+    if let Some(window) = fields.count("window", origins)? {
+        breaker.window = window;
+    }
+    if let Some(failures) = fields.count("min_failures", origins)? {
+        breaker.min_failures = failures;
+    }
+    if let Some(percent) = fields.count("failure_percent", origins)? {
+        breaker.failure_percent = percent;
+    }
+    if let Some(limit) = fields.limit("slow_call", origins)? {
+        breaker.slow_call = limit;
+    }
+    if let Some(time) = fields.limit("open_for", origins)? {
+        breaker.open_for = time;
+    }
+    if breaker.min_failures > breaker.window {
+        let at = fields.child("min_failures").or(fields.child("window"));
+        return Err(at
+            .unwrap_or(fields.node)
+            .error("`min_failures` is more than `window`, so that it would never open")
+            .with_hint("set `window` to at least `min_failures`"));
+    }
+    Ok(breaker)
 }
 
 /// `[cache]`, or the one setting that a workflow's block has for it.

@@ -34,7 +34,7 @@ mod workflow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::layers::CacheConfig;
+use crate::layers::{BreakerConfig, CacheConfig};
 use secrets_core::{
     AmbientCredentials, Error, ErrorKind, Location, Result, SecretValue, SourcePosition,
 };
@@ -79,6 +79,8 @@ pub struct Config {
     pub concurrency: Option<usize>,
     /// The names of the declared secrets that are read at the start.
     pub preload: Vec<String>,
+    /// `breaker`: when a provider that fails is left alone.
+    pub breaker: BreakerConfig,
     /// `cache`: how long answers are kept in memory; `None` for not at all, which is the default.
     pub cache: Option<CacheConfig>,
     default_position: Option<SourcePosition>,
@@ -102,6 +104,7 @@ impl Default for Config {
             timeouts: TimeoutConfig::default(),
             concurrency: None,
             preload: Vec::new(),
+            breaker: BreakerConfig::default(),
             cache: None,
             default_position: None,
             origins: describe::Origins::default(),

@@ -9,12 +9,13 @@ use secrets_core::{
 
 use super::describe::{Origins, SettingOrigin};
 use super::fields::{Fields, text};
-use super::keys::{Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
+use super::keys::{BREAKER, Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
 use super::tree::{Entry, Node, Place, Value, located};
 use super::{
     ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, de, interpolate,
     keys, layers, scheme, suggest,
 };
+use crate::layers::BreakerConfig;
 
 /// Reads everything but the choice of the default by flag or environment.
 pub(super) fn config(root: &Node, trust: &AmbientCredentials) -> Result<Config> {
@@ -64,6 +65,10 @@ pub(super) fn config(root: &Node, trust: &AmbientCredentials) -> Result<Config> 
     }
     if let Some(node) = fields.child("timeouts") {
         config.timeouts = layers::timeouts(&Fields::new(node, "timeouts", TIMEOUTS), &mut origins)?;
+    }
+    if let Some(node) = fields.child("breaker") {
+        let fields = Fields::new(node, "breaker", BREAKER);
+        config.breaker = layers::breaker(&fields, &config.breaker, &mut origins)?;
     }
     let workflow = Fields::new(root, "", keys::WORKFLOW);
     config.cache = layers::cache(&fields, &workflow, &mut origins)?;
@@ -186,6 +191,15 @@ fn provider(
         let fields = Fields::new(node, format!("{path}.retry"), RETRY);
         provider.retry = Some(layers::retry(&fields, origins)?);
     }
+    if let Some(node) = fields.child("breaker") {
+        let fields = Fields::new(node, format!("{path}.breaker"), BREAKER);
+        provider.breaker = Some(layers::breaker(
+            &fields,
+            &BreakerConfig::default(),
+            origins,
+        )?);
+    }
+    provider.rate = fields.count("rate", origins)?;
     provider.attempt_timeout = fields.limit("attempt_timeout", origins)?;
     provider.concurrency = fields
         .count("concurrency", origins)?

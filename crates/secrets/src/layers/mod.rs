@@ -1,7 +1,10 @@
 //! The layers of the stacks: one file, one behaviour. Each is a tower layer that fits into anyone's stack.
 
+mod breaker;
+mod budget;
 mod cache;
 mod deadline;
+mod limit;
 mod retry;
 mod timed;
 mod timeout;
@@ -10,9 +13,13 @@ mod trace;
 use secrets_core::{Error, ErrorKind};
 use tower::BoxError;
 
+pub use breaker::{
+    Breaker, BreakerConfig, BreakerFuture, BreakerLayer, BreakerService, BreakerState,
+};
 pub(crate) use cache::OwnTtls;
 pub use cache::{Cache, CacheConfig, CacheLayer, CacheService, CacheStats};
 pub use deadline::{DeadlineLayer, DeadlineService};
+pub use limit::{RateLimitLayer, RateLimitService};
 pub use retry::{RetryLayer, RetryPolicy};
 pub use timed::TimedFuture;
 pub use timeout::{AttemptTimeoutLayer, AttemptTimeoutService};

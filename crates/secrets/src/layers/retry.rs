@@ -6,7 +6,11 @@ use tokio::time::Sleep;
 use tower::Layer;
 use tower::retry::{Policy, Retry};
 
+use super::budget::Budget;
 use crate::config::RetryConfig;
+
+/// What a call that goes well earns of a repetition.
+const EARNED_PERCENT: u32 = 20;
 
 /// Repeats calls that failed on the way: only errors that are retryable, only operations that are idempotent, within the
 /// request's deadline, and never more than the configured attempts.
@@ -14,6 +18,9 @@ use crate::config::RetryConfig;
 /// The wait before attempt n+1 is random between 0 and `base` · 2ⁿ⁻¹, at most `max`. A provider that says how long it
 /// wants to be left alone is left alone that long, plus up to a tenth; if the deadline comes first, its error is the
 /// answer at once. Of a get-many only the items that failed are asked again.
+///
+/// All callers share a budget of repetitions, which calls that go well fill up: a provider that is down is not asked several
+/// times by everyone.
 #[derive(Debug, Clone)]
 pub struct RetryLayer {
     policy: RetryPolicy,
@@ -23,11 +30,15 @@ impl RetryLayer {
     /// A layer that repeats as configured. `put_tokens_honoured` says whether the provider makes repeated puts with one
     /// idempotency token one put.
     pub fn new(config: RetryConfig, clock: Arc<dyn Clock>, put_tokens_honoured: bool) -> Self {
+        // One call always has all its repetitions.
+        let reserve = config.budget.max(config.max_attempts.saturating_sub(1));
+        let budget = Budget::new(reserve, EARNED_PERCENT);
         Self {
             policy: RetryPolicy {
                 config,
                 clock,
                 put_tokens_honoured,
+                budget,
                 attempts: 1,
                 kept: None,
             },
@@ -49,6 +60,7 @@ pub struct RetryPolicy {
     config: RetryConfig,
     clock: Arc<dyn Clock>,
     put_tokens_honoured: bool,
+    budget: Budget,
     /// How many attempts were made, the one under way included.
     attempts: u32,
     kept: Option<Kept>,
@@ -62,8 +74,9 @@ struct Kept {
 }
 
 impl RetryPolicy {
-    fn wait(&self, error: &Error, deadline: Option<Deadline>) -> Option<Duration> {
-        if !error.is_retryable() || self.attempts >= self.config.max_attempts {
+    fn wait(&self, error: &Error, (deadline, most): Bounds) -> Option<Duration> {
+        let most = most.unwrap_or(u32::MAX);
+        if !error.is_retryable() || self.attempts >= self.config.max_attempts.min(most) {
             return None;
         }
         let wait = match error.retry_after() {
@@ -80,6 +93,15 @@ impl RetryPolicy {
             Some(deadline) if deadline.remaining(&*self.clock) <= wait => None,
             _ => Some(wait),
         }
+    }
+
+    /// Whether the budget of all callers has one more attempt.
+    fn affords(&self, operation: &str) -> bool {
+        let affords = self.budget.take();
+        if !affords {
+            tracing::debug!(operation, "too many calls fail: this one is not repeated");
+        }
+        affords
     }
 
     /// Puts the newest results where they belong and narrows the request to the items worth another attempt.
@@ -100,6 +122,7 @@ impl RetryPolicy {
                 kept.results[*place] = result;
             }
         }
+        let bounds = bounds(request);
         let Call::GetMany { items } = &mut request.call else {
             return None;
         };
@@ -109,10 +132,10 @@ impl RetryPolicy {
             .iter()
             .filter(|place| failed(**place))
             .filter_map(|place| kept.results[*place].as_ref().err())
-            .map(|error| self.wait(error, request.deadline))
+            .map(|error| self.wait(error, bounds))
             .collect::<Option<Vec<_>>>()
             .and_then(|waits| waits.into_iter().max());
-        match wait {
+        match wait.filter(|_| self.affords("get-many")) {
             Some(wait) => {
                 let again: Vec<bool> = kept.asked.iter().map(|place| failed(*place)).collect();
                 let mut keep = again.iter();
@@ -143,6 +166,13 @@ impl RetryPolicy {
     }
 }
 
+/// By when, and how often at most.
+type Bounds = (Option<Deadline>, Option<u32>);
+
+fn bounds(request: &Request) -> Bounds {
+    (request.deadline, request.max_attempts)
+}
+
 fn random_up_to(limit: Duration) -> Duration {
     limit.mul_f64(fastrand::f64())
 }
@@ -157,12 +187,20 @@ impl Policy<Request, Response, Error> for RetryPolicy {
                 reply: Reply::Secrets(results),
                 ..
             }) => {
+                if results.iter().any(Result::is_ok) {
+                    self.budget.earn();
+                }
                 let wait = self.sort_out(request, results)?;
                 Some(self.again(wait, operation, None))
             }
-            Ok(_) => None,
+            Ok(_) => {
+                self.budget.earn();
+                None
+            }
             Err(error) => {
-                let wait = self.wait(error, request.deadline);
+                let wait = self
+                    .wait(error, bounds(request))
+                    .filter(|_| self.affords(operation));
                 match (wait, self.kept.take()) {
                     (Some(wait), kept) => {
                         self.kept = kept;
