@@ -777,6 +777,23 @@ async fn broken_answers_are_told_without_what_is_in_them() {
 }
 
 #[tokio::test]
+async fn a_ca_of_one_s_own_is_trusted_where_it_is_named() {
+    let fake = InfisicalFake::start(InfisicalOptions::default().with_tls())
+        .await
+        .unwrap();
+    fake.seed("dev", "/", "a", "1");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, fake.ca_pem().unwrap()).unwrap();
+    let mut config = support::config(&fake);
+    let error = get(&open(config.clone()).await, "a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    assert!(error.hint().unwrap().contains("`ca_cert`"), "{error:?}");
+    config.ca_cert = Some(path);
+    assert_eq!(value(&open(config).await, "a").await, "1");
+}
+
+#[tokio::test]
 async fn health_needs_no_token() {
     let fake = support::fake().await;
     let provider = open(support::config(&fake)).await;
