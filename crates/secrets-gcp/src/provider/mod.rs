@@ -53,7 +53,8 @@ impl GcpProvider {
         (name, location, variables): (Arc<str>, Location, Vec<String>),
     ) -> Self {
         let info = ProviderInfo::new(SCHEME, name, location, CAPABILITIES)
-            .with_credential_variables(variables);
+            .with_credential_variables(variables)
+            .with_concurrency(READS_IN_FLIGHT);
         Self { client, ids, info }
     }
 
