@@ -10,6 +10,9 @@ use crate::shell::{Result, at, read};
 const MINISTACK_HEALTH: &str = "/_ministack/health";
 const MOTO_HEALTH: &str = "/moto-api/data.json";
 
+/// Moto's server; the arguments are its own.
+const MOTO: &str = include_str!("aws_moto.py");
+
 /// Prints the key of a user that may do everything with secrets.
 const MAKE_USER: &str = include_str!("aws_user.py");
 
@@ -58,10 +61,8 @@ pub(super) fn start_moto(guard: &mut Guard, folder: &Path) -> Result<Server> {
         let listen = format!("127.0.0.1:{}", port::free(1)?);
         let port = port_of(&listen);
         let mut command = python(folder)?;
-        command
-            .arg(VENV.folder().join("bin/moto_server"))
-            .args(["-H", "127.0.0.1", "-p", port]);
-        let mark = format!("moto_server -H 127.0.0.1 -p {port}");
+        command.args(["-c", MOTO, "-H", "127.0.0.1", "-p", port]);
+        let mark = format!("-H 127.0.0.1 -p {port}");
         let mut server = launched(guard, "moto", command, folder, &listen, &mark, MOTO_HEALTH)?;
         server.variables = vec![variable("POLYSECRETS_TEST_MOTO_URL", &server.address)];
         Ok(server)

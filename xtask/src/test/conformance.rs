@@ -23,6 +23,7 @@ const EXPECTED: &[&str] = &[
     "file",
     "vault",
     "aws-sm",
+    "azure-kv",
     "gcp-sm",
     "infisical",
 ];
