@@ -23,9 +23,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrets_core::{Clock, Error, Request, Response, Result, SecretName, SecretValue, Version};
 use tower::{Layer, Service};
@@ -36,6 +34,7 @@ pub use config::CacheConfig;
 pub use service::CacheService;
 pub use stats::CacheStats;
 pub use store::Cache;
+pub(crate) use store::OwnTtls;
 
 /// Keeps the answers to reads.
 ///
@@ -45,9 +44,6 @@ pub struct CacheLayer {
     cache: Cache,
     scope: Arc<Scope>,
 }
-
-/// Times to live of single secrets: name, provider or chain, and how long.
-pub(crate) type OwnTtls = HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>;
 
 impl CacheLayer {
     /// A layer with a cache of its own.

@@ -20,6 +20,12 @@ const OVERHEAD: usize = 512;
 /// Into how many groups names are put, of which each has a generation.
 const GROUPS: usize = 4096;
 
+/// For whom, and of which provider or chain.
+type Target = (Arc<Scope>, Option<Arc<str>>);
+
+/// Times to live of single secrets: name, provider or chain, and how long.
+pub(crate) type OwnTtls = HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>;
+
 /// What a load brings: an entry, or why there is none.
 pub(super) type Loaded = Result<Arc<Entry>>;
 
@@ -39,9 +45,9 @@ struct Shared {
     generations: Box<[AtomicU64]>,
     groups: RandomState,
     /// Providers and chains that were asked, for whom: few.
-    targets: Mutex<HashSet<(Arc<Scope>, Option<Arc<str>>)>>,
+    targets: Mutex<HashSet<Target>>,
     /// Times to live of single secrets.
-    own_ttls: HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>,
+    own_ttls: OwnTtls,
     next_sweep: Mutex<Duration>,
 }
 
@@ -55,11 +61,7 @@ pub(super) enum Found {
 }
 
 impl Cache {
-    pub(super) fn new(
-        config: CacheConfig,
-        clock: Arc<dyn Clock>,
-        own_ttls: HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>,
-    ) -> Self {
+    pub(super) fn new(config: CacheConfig, clock: Arc<dyn Clock>, own_ttls: OwnTtls) -> Self {
         let counters = Arc::new(Counters::default());
         let entries = Quick::with(
             config.max_entries,

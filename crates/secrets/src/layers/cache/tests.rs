@@ -236,7 +236,9 @@ async fn a_thousand_readers_of_one_key_are_one_call() {
             tokio::spawn(async move { service.oneshot(Request::new(get("a"))).await })
         });
         let readers: Vec<_> = readers.collect();
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        while setup.cache().stats().misses < 1000 * round as u64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         setup.store.release();
         for reader in readers {
             reader.await.unwrap().unwrap();
