@@ -14,7 +14,7 @@ use secrets_core::{
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault as FakeFault;
 use secrets_testkit::fakes::azure::AzureOptions;
-use secrets_testkit::fault::{Fault, FaultServer, Reply};
+use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
 
 mod support;
 
@@ -159,6 +159,53 @@ async fn each_operation_asks_what_it_must() {
 }
 
 #[tokio::test]
+async fn a_write_sends_the_value_with_its_type_tags_and_end() {
+    let nothing = r#"{"error":{"code":"SecretNotFound","message":"not there"}}"#;
+    let script = Script::default()
+        .route("GET", "/secrets/x--a-sb/", reply(404, nothing))
+        .then(reply(200, bundle("")));
+    let server = FaultServer::start(script).await.unwrap();
+    let scripted = Scripted::before(&server).await;
+    let provider = scripted.logged_in().await;
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
+    let tags = [("team".to_owned(), "a\"b".to_owned())].into();
+    let options = PutOptions::default()
+        .with_tags(Some(tags))
+        .with_expires_at(end);
+    let a = name("a/b");
+    provider
+        .put(&a, &"hun\"ter2\n".into(), &options)
+        .await
+        .unwrap();
+    let bytes = SecretValue::from(vec![0xff, 0xfe]);
+    provider
+        .put(&a, &bytes, &PutOptions::default())
+        .await
+        .unwrap();
+    let sent: Vec<_> = server
+        .requests()
+        .into_iter()
+        .filter(|request| request.method == "PUT")
+        .collect();
+    for request in &sent {
+        assert_eq!(request.path(), "/secrets/x--a-sb");
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+    }
+    let bodies: Vec<_> = sent
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.body))
+        .collect();
+    assert_eq!(
+        bodies,
+        [
+            r#"{"value":"hun\"ter2\n","tags":{"polysecrets-name":"a/b","team":"a\"b"},"attributes":{"exp":4102444800}}"#,
+            r#"{"value":"//4=","contentType":"application/octet-stream; polysecrets-encoding=base64","tags":{"polysecrets-name":"a/b"}}"#,
+        ]
+    );
+}
+
+#[tokio::test]
 async fn what_is_refused_here_is_not_sent() {
     let vault = Vault::start().await;
     let provider = vault.provider().await;
@@ -219,7 +266,7 @@ fn the_vault_sees_the_name_that_was_asked() {
         .ok()
         .and_then(|cases| cases.parse().ok());
     let config = Config {
-        cases: cases.unwrap_or(256).min(2_000),
+        cases: cases.unwrap_or(256),
         failure_persistence: None,
         ..Config::default()
     };

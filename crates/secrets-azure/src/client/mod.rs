@@ -111,11 +111,9 @@ impl Client {
         };
         let result = self.sdk.get_secret(name, Some(options)).await;
         let answer = answer_of(result, &exchange)?;
-        let facts = facts_of(&answer)?;
-        let is_text = {
-            let bundle: Bundle<'_> = decode(&answer.body)?;
-            bundle.value.is_some_and(|raw| raw.get().starts_with('"'))
-        };
+        let bundle: Bundle<'_> = decode(&answer.body)?;
+        let is_text = bundle.value.is_some_and(|raw| raw.get().starts_with('"'));
+        let facts = facts_of_bundle(bundle)?;
         if !is_text {
             return Err(Error::new(
                 ErrorKind::InvalidResponse,
@@ -313,7 +311,10 @@ fn next_query(link: &str) -> Result<String> {
 }
 
 fn facts_of(answer: &HttpResponse) -> Result<Facts> {
-    let bundle: Bundle<'_> = decode(&answer.body)?;
+    facts_of_bundle(decode(&answer.body)?)
+}
+
+fn facts_of_bundle(bundle: Bundle<'_>) -> Result<Facts> {
     let (name, version) = name_and_version(&bundle.id)?;
     Ok(Facts {
         name,
