@@ -873,9 +873,14 @@ class Together(Ours):
         name = unique("tags")
         self.ours.set(name, b"value", "--tag", "team=core", "--tag", "Owner.Name=Jo Ä")
         secret = self.client.get_secret(name=f"{self.parent()}/secrets/{name}")
-        # What cannot be a label is an annotation.
+        # What cannot be a label is in one annotation; those of other programs stay.
         self.assertEqual(dict(secret.labels), {"team": "core"})
-        self.assertEqual(dict(secret.annotations), {"Owner.Name": "Jo Ä"})
+        self.assertEqual(json.loads(secret.annotations["polysecrets-tags"]), {"Owner.Name": "Jo Ä"})
+        theirs = {**secret.annotations, "tool.state": "theirs"}
+        self.update(secret, "annotations", annotations=theirs)
+        self.ours.set(name, b"value", "--tag", "Owner.Name=Jo Ä")
+        secret = self.client.get_secret(name=secret.name)
+        self.assertEqual((dict(secret.labels), dict(secret.annotations)), ({}, theirs))
         self.update(secret, "labels", labels={"team": "other", "env": "prod"})
         (shown,) = json.loads(self.ours.run("list", "--json", "--prefix", name))["secrets"]
         self.assertEqual(shown["tags"], {"team": "other", "env": "prod", "Owner.Name": "Jo Ä"})
