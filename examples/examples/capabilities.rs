@@ -4,7 +4,7 @@
 use secrets::{Capabilities, Capability};
 
 fn main() {
-    let providers: [(&str, &str, Capabilities); 8] = [
+    let providers: [(&str, &str, Capabilities); 9] = [
         (
             "environment",
             secrets_local::env::SCHEME,
@@ -29,6 +29,11 @@ fn main() {
             "AWS Secrets Manager",
             secrets_aws::SCHEME,
             secrets_aws::CAPABILITIES,
+        ),
+        (
+            "Azure Key Vault",
+            secrets_azure::SCHEME,
+            secrets_azure::CAPABILITIES,
         ),
         (
             "Google Secret Manager",
