@@ -214,6 +214,10 @@ fn from_code(
     request_id: Option<&str>,
 ) -> Error {
     match code {
+        "ResourceNotFoundException" if asked == Asked::Create => {
+            invalid_config("AWS does not find what the new secret needs")
+                .with_hint("check that `kms_key_id` is a key of this region and account")
+        }
         "ResourceNotFoundException" => Error::of(ErrorKind::NotFound)
             .with_hint("check the name, `secret_prefix` and the region; a secret belongs to one region of one account"),
         "InvalidRequestException" if is_about_deletion && asked == Asked::Create => {

@@ -21,6 +21,9 @@ pub(crate) const RECOVERY_DAYS: std::ops::RangeInclusive<u8> = 7..=30;
 /// Variables with an address of the service, the more exact one first.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
 
+/// A variable that gives the container's role to whoever holds it.
+const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+
 /// Opens the secrets of one region of an account. Nothing is sent yet, and no file of AWS's is read; both happen at the
 /// first use.
 ///
@@ -39,9 +42,20 @@ pub async fn open(
     };
     let mut variables = Vec::new();
     let keys = keys(&config, &context, &environment, &mut variables)?;
+    if keys.is_none() && environment.var(CONTAINER_TOKEN).is_some() {
+        variables.push(CONTAINER_TOKEN.to_owned());
+    }
     let region = region(&config, &environment)?;
     let endpoint = endpoint(&config, &environment)?;
-    let options = client_options(&config, &context, &environment)?;
+    let is_plain = endpoint
+        .as_ref()
+        .is_some_and(|endpoint| !endpoint.is_https());
+    let options = if is_plain && keys.is_some() && config.role_arn.is_none() {
+        // Nothing will go over TLS, and a bundle costs more to parse than all the rest.
+        ClientOptions::default().with_names(setting_names())
+    } else {
+        client_options(&config, &context, &environment)?
+    };
     let location = location(&config, region.as_deref(), endpoint.as_ref());
     let clock = Arc::clone(&context.clock);
     let connection = Connection::new(Settings {
@@ -228,9 +242,7 @@ fn client_options(
     context: &OpenContext,
     environment: &Environment,
 ) -> Result<ClientOptions> {
-    let mut names = SettingNames::default();
-    names.address = "`region` and `endpoint`".into();
-    names.ca = "`ca_cert` or AWS_CA_BUNDLE".into();
+    let mut names = setting_names();
     let file = match (&config.ca_cert, environment.text("AWS_CA_BUNDLE")) {
         (Some(path), _) => Some(("`ca_cert`", context.base_dir.join(path))),
         (None, Some(path)) => Some(("AWS_CA_BUNDLE", path.into())),
@@ -250,6 +262,13 @@ fn client_options(
             .with_hint("check the path; a relative one starts from the folder of the configuration")
     })?;
     Ok(ClientOptions::default().with_ca_pem(pem).with_names(names))
+}
+
+fn setting_names() -> SettingNames {
+    let mut names = SettingNames::default();
+    names.address = "`region` and `endpoint`".into();
+    names.ca = "`ca_cert` or AWS_CA_BUNDLE".into();
+    names
 }
 
 fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>) -> Location {

@@ -475,6 +475,11 @@ async fn variables_with_credentials_are_kept_from_children() {
         info.location
     );
     assert_eq!(open(&[]).await.credential_variables, Vec::<String>::new());
+    let container = open(&[("AWS_CONTAINER_AUTHORIZATION_TOKEN", "t")]).await;
+    assert_eq!(
+        container.credential_variables,
+        ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    );
 }
 
 #[tokio::test]
