@@ -17,6 +17,7 @@ mod router;
 mod secrets;
 mod service;
 mod stack;
+mod stats;
 #[cfg(feature = "template")]
 mod template;
 mod wiped;
@@ -42,5 +43,6 @@ pub use secrets_core::{
 };
 pub use service::ProviderService;
 pub use stack::Stack;
+pub use stats::{ProviderStats, Stats};
 #[cfg(feature = "template")]
 pub use template::{Lookup, Template};

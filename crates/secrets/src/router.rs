@@ -18,7 +18,8 @@ use crate::chain::{Chain, Share};
 use crate::config::{ChainEntry, ProviderEntry, Settings};
 use crate::plan::PlannedRead;
 use crate::registry::{self, Opening, Registry};
-use crate::stack::{self, Stack, StackOptions};
+use crate::stack::{self, Inner, StackOptions};
+use crate::stats::ProviderStats;
 
 /// Sends each request to the inner stack of the provider that it names, or to the members of a chain.
 ///
@@ -60,7 +61,7 @@ enum Source {
 #[derive(Clone)]
 struct Opened {
     provider: Arc<dyn SecretProvider>,
-    stack: Stack,
+    inner: Inner,
     interpolated: Vec<String>,
 }
 
@@ -184,6 +185,18 @@ impl Router {
         open.map(|slot| slot.name.clone()).collect()
     }
 
+    /// What the providers that were opened were asked so far.
+    pub(crate) fn stats(&self) -> Vec<ProviderStats> {
+        let opened = self.0.slots.values().filter_map(|slot| slot.opened.get());
+        let stats = opened.map(|Opened { inner, .. }| ProviderStats {
+            provider: inner.meter.provider().clone(),
+            scheme: inner.meter.scheme(),
+            breaker: inner.breaker.state(),
+            calls: inner.meter.calls(),
+        });
+        stats.collect()
+    }
+
     fn target<'a>(&'a self, target: Option<&'a str>) -> Result<&'a str> {
         target.or(self.0.default.as_deref()).ok_or_else(|| {
             Error::new(
@@ -267,10 +280,10 @@ impl Router {
                 scheme = provider.info().scheme,
                 "opened a provider"
             );
-            let stack = stack::inner(provider.clone(), &slot.stack_options(&opener.stack));
+            let inner = stack::inner(provider.clone(), &slot.stack_options(&opener.stack));
             Ok(Opened {
                 provider,
-                stack,
+                inner,
                 interpolated,
             })
         }
@@ -360,11 +373,13 @@ impl Router {
             Call::GetMany { items } => {
                 let calls = opened.provider.plan(items);
                 match &calls[..] {
-                    [all] if all.items.len() == items.len() => opened.stack.oneshot(request).await,
+                    [all] if all.items.len() == items.len() => {
+                        opened.inner.stack.oneshot(request).await
+                    }
                     _ => Ok(opened.get_many(&calls, items, request.deadline).await),
                 }
             }
-            _ => opened.stack.oneshot(request).await,
+            _ => opened.inner.stack.oneshot(request).await,
         }
     }
 
@@ -415,7 +430,7 @@ impl Opened {
                 },
             };
             let request = Request::new(call).with_deadline(deadline);
-            let answered = self.stack.clone().oneshot(request).await;
+            let answered = self.inner.stack.clone().oneshot(request).await;
             (planned, answered.map(|response| response.reply))
         });
         let mut results: Vec<Option<Result<Answer>>> = items.iter().map(|_| None).collect();

@@ -19,6 +19,7 @@ use crate::layers::{Cache, CacheLayer};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
 use crate::stack::{Stack, StackOptions};
+use crate::stats::Stats;
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
 ///
@@ -605,6 +606,14 @@ impl Secrets {
     /// The cache of this handle, where one is configured: what it did, and how it is made to forget.
     pub fn cache(&self) -> Option<&Cache> {
         self.shared.hits.cache.as_ref().map(CacheLayer::cache)
+    }
+
+    /// What this handle did since it was made: calls of each provider, and the cache.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            providers: self.shared.router.stats(),
+            cache: self.cache().map(Cache::stats),
+        }
     }
 
     /// Closes every provider that was opened: gives back leases, tokens and connections, and wipes the cache.

@@ -1,7 +1,7 @@
 //! The two stacks, and the order of their layers.
 //!
-//! - **inner**, one for each configured provider: breaker → retry → rate limit → concurrency limit → attempt timeout →
-//!   provider. The breaker sees calls, not attempts; a retry's sleep holds no place in a limit; each attempt has its own
+//! - **inner**, one for each configured provider: breaker → retry → rate limit → concurrency limit → meter → attempt
+//!   timeout → provider. The breaker sees calls, not attempts; a retry's sleep holds no place in a limit; each attempt has its own
 //!   timeout, and a turn in the rate limit of its own.
 //! - **outer**, one for each handle: trace → deadline → cache → router. The deadline spans queues, retries and failover.
 //!   A cache is there only if it is configured; its loads have a deadline of their own.
@@ -19,8 +19,8 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::config::{RetryConfig, TimeoutConfig};
 use crate::layers::{
-    AttemptTimeoutLayer, BreakerConfig, BreakerLayer, CacheLayer, DeadlineLayer, RateLimitLayer,
-    RetryLayer, TraceLayer, error_from_boxed,
+    AttemptTimeoutLayer, Breaker, BreakerConfig, BreakerLayer, CacheLayer, DeadlineLayer, Meter,
+    MeterLayer, RateLimitLayer, RetryLayer, TraceLayer, error_from_boxed,
 };
 use crate::service::ProviderService;
 
@@ -80,13 +80,22 @@ fn add(layers: &[AddedLayer], stack: Stack) -> Stack {
 /// How many calls a provider takes at once where neither the configuration nor the provider says.
 const CONCURRENCY: usize = 16;
 
-pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -> Stack {
+/// The inner stack of a provider, and what can be seen of it from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Inner {
+    pub(crate) stack: Stack,
+    pub(crate) meter: Meter,
+    pub(crate) breaker: Breaker,
+}
+
+pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -> Inner {
     let info = provider.info();
     let put_tokens_honoured = info.capabilities.has(Capability::IdempotentPut);
     let concurrency = options
         .concurrency
         .or(info.concurrency)
         .unwrap_or(CONCURRENCY);
+    let meter = Meter::new(info.name.clone(), info.scheme);
     let rate = options.rate.or(info.rate).and_then(NonZeroU32::new);
     let standard = ServiceBuilder::new()
         .layer(BreakerLayer::new(
@@ -100,12 +109,18 @@ pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -
         ))
         .option_layer(rate.map(|rate| RateLimitLayer::new(rate, options.clock.clone())))
         .layer(ConcurrencyLimitLayer::new(concurrency.max(1)))
+        .layer(MeterLayer::new(meter.clone(), options.clock.clone()))
         .layer(AttemptTimeoutLayer::new(
             options.timeouts.attempt,
             options.clock.clone(),
         ))
         .service(ProviderService::new(provider));
-    add(&options.added_inner, BoxCloneSyncService::new(standard))
+    let breaker = standard.breaker().clone();
+    Inner {
+        stack: add(&options.added_inner, BoxCloneSyncService::new(standard)),
+        meter,
+        breaker,
+    }
 }
 
 pub(crate) fn outer<R>(router: R, options: &StackOptions) -> Stack

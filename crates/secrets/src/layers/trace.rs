@@ -7,9 +7,14 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use secrets_core::{Clock, Error, Operation, Request, Response, Result, SecretName};
 use tower::{Layer, Service};
+use tracing::Span;
+
+use super::meter::kind_name;
 
 /// Leaves a `tracing` event for every call: operation, target, secret's name, provider, outcome and duration. Never a
-/// value. An error is told at `INFO`, since its caller learns of it anyway; anything else at `DEBUG`.
+/// value. An error is told at `INFO`, since its caller learns of it anyway; anything else at `DEBUG`. What happens on the
+/// way, down to the provider, happens within a span `secrets.call` at `DEBUG`, with `otel.kind`, `otel.name`,
+/// `secrets.operation`, `secrets.target`, `secrets.name` and, at its end, `secrets.provider` and `error.type`.
 #[derive(Debug, Clone)]
 pub struct TraceLayer {
     clock: Arc<dyn Clock>,
@@ -57,11 +62,30 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request> f
             started: self.clock.monotonic(),
             clock: self.clock.clone(),
         });
-        TraceFuture {
-            call: self.inner.call(request),
-            told,
-        }
+        let span = match tracing::enabled!(tracing::Level::DEBUG) {
+            true => span(&request),
+            false => Span::none(),
+        };
+        let call = {
+            let _entered = span.enter();
+            self.inner.call(request)
+        };
+        TraceFuture { call, told, span }
     }
+}
+
+fn span(request: &Request) -> Span {
+    let operation = request.call.operation().as_str();
+    tracing::debug_span!(
+        "secrets.call",
+        otel.kind = "client",
+        otel.name = operation,
+        secrets.operation = operation,
+        secrets.target = request.target.as_deref(),
+        secrets.name = request.call.name().map(SecretName::as_str),
+        secrets.provider = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+    )
 }
 
 #[derive(Debug)]
@@ -115,6 +139,7 @@ pin_project! {
         #[pin]
         call: F,
         told: Option<Told>,
+        span: Span,
     }
 }
 
@@ -123,7 +148,17 @@ impl<F: Future<Output = Result<Response>>> Future for TraceFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _entered = this.span.enter();
         let outcome = ready!(this.call.poll(cx));
+        match &outcome {
+            Ok(response) => this
+                .span
+                .record("secrets.provider", &*response.origin.provider),
+            Err(error) => this
+                .span
+                .record("error.type", kind_name(error.kind()))
+                .record("secrets.provider", error.provider()),
+        };
         if let Some(told) = this.told.take() {
             told.tell(&outcome);
         }

@@ -16,6 +16,7 @@ mod config;
 mod entry;
 mod flight;
 mod key;
+mod layer;
 mod service;
 mod stats;
 mod store;
@@ -23,90 +24,9 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use secrets_core::{Clock, Error, Request, Response, Result, SecretName, SecretValue, Version};
-use tower::{Layer, Service};
-
-use key::{KeyRef, Scope};
-
 pub use config::CacheConfig;
+pub use layer::CacheLayer;
 pub use service::CacheService;
 pub use stats::CacheStats;
 pub use store::Cache;
 pub(crate) use store::OwnTtls;
-
-/// Keeps the answers to reads.
-///
-/// It spawns loads, so that services it is laid around must be called within a tokio runtime.
-#[derive(Debug, Clone)]
-pub struct CacheLayer {
-    cache: Cache,
-    scope: Arc<Scope>,
-}
-
-impl CacheLayer {
-    /// A layer with a cache of its own.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for settings that make no sense together.
-    pub fn new(config: CacheConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::with_own_ttls(config, clock, OwnTtls::new())
-    }
-
-    pub(crate) fn with_own_ttls(
-        config: CacheConfig,
-        clock: Arc<dyn Clock>,
-        own_ttls: OwnTtls,
-    ) -> Result<Self> {
-        config.check()?;
-        Ok(Self {
-            cache: Cache::new(config, clock, own_ttls),
-            scope: Arc::default(),
-        })
-    }
-
-    /// The same cache for another identity or namespace: nothing that is kept for one is ever given to the other.
-    #[must_use]
-    pub fn scoped(&self, identity: &str, namespace: &str) -> Self {
-        Self {
-            cache: self.cache.clone(),
-            scope: Arc::new(Scope {
-                identity: identity.into(),
-                namespace: namespace.into(),
-            }),
-        }
-    }
-
-    /// The cache behind the layer.
-    pub fn cache(&self) -> &Cache {
-        &self.cache
-    }
-
-    /// The value of a secret that can be given at once, without anything being done. Counted as a hit.
-    pub(crate) fn peek(
-        &self,
-        target: Option<&str>,
-        name: &SecretName,
-        version: Option<&Version>,
-    ) -> Option<SecretValue> {
-        self.cache.peek(KeyRef {
-            scope: &self.scope,
-            target,
-            name,
-            version,
-        })
-    }
-}
-
-impl<S> Layer<S> for CacheLayer
-where
-    S: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
-    S::Future: Send,
-{
-    type Service = CacheService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        CacheService::new(inner, self.cache.clone(), Arc::clone(&self.scope))
-    }
-}

@@ -176,7 +176,7 @@ impl Cache {
         Some(value)
     }
 
-    /// Waits for the load of a key, or begins it.
+    /// Waits for the load of a key, or begins it. An answer that has come meanwhile is waited for without a load.
     pub(super) fn join(&self, key: KeyRef<'_>) -> (Waiter<Loaded>, Option<Flight>) {
         let key = key.owned();
         let target = (Arc::clone(&key.scope), key.target.clone());
@@ -193,13 +193,24 @@ impl Cache {
         // Read before the provider is asked: an answer that an invalidation overtakes is of an earlier generation.
         let generation = self.0.generation(&key.name).load(Ordering::Acquire);
         let (waiter, pilot) = self.0.flights.join(key, lost);
-        let flight = pilot.map(|pilot| Flight {
+        let Some(pilot) = pilot else {
+            return (waiter, None);
+        };
+        let now = self.now();
+        // Another load may have landed since this key was looked up; whoever waits here gets what that one brought.
+        if let Found::Fresh(entry, _) = self.find(pilot.key().borrowed(), now)
+            && !entry.is_due(now)
+        {
+            pilot.land(Ok(entry), |_, _| {});
+            return (waiter, None);
+        }
+        let flight = Flight {
             pilot,
             cache: self.clone(),
-            asked: self.now(),
+            asked: now,
             generation,
-        });
-        (waiter, flight)
+        };
+        (waiter, Some(flight))
     }
 
     /// Drops what nobody may be given any more, once in a while.

@@ -1,0 +1,157 @@
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use secrets_core::{Error, ErrorKind, Operation, Result, SecretName, SecretRef};
+
+use super::decision::{PolicyDecision, PolicyWarning};
+use super::engine::Engine;
+use super::memo::{Memo, Question, Verdict};
+use super::review;
+use crate::config::Config;
+
+/// The policy of a configuration, to be asked, reviewed and replaced. Cheap to clone; clones are one policy.
+#[derive(Clone)]
+pub struct Policy(Arc<RwLock<Arc<State>>>);
+
+/// A policy and what was decided by it: replaced together, so that no decision outlives its policy.
+struct State {
+    engine: Engine,
+    memo: Memo,
+}
+
+impl State {
+    fn new(config: &Config) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            engine: Engine::new(config)?,
+            memo: Memo::new(),
+        }))
+    }
+}
+
+impl Policy {
+    /// The policy of this configuration, in its profile. Reads the files that it names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) where there is none, and with the place for an
+    /// unknown role, a policy that could only deny, and whatever is wrong with a file.
+    pub fn new(config: &Config) -> Result<Self> {
+        Ok(Self(Arc::new(RwLock::new(State::new(config)?))))
+    }
+
+    /// Puts the policy of another configuration in its place, for all who hold a clone. Decisions are made anew; calls
+    /// under way are not stopped.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the policy stays what it was.
+    pub fn reload(&self, config: &Config) -> Result<()> {
+        let state = State::new(config)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
+    /// What it says to an operation of a principal, and which rule says so. Health checks, closing and operations of no
+    /// secret are no question of policy. A reference without a provider is a declared secret, else one of the default
+    /// provider or chain.
+    pub fn decide(
+        &self,
+        principal: &str,
+        operation: Operation,
+        reference: &SecretRef,
+    ) -> PolicyDecision {
+        let state = self.state();
+        let (scope, name) = state.engine.address(reference);
+        state.engine.decide(principal, single(operation), &scope, &name)
+    }
+
+    /// What its author should look at: rules that never decide, patterns that match none of the secrets that are declared
+    /// or among these, secrets that nobody may read.
+    pub fn review(&self, used: &[SecretRef]) -> Vec<PolicyWarning> {
+        review::review(&self.state().engine, used)
+    }
+
+    /// How many decisions are remembered.
+    pub fn remembered(&self) -> usize {
+        self.state().memo.len()
+    }
+
+    /// What is done with a request, remembered.
+    pub(super) fn verdict(&self, question: Question<'_>) -> Verdict {
+        let known = {
+            let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            state.memo.get(question)
+        };
+        if let Some(verdict) = known {
+            return verdict;
+        }
+        let state = self.state();
+        let Question {
+            principal,
+            operation,
+            scope,
+            name,
+        } = question;
+        let decision = state.engine.decide(principal, operation, scope, name);
+        let verdict = match decision.is_allowed {
+            true => Verdict::Allowed,
+            false => Verdict::Denied(decision.reason().into()),
+        };
+        // Into the memo of the policy that decided, whatever came since.
+        state.memo.keep(question, verdict.clone());
+        verdict
+    }
+
+    pub(super) fn may_list(&self, principal: &str, scope: &str) -> bool {
+        self.state().engine.may_list(principal, scope)
+    }
+
+    fn state(&self) -> Arc<State> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Policy")
+            .field("environment", &state.engine.environment)
+            .field("remembered", &state.memo.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Through which provider or chain, and which secret there.
+    pub(super) fn address(&self, reference: &SecretRef) -> (Arc<str>, SecretName) {
+        let declared = match reference.provider() {
+            None => self.declared.get(reference.name().as_str()),
+            Some(_) => None,
+        };
+        let reference = declared.unwrap_or(reference);
+        let scope = reference.provider().map(Arc::from);
+        let scope = scope.or_else(|| self.default.clone()).unwrap_or_default();
+        (scope, reference.name().clone())
+    }
+}
+
+/// Each secret of many is read for itself.
+pub(super) fn single(operation: Operation) -> Operation {
+    match operation {
+        Operation::GetMany => Operation::Get,
+        other => other,
+    }
+}
+
+/// Refuses who cannot be a principal.
+pub(super) fn check_principal(principal: &str) -> Result<()> {
+    let is_sound = !principal.trim().is_empty()
+        && principal.len() <= 256
+        && !principal.chars().any(char::is_control);
+    match is_sound {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "this cannot be the name of a principal",
+        )
+        .with_hint("a principal has 1 to 256 bytes without control characters")),
+    }
+}

@@ -1,0 +1,207 @@
+//! All spellings of all values as one automaton.
+
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::nfa::{contiguous, noncontiguous};
+use aho_corasick::packed::{self, MatchKind as PackedKind};
+use aho_corasick::{Anchored, MatchKind, PatternID, StartKind, dfa};
+
+use super::breaks;
+use super::forms::{self, Spelling};
+
+/// A table of transitions up to this size is worth its speed, in bytes that it may have at most.
+const TABLE: usize = 4 << 20;
+
+/// How many bytes of a spelling are looked for before the automaton is asked at all.
+pub(super) const HEAD: usize = 3;
+
+/// As many different heads are found faster than the automaton runs.
+const HEADS: usize = 48;
+
+/// What a spelling stands for.
+struct Meaning {
+    value: u32,
+    length: u32,
+    breakable: bool,
+}
+
+/// The spellings, ready to be looked for. The bytes of the spellings themselves are wiped when this is made; what stays
+/// is the automaton's graph of transitions.
+pub(super) struct Patterns {
+    machine: Machine,
+    start: StateID,
+    heads: Option<packed::Searcher>,
+    meanings: Vec<Meaning>,
+    /// How many bytes of the input a state has seen of the spelling that it may become; sorted.
+    depths: Vec<(StateID, u32)>,
+    longest_break: usize,
+}
+
+enum Machine {
+    Table(dfa::DFA),
+    Graph(contiguous::NFA),
+}
+
+/// What is to be done with the automaton, whichever it is.
+pub(super) trait Run {
+    type Output;
+    fn run(self, machine: &impl Automaton) -> Self::Output;
+}
+
+impl Patterns {
+    /// For values of which each has an index. `None` if there is nothing to look for, or more than an automaton holds
+    /// (2 GiB of spellings).
+    pub(super) fn new<'a>(
+        values: impl Iterator<Item = (u32, &'a [u8])>,
+        shortest: usize,
+    ) -> Option<Self> {
+        let mut spellings: Vec<(Spelling, u32)> = Vec::new();
+        let mut longest_break = breaks::LONGEST;
+        for (index, value) in values {
+            longest_break = longest_break.max(breaks::longest_in(value));
+            spellings.extend(forms::of(value, shortest).into_iter().map(|one| (one, index)));
+        }
+        // What two values have in common belongs to the first; that it may be broken, to both.
+        spellings.sort_by(|(a, _), (b, _)| (&a.text, b.breakable).cmp(&(&b.text, a.breakable)));
+        spellings.dedup_by(|(a, _), (b, _)| a.text == b.text);
+        if spellings.is_empty() {
+            return None;
+        }
+        let texts: Vec<&[u8]> = spellings.iter().map(|(one, _)| &**one.text).collect();
+        let graph = noncontiguous::Builder::new()
+            .match_kind(MatchKind::Standard)
+            // Its own prefilter would look past line breaks, and keep spellings as they are.
+            .prefilter(false)
+            .build(&texts)
+            .ok()?;
+        let total: usize = texts.iter().map(|text| text.len()).sum();
+        let table = if total * 512 <= TABLE {
+            dfa::Builder::new()
+                .start_kind(StartKind::Unanchored)
+                .prefilter(false)
+                .build_from_noncontiguous(&graph)
+                .ok()
+        } else {
+            None
+        };
+        let machine = match table {
+            Some(table) => Machine::Table(table),
+            None => Machine::Graph(
+                contiguous::Builder::new()
+                    .prefilter(false)
+                    .build_from_noncontiguous(&graph)
+                    .ok()?,
+            ),
+        };
+        let mut patterns = Self {
+            start: StateID::default(),
+            heads: heads(&texts),
+            meanings: spellings
+                .iter()
+                .map(|(one, value)| Meaning {
+                    value: *value,
+                    length: u32::try_from(one.text.len()).unwrap_or(u32::MAX),
+                    breakable: one.breakable,
+                })
+                .collect(),
+            depths: Vec::new(),
+            longest_break,
+            machine,
+        };
+        (patterns.start, patterns.depths) = patterns.with(Depths(&texts));
+        Some(patterns)
+    }
+
+    pub(super) fn with<R: Run>(&self, run: R) -> R::Output {
+        match &self.machine {
+            Machine::Table(table) => run.run(table),
+            Machine::Graph(graph) => run.run(graph),
+        }
+    }
+
+    pub(super) fn start(&self) -> StateID {
+        self.start
+    }
+
+    /// Finds where a spelling may start, if that is faster than to look for it.
+    pub(super) fn heads(&self) -> Option<&packed::Searcher> {
+        self.heads.as_ref()
+    }
+
+    pub(super) fn longest_break(&self) -> usize {
+        self.longest_break
+    }
+
+    /// How many of the last bytes, breaks not counted, may be the start of a spelling.
+    pub(super) fn depth(&self, state: StateID) -> usize {
+        match self.depths.binary_search_by_key(&state, |(state, _)| *state) {
+            Ok(at) => self.depths[at].1 as usize,
+            Err(_) => 0,
+        }
+    }
+
+    /// The length, breaks not counted, of a spelling that was found, whether it may be broken, and its value's index.
+    pub(super) fn meaning(&self, pattern: PatternID) -> (usize, bool, u32) {
+        let meaning = &self.meanings[pattern.as_usize()];
+        (meaning.length as usize, meaning.breakable, meaning.value)
+    }
+
+    /// How many bytes the automaton has.
+    pub(super) fn memory(&self) -> usize {
+        struct Memory;
+        impl Run for Memory {
+            type Output = usize;
+            fn run(self, machine: &impl Automaton) -> usize {
+                machine.memory_usage()
+            }
+        }
+        self.with(Memory) + self.depths.len() * size_of::<(StateID, u32)>()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.meanings.len()
+    }
+}
+
+/// Walks each spelling from the start, which leads through every state, to the state that has seen just so much of it.
+struct Depths<'a>(&'a [&'a [u8]]);
+
+impl Run for Depths<'_> {
+    type Output = (StateID, Vec<(StateID, u32)>);
+
+    fn run(self, machine: &impl Automaton) -> Self::Output {
+        let start = machine.start_state(Anchored::No).unwrap_or_default();
+        let total = self.0.iter().map(|text| text.len()).sum();
+        let mut depths = Vec::with_capacity(total);
+        let mut before: &[u8] = &[];
+        for text in self.0 {
+            let shared = before.iter().zip(*text).take_while(|(a, b)| a == b).count();
+            let mut state = start;
+            for (at, byte) in text.iter().enumerate() {
+                state = machine.next_state(Anchored::No, state, *byte);
+                // They are sorted, so what it shares with the one before has been told.
+                if at >= shared {
+                    depths.push((state, u32::try_from(at + 1).unwrap_or(u32::MAX)));
+                }
+            }
+            before = text;
+        }
+        depths.sort_unstable();
+        (start, depths)
+    }
+}
+
+fn heads(texts: &[&[u8]]) -> Option<packed::Searcher> {
+    let mut heads: Vec<&[u8]> = texts.iter().filter_map(|text| text.get(..HEAD)).collect();
+    if heads.len() < texts.len() {
+        return None;
+    }
+    heads.dedup();
+    if heads.len() > HEADS {
+        return None;
+    }
+    packed::Config::new()
+        .match_kind(PackedKind::LeftmostFirst)
+        .builder()
+        .extend(heads)
+        .build()
+}
