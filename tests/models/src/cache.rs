@@ -1,0 +1,87 @@
+//! The whole cache, with shuttle's locks, tasks and timers.
+
+mod sync {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use futures_util::future::{Either, select};
+    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(super) use shuttle::sync::{Arc, Mutex};
+    use shuttle::sync::MutexGuard;
+    use std::sync::PoisonError;
+
+    use super::doomed;
+
+    /// A load is dropped at any of its awaits, as one that panics is.
+    pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+        doomed::begun();
+        shuttle::future::spawn(async move {
+            doomed::sometimes(work).await;
+            doomed::ended();
+        });
+    }
+
+    /// Any time may be over at any moment, but for a limit beyond all patience.
+    pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        if limit >= super::ENDLESS {
+            return Some(work.await);
+        }
+        doomed::begun();
+        let timer = shuttle::future::spawn(async {
+            super::moments(16).await;
+            doomed::ended();
+        });
+        match select(pin!(work), timer).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
+    }
+
+    pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files of the cache as they are, but for `sync.rs`.
+macro_rules! real {
+    ($($name:ident $path:literal)*) => {$(
+        #[path = $path]
+        #[allow(dead_code, unreachable_pub, reason = "the facade around it asks for more than the models do")]
+        mod $name;
+    )*};
+}
+
+real! {
+    config "../../../crates/secrets/src/layers/cache/config.rs"
+    entry "../../../crates/secrets/src/layers/cache/entry.rs"
+    flight "../../../crates/secrets/src/layers/cache/flight.rs"
+    key "../../../crates/secrets/src/layers/cache/key.rs"
+    layer "../../../crates/secrets/src/layers/cache/layer.rs"
+    service "../../../crates/secrets/src/layers/cache/service.rs"
+    stats "../../../crates/secrets/src/layers/cache/stats.rs"
+    store "../../../crates/secrets/src/layers/cache/store.rs"
+}
+
+mod doomed;
+#[cfg(test)]
+mod tests;
+
+pub use config::CacheConfig;
+pub use layer::CacheLayer;
+pub use service::CacheService;
+pub use stats::CacheStats;
+pub use store::Cache;
+
+/// A time that never is over.
+const ENDLESS: std::time::Duration = std::time::Duration::from_secs(1_000_000);
+
+/// Lets others go first, at most so often.
+async fn moments(most: usize) {
+    use shuttle::rand::Rng;
+
+    let count = shuttle::rand::thread_rng().gen_range(0..=most);
+    for _ in 0..count {
+        shuttle::future::yield_now().await;
+    }
+}

@@ -1,0 +1,21 @@
+//! The single flight, with loom's threads and locks.
+
+mod sync {
+    pub(super) use loom::sync::{Arc, Mutex};
+    use loom::sync::MutexGuard;
+    use std::sync::PoisonError;
+
+    pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[path = "../../../crates/secrets/src/layers/cache/flight.rs"]
+#[allow(
+    dead_code,
+    reason = "the cache around it asks for more than the models do"
+)]
+mod real;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::task::noop_waker;
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+use super::real::{Flights, Pilot, Waiter};
+
+type All = Flights<&'static str, usize>;
+
+/// What a load that is given up brings.
+const LOST: usize = usize::MAX;
+
+/// Every order in which the threads can meet. Three threads have too many for every day: then those in which threads are
+/// interrupted at most three times, which find nearly all that there is to find.
+fn every_order(threads: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    if threads > 2 && !crate::deep() {
+        builder.preemption_bound = Some(3);
+    }
+    builder.max_branches = 100_000;
+    builder.check(model);
+}
+
+/// What the cache keeps, and how many loads began.
+#[derive(Clone)]
+struct Kept {
+    flights: Arc<All>,
+    value: Arc<Mutex<Option<usize>>>,
+    begun: Arc<AtomicUsize>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self {
+            flights: Arc::new(Flights::new()),
+            value: Arc::new(Mutex::new(None)),
+            begun: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    fn value(&self) -> Option<usize> {
+        *self.value.lock().unwrap()
+    }
+
+    fn join(&self) -> (Waiter<usize>, Option<Pilot<&'static str, usize>>) {
+        self.flights.join("a", LOST)
+    }
+
+    /// Numbers the load and brings it to its end.
+    fn land(&self, pilot: Pilot<&'static str, usize>) -> usize {
+        let number = self.begun.fetch_add(1, SeqCst) + 1;
+        pilot.land(number, |key, value| {
+            assert_eq!((*key, *value), ("a", number));
+            *self.value.lock().unwrap() = Some(number);
+        });
+        number
+    }
+
+    /// As a reader does.
+    fn read(&self) -> usize {
+        let (waiter, pilot) = self.join();
+        let own = pilot.map(|pilot| self.land(pilot));
+        let got = block_on(waiter);
+        // Who flew gets what it brought, whatever others began or gave up meanwhile.
+        assert!(own.is_none_or(|own| own == got), "{own:?} and not {got}");
+        got
+    }
+
+    /// As a write does.
+    fn forget(&self) {
+        self.flights.detach(
+            |key| *key == "a",
+            || *self.value.lock().unwrap() = None,
+        );
+    }
+}
+
+#[test]
+fn who_wants_the_same_at_once_gets_the_same() {
+    every_order(3, || {
+        let kept = Kept::new();
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let kept = kept.clone();
+                thread::spawn(move || kept.read())
+            })
+            .collect();
+        let mut got = vec![kept.read()];
+        got.extend(readers.into_iter().map(|reader| reader.join().unwrap()));
+        let loads = kept.begun.load(SeqCst);
+        got.sort_unstable();
+        // Each load served somebody, and nobody got a value that no load brought.
+        got.dedup();
+        assert_eq!(got, (1..=loads).collect::<Vec<_>>());
+        assert_eq!(kept.value(), Some(loads));
+    });
+}
+
+#[test]
+fn two_loads_of_one_key_are_never_under_way_at_once() {
+    every_order(3, || {
+        let kept = Kept::new();
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let fly = move |kept: &Kept, under_way: &AtomicUsize| {
+            let (waiter, pilot) = kept.join();
+            if let Some(pilot) = pilot {
+                assert_eq!(under_way.fetch_add(1, SeqCst), 0);
+                thread::yield_now();
+                pilot.land(1, |_, _| assert_eq!(under_way.fetch_sub(1, SeqCst), 1));
+            }
+            assert_eq!(block_on(waiter), 1);
+        };
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (kept, under_way) = (kept.clone(), under_way.clone());
+                thread::spawn(move || fly(&kept, &under_way))
+            })
+            .collect();
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_pilot_that_is_dropped_lets_nobody_hang() {
+    every_order(3, || {
+        let kept = Kept::new();
+        let (waiter, pilot) = kept.join();
+        let first = thread::spawn(move || block_on(waiter));
+        let second = {
+            let kept = kept.clone();
+            thread::spawn(move || kept.read())
+        };
+        drop(pilot);
+        assert_eq!(first.join().unwrap(), LOST);
+        // It joined the load that was lost, or began one.
+        let got = second.join().unwrap();
+        assert!(got == LOST && kept.value().is_none() || got == 1 && kept.value() == Some(1));
+        // And nothing stands in the way of the next one.
+        assert!(kept.join().1.is_some());
+    });
+}
+
+#[test]
+fn what_was_given_up_is_never_kept() {
+    every_order(2, || {
+        let kept = Kept::new();
+        let (waiter, pilot) = kept.join();
+        let landing = {
+            let kept = kept.clone();
+            thread::spawn(move || kept.land(pilot.unwrap()))
+        };
+        kept.forget();
+        // Kept before it was forgotten, or not at all.
+        assert_eq!(kept.value(), None);
+        landing.join().unwrap();
+        assert_eq!(kept.value(), None);
+        assert_eq!(block_on(waiter), 1);
+    });
+}
+
+#[test]
+fn a_load_that_was_given_up_does_not_touch_the_next_one() {
+    every_order(3, || {
+        let kept = Kept::new();
+        let (_, old) = kept.join();
+        kept.forget();
+        let (waiter, new) = kept.join();
+        let new = new.expect("the first one was given up");
+        let landing = thread::spawn(move || old.unwrap().land(7, |_, _| panic!("kept")));
+        let reader = {
+            let kept = kept.clone();
+            thread::spawn(move || {
+                let (waiter, pilot) = kept.join();
+                pilot.map(|pilot| pilot.land(9, |_, _| {}));
+                block_on(waiter)
+            })
+        };
+        let mut ran = false;
+        new.land(8, |_, _| ran = true);
+        assert!(ran);
+        landing.join().unwrap();
+        assert_eq!(block_on(waiter), 8);
+        assert!([8, 9].contains(&reader.join().unwrap()));
+    });
+}
+
+#[test]
+fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
+    every_order(3, || {
+        let kept = Kept::new();
+        // What the provider holds; the write changes it, then tells the cache.
+        let provider = Arc::new(AtomicUsize::new(1));
+        let writer = {
+            let (kept, provider) = (kept.clone(), provider.clone());
+            thread::spawn(move || {
+                provider.store(2, SeqCst);
+                kept.forget();
+            })
+        };
+        let reader = {
+            let (kept, provider) = (kept.clone(), provider.clone());
+            thread::spawn(move || {
+                let (waiter, pilot) = kept.join();
+                if let Some(pilot) = pilot {
+                    let read = provider.load(SeqCst);
+                    pilot.land(read, |_, read| *kept.value.lock().unwrap() = Some(*read));
+                }
+                block_on(waiter)
+            })
+        };
+        writer.join().unwrap();
+        // From now on nobody may find the old value.
+        assert_ne!(kept.value(), Some(1));
+        assert!([1, 2].contains(&reader.join().unwrap()));
+        assert_ne!(kept.value(), Some(1));
+    });
+}
+
+#[test]
+fn who_leaves_takes_nobody_with_it() {
+    every_order(3, || {
+        let kept = Kept::new();
+        let (stays, pilot) = kept.join();
+        let (mut leaves, _) = kept.join();
+        let staying = thread::spawn(move || block_on(stays));
+        let leaving = thread::spawn(move || {
+            let waker = noop_waker();
+            // It has been noted as waiting, or the load has landed before.
+            match Pin::new(&mut leaves).poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(got) => assert_eq!(got, 1),
+                Poll::Pending => drop(leaves),
+            }
+        });
+        kept.land(pilot.unwrap());
+        leaving.join().unwrap();
+        assert_eq!(staying.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_waiter_that_moves_to_another_task_is_woken_there() {
+    every_order(2, || {
+        let kept = Kept::new();
+        let (mut waiter, pilot) = kept.join();
+        let landing = {
+            let kept = kept.clone();
+            thread::spawn(move || kept.land(pilot.unwrap()))
+        };
+        let waker = noop_waker();
+        let polled = Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker));
+        match polled {
+            Poll::Ready(got) => assert_eq!(got, 1),
+            Poll::Pending => assert_eq!(block_on(waiter), 1),
+        }
+        landing.join().unwrap();
+    });
+}
+
+#[test]
+fn other_keys_are_not_given_up() {
+    every_order(2, || {
+        let flights = Arc::new(All::new());
+        let (waiter, pilot) = flights.join("b", LOST);
+        let forgetting = {
+            let flights = flights.clone();
+            thread::spawn(move || flights.detach(|key| *key == "a", || {}))
+        };
+        let mut kept = false;
+        pilot.unwrap().land(1, |_, _| kept = true);
+        forgetting.join().unwrap();
+        assert!(kept);
+        assert_eq!(block_on(waiter), 1);
+    });
+}

@@ -1,0 +1,15 @@
+//! The cache of the facade under model checkers: its own files, with the checkers' locks, tasks and timers in place of
+//! `sync.rs`.
+//!
+//! - [`flight`] under loom, which runs every order in which threads can meet;
+//! - [`cache`], the whole of it, under shuttle, which runs random ones.
+//!
+//! `cargo xtask test` runs both. `POLYSECRETS_DEEP` asks for every order without a bound, and for 10 000 schedules.
+
+pub mod cache;
+pub mod flight;
+
+/// Whether the full figures are asked for.
+pub fn deep() -> bool {
+    std::env::var_os("POLYSECRETS_DEEP").is_some()
+}
