@@ -2,10 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+mod calm;
+
 use secrets_aws::{AwsConfig, AwsProvider};
 use secrets_core::{OpenContext, SecretName};
 use secrets_http::Transport;
 use secrets_testkit::fault::FaultServer;
+
+#[allow(unused_imports, reason = "each test file uses its own part")]
+pub(crate) use calm::Calm;
 
 /// Reads a variable that tells where the test servers are.
 ///
