@@ -279,7 +279,7 @@ class Folders(Infisical):
         self.assertEqual(folders.create_folder("deep", *where, f"{self.path}/a/b").id, made.id)
         self.assertEqual([one.name for one in folders.list_folders(self.project, self.environment, self.path).folders], ["a"])
         deep = folders.list_folders(self.project, self.environment, self.path, recursive=True).folders
-        self.assertEqual({one.relativePath for one in deep}, {f"{self.path}/a", f"{self.path}/a/b", made.path})
+        self.assertEqual({one.relativePath for one in deep}, {"/a", "/a/b", "/a/b/deep"})
         found = folders.get_folder_by_id(made.id)
         self.assertEqual((found.path, found.environment.envSlug, found.projectId), (made.path, *where))
         self.create("INSIDE", "value", path=made.path)

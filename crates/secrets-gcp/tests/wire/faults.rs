@@ -28,11 +28,15 @@ async fn seeded() -> (GcpFake, GcpProvider) {
 async fn a_damaged_value_is_never_given_out() {
     let (fake, provider) = seeded().await;
     for switch in ["corrupt_crc", "corrupt_data", "no_crc"] {
+        let before = fake.asked().len();
         fake.faults().push(Fault::switch(switch));
+        read(&provider).await.unwrap();
+        assert_eq!(fake.asked().len() - before, 2, "{switch}");
+        fake.faults().push(Fault::switch(switch).times(2));
         let error = read(&provider).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::IntegrityFailure, "{switch}");
         assert!(!error.is_retryable() && !error.is_stale_ok());
-        read(&provider).await.unwrap();
+        assert_eq!(fake.asked().len() - before, 4, "{switch}");
     }
 }
 

@@ -140,7 +140,10 @@ pub(super) fn list(context: &mut Context<'_>, dialect: Dialect) -> Result<Value,
         .map(|folder| {
             let mut shape = folder.as_json();
             if recursive {
-                shape["relativePath"] = json!(folder.place.path);
+                // From the folder that was asked about, not from the root.
+                let above = place.path.trim_end_matches('/');
+                let below = folder.place.path.strip_prefix(above);
+                shape["relativePath"] = json!(below.unwrap_or(&folder.place.path));
             }
             shape
         })
