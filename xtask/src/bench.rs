@@ -3,8 +3,13 @@
 //!
 //! A group is a file with a function that prepares its rows; another group is one more line in [`GROUPS`].
 
+mod aws;
+mod azure;
 mod crashes;
+mod first;
+mod google;
 mod local;
+mod many;
 mod measure;
 mod ours;
 mod peers;
@@ -63,6 +68,22 @@ const GROUPS: &[Group] = &[
         run: vault::documents,
     },
     Group {
+        name: "aws",
+        run: aws::run,
+    },
+    Group {
+        name: "gcp",
+        run: google::run,
+    },
+    Group {
+        name: "azure",
+        run: azure::run,
+    },
+    Group {
+        name: "first",
+        run: first::run,
+    },
+    Group {
         name: "render",
         run: render::run,
     },
@@ -76,8 +97,12 @@ const GROUPS: &[Group] = &[
 pub(crate) struct Bench {
     /// The release build of the command.
     secrets: PathBuf,
+    /// The same without cloud services, where it was built.
+    lean: PathBuf,
     /// The floor and the counting server.
     yardstick: PathBuf,
+    /// Stand-ins for services that cannot be run here.
+    fakes: PathBuf,
     peers: Peers,
     tools: Tools,
     /// Where groups make their files.
@@ -113,23 +138,35 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
             ));
         }
     }
-    if !built {
-        build("polysecrets-cli", "secrets")?;
-        build("xtask", "yardstick")?;
-    }
     let folder = target().join("bench");
     at(&folder, std::fs::create_dir_all(&folder))?;
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.contains(&name);
     let bench = Bench {
         secrets: target().join("release/secrets"),
+        lean: folder.join("secrets-lean"),
         yardstick: target().join("release/yardstick"),
+        fakes: target().join("release/polysecrets-fakes"),
         peers: Peers::find(),
         tools: Tools::find(),
         folder,
     };
+    if !built {
+        if is_chosen("size") {
+            // Before the whole one, whose place it takes.
+            build("polysecrets-cli", "secrets", size::LEAN)?;
+            at(&bench.lean, std::fs::copy(&bench.secrets, &bench.lean))?;
+        }
+        if is_chosen("azure") {
+            let features = ["--features", "fakes"];
+            build("polysecrets-testkit", "polysecrets-fakes", &features)?;
+        }
+        build("polysecrets-cli", "secrets", &[])?;
+        build("xtask", "yardstick", &[])?;
+    }
     bench.peers.tell();
     let mut broken = Vec::new();
     for group in GROUPS {
-        if chosen.is_empty() || chosen.contains(&group.name) {
+        if is_chosen(group.name) {
             println!("\n{}", group.name);
             // One group that cannot be measured must not hide the others.
             match (group.run)(&bench) {
@@ -152,9 +189,12 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     }
 }
 
-fn build(package: &str, program: &str) -> Result<()> {
-    say(&format!("building the release program {program}"));
-    run(&mut cargo([
+fn build(package: &str, program: &str, features: &[&str]) -> Result<()> {
+    say(&format!(
+        "building the release program {program} {}",
+        features.join(" ")
+    ));
+    let words = [
         "build",
         "--release",
         "--quiet",
@@ -162,7 +202,8 @@ fn build(package: &str, program: &str) -> Result<()> {
         package,
         "--bin",
         program,
-    ]))
+    ];
+    run(cargo(words).args(features))
 }
 
 /// What came of a table.

@@ -32,6 +32,15 @@ pub(super) fn separate(count: usize) -> Vec<Wanted> {
         .collect()
 }
 
+/// The same by names that have no folders.
+pub(super) fn flat(count: usize) -> Vec<Wanted> {
+    let mut wanted = separate(count);
+    for one in &mut wanted {
+        one.name = one.name.replace('/', "-");
+    }
+    wanted
+}
+
 /// So many fields of so many documents.
 pub(super) fn together(documents: usize, fields: usize) -> Vec<Wanted> {
     (0..documents)
@@ -95,6 +104,16 @@ pub(super) fn vault(
     if let Some(ca) = &server.ca {
         let _ = writeln!(text, "ca_cert = \"{ca}\"");
     }
+    declared(bench, folder, text, wanted)
+}
+
+/// Our command with a configuration that has a provider `main`, and these secrets declared in it.
+pub(super) fn declared(
+    bench: &Bench,
+    folder: &Path,
+    mut text: String,
+    wanted: &[Wanted],
+) -> Result<Invocation> {
     for one in wanted {
         // A document with one field of that name is the value itself.
         let field = match one.field.as_str() {

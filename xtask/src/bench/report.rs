@@ -114,6 +114,13 @@ pub(super) fn verdicts(name: &str, limits: &Limits, cost: &Cost) -> Vec<Verdict>
         limits.ratio,
         Some(cost.ratio),
     );
+    check(
+        true,
+        "times the floor",
+        true,
+        limits.gated_ratio,
+        Some(cost.ratio),
+    );
     all
 }
 

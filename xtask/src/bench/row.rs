@@ -207,6 +207,8 @@ pub(super) struct Limits {
     pub(super) cpu: Option<f64>,
     /// A target only: of the wall time to the floor's.
     pub(super) ratio: Option<f64>,
+    /// At most, of the same, for work that mostly waits: a noisy moment meets the floor too.
+    pub(super) gated_ratio: Option<f64>,
 }
 
 #[cfg(test)]

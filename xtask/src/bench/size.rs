@@ -1,22 +1,37 @@
-//! How large the program is that people install.
+//! How large the program is that people install: with everything, and without the cloud services and their SDKs.
+
+use std::path::Path;
 
 use super::Bench;
 use super::report::{Verdict, in_units, judge};
 use crate::shell::{Result, at};
 
-/// The stripped program without cloud SDKs, in bytes.
-const LIMIT: u64 = 8_000_000;
+/// What the lean program is built with.
+pub(super) const LEAN: &[&str] = &["--no-default-features", "--features", "vault"];
+/// The stripped program, in bytes.
+const LIMIT: u64 = 20_000_000;
+/// The same without cloud SDKs.
+const LEAN_LIMIT: u64 = 8_000_000;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
-    let bytes = at(&bench.secrets, std::fs::metadata(&bench.secrets))?.len();
-    let verdict = Verdict {
+    let mut verdicts = vec![verdict("secrets", &bench.secrets, LIMIT)?];
+    if bench.lean.exists() {
+        verdicts.push(verdict("without clouds", &bench.lean, LEAN_LIMIT)?);
+    } else {
+        println!("  the program without clouds is not built: run without --built");
+    }
+    Ok(judge(&verdicts))
+}
+
+fn verdict(name: &str, program: &Path, limit: u64) -> Result<Verdict> {
+    let bytes = at(program, std::fs::metadata(program))?.len();
+    Ok(Verdict {
         gate: true,
-        kept: bytes <= LIMIT,
+        kept: bytes <= limit,
         text: format!(
-            "secrets: {:.2} MB (asked <= {:.2})",
+            "{name}: {:.2} MB (asked <= {:.2})",
             in_units(bytes, 1e6),
-            in_units(LIMIT, 1e6)
+            in_units(limit, 1e6)
         ),
-    };
-    Ok(judge(&[verdict]))
+    })
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::ours::{self, Server, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side, output};
 use super::server::Upstream;
-use super::{Bench, measured};
+use super::{Bench, many, measured};
 use crate::servers;
 use crate::shell::Result;
 
@@ -105,7 +105,7 @@ pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
 /// The floor's and our `get`.
 fn single(bench: &Bench, folder: &Path, server: &Server, counted: bool) -> Result<Vec<Row>> {
     let address = server.address.trim_start_matches("http://");
-    let words = ["get", address, &server.token, ONE, "value"];
+    let words = ["get", "vault", address, &server.token, ONE, "value"];
     let floor = Invocation::new(&bench.yardstick, &words, folder);
     let own = ours::vault(bench, folder, server, &[])?.asked(&["get", &reference()]);
     let limits = Limits {
@@ -127,7 +127,7 @@ fn reference() -> String {
     format!("main://{ONE}")
 }
 
-/// The floor's and our `run`, with the variables read back out of the child for proof.
+/// The floor's and our `run`.
 fn running(
     bench: &Bench,
     folder: &Path,
@@ -136,46 +136,13 @@ fn running(
     limits: Limits,
 ) -> Result<Vec<Row>> {
     let address = upstream.address();
-    let names = ours::names_file(folder, wanted)?.display().to_string();
-    let prefix = ["run", address, TOKEN, IN_FLIGHT, &names, "--"];
-    let script = script(folder, wanted)?;
-    let values = values(wanted);
-    let tail = ["/bin/sh", &script];
-    let floor = Invocation::new(
-        &bench.yardstick,
-        &[&prefix[..], &["/bin/true"]].concat(),
-        folder,
-    );
     let own = ours::vault(bench, folder, &Server::counting(address), wanted)?;
-    Ok(vec![
-        Row::new("floor run", Side::Floor, floor)
-            .proved_by(&[&prefix[..], &tail[..]].concat(), &values)
-            .uncounted(),
-        Row::new(
-            "secrets run",
-            Side::Ours,
-            own.asked(&["run", "--", "/bin/true"]),
-        )
-        .proved_by(&[&["run", "--"], &tail[..]].concat(), &values)
-        .uncounted()
-        .within(limits),
-    ])
-}
-
-/// A program that prints every variable, so that one that is missing or wrong is seen.
-fn script(folder: &Path, wanted: &[Wanted]) -> Result<String> {
-    let words: Vec<String> = wanted
-        .iter()
-        .map(|one| format!("\"${}\"", one.variable))
-        .collect();
-    let text = format!("printf '%s\\n' {}\n", words.join(" "));
-    let path = ours::write(&folder.join("print.sh"), &text)?;
-    Ok(path.display().to_string())
-}
-
-fn values(wanted: &[Wanted]) -> String {
-    let values: Vec<String> = wanted.iter().map(ours::value).collect();
-    values.join("\n")
+    let floor = many::Floor {
+        api: "vault",
+        address,
+        in_flight: IN_FLIGHT,
+    };
+    many::rows(bench, folder, &floor, own, wanted, limits)
 }
 
 fn seed(bao: &str, folder: &Path, server: &Server) -> Result<()> {
@@ -317,15 +284,4 @@ fn declare_for_teller(folder: &Path, wanted: &[Wanted]) -> Result<()> {
         maps.concat()
     );
     ours::write(&folder.join(".teller.yml"), &text).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_proof_wants_each_variable() {
-        let wanted = ours::separate(2);
-        assert_eq!(values(&wanted), "value-of-app.s0000\nvalue-of-app.s0001");
-    }
 }

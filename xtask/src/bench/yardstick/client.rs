@@ -1,4 +1,4 @@
-//! The least client: keep-alive connections, one request at a time on each, fields cut out of the text.
+//! The least client: keep-alive connections, one request at a time on each, values cut out of the text.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,33 +8,39 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::api::Api;
+
 /// A name with the variables that want its fields.
 type Wanted<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-struct Connection {
+struct Connection<'a> {
+    api: Api,
+    address: &'a str,
+    token: &'a str,
     stream: BufReader<TcpStream>,
-    head: String,
 }
 
-impl Connection {
-    fn open(address: &str, token: &str) -> Result<Self, String> {
+impl<'a> Connection<'a> {
+    fn open(api: Api, address: &'a str, token: &'a str) -> Result<Self, String> {
         let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
         stream
             .set_nodelay(true)
             .map_err(|error| error.to_string())?;
         Ok(Self {
+            api,
+            address,
+            token,
             stream: BufReader::new(stream),
-            head: format!("HTTP/1.1\r\nHost: {address}\r\nX-Vault-Token: {token}\r\n\r\n"),
         })
     }
 
-    /// The body of a document's answer.
-    fn document(&mut self, name: &str) -> Result<String, String> {
-        self.ask(name).map_err(|error| error.to_string())?
+    /// The body of the answer about these names.
+    fn body(&mut self, names: &[&str]) -> Result<String, String> {
+        self.ask(names).map_err(|error| error.to_string())?
     }
 
-    fn ask(&mut self, name: &str) -> std::io::Result<Result<String, String>> {
-        let request = format!("GET /v1/secret/data/{name} {}", self.head);
+    fn ask(&mut self, names: &[&str]) -> std::io::Result<Result<String, String>> {
+        let request = self.api.request(self.address, self.token, names);
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut status = String::new();
         self.stream.read_line(&mut status)?;
@@ -54,34 +60,44 @@ impl Connection {
         self.stream.read_exact(&mut body)?;
         Ok(match String::from_utf8(body) {
             Ok(body) if status.contains(" 200 ") => Ok(body),
-            _ => Err(format!("{name}: {}", status.trim_end())),
+            _ => Err(format!("{}: {}", names.join(" "), status.trim_end())),
         })
     }
 }
 
-pub(crate) fn get(address: &str, token: &str, name: &str, field: &str) -> Result<String, String> {
-    let body = Connection::open(address, token)?.document(name)?;
-    cut(&body, field).map(str::to_owned)
+pub(crate) fn get(
+    api: &str,
+    address: &str,
+    token: &str,
+    name: &str,
+    field: &str,
+) -> Result<String, String> {
+    let api = Api::of(api)?;
+    let body = Connection::open(api, address, token)?.body(&[name])?;
+    api.value(&body, name, field)
 }
 
-/// Fetches each name once, so many at a time, and becomes the program.
+/// Fetches each name once, so many requests at a time, and becomes the program.
 pub(crate) fn run(
+    api: &str,
     address: &str,
     token: &str,
     in_flight: &str,
     names: &str,
     program: &[&str],
 ) -> Result<(), String> {
+    let api = Api::of(api)?;
     let text = fs::read_to_string(names).map_err(|error| format!("{names}: {error}"))?;
     let wanted = wanted(&text)?;
+    let calls: Vec<&[Wanted<'_>]> = wanted.chunks(api.at_once()).collect();
     let in_flight: usize = in_flight
         .parse()
         .map_err(|_| format!("not a number: {in_flight}"))?;
     let (first, rest) = program.split_first().ok_or("no program")?;
     let next = AtomicUsize::new(0);
     let variables: Vec<(String, String)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..in_flight.min(wanted.len()))
-            .map(|_| scope.spawn(|| fetch(address, token, &wanted, &next)))
+        let workers: Vec<_> = (0..in_flight.min(calls.len()))
+            .map(|_| scope.spawn(|| fetch(Connection::open(api, address, token)?, &calls, &next)))
             .collect();
         workers
             .into_iter()
@@ -94,17 +110,19 @@ pub(crate) fn run(
 }
 
 fn fetch(
-    address: &str,
-    token: &str,
-    wanted: &[Wanted<'_>],
+    mut connection: Connection<'_>,
+    calls: &[&[Wanted<'_>]],
     next: &AtomicUsize,
 ) -> Result<Vec<(String, String)>, String> {
-    let mut connection = Connection::open(address, token)?;
     let mut found = Vec::new();
-    while let Some((name, variables)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let body = connection.document(name)?;
-        for (variable, field) in variables {
-            found.push(((*variable).to_owned(), cut(&body, field)?.to_owned()));
+    while let Some(call) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let names: Vec<&str> = call.iter().map(|(name, _)| *name).collect();
+        let body = connection.body(&names)?;
+        for (name, variables) in *call {
+            for (variable, field) in variables {
+                let value = connection.api.value(&body, name, field)?;
+                found.push(((*variable).to_owned(), value));
+            }
         }
     }
     Ok(found)
@@ -127,26 +145,9 @@ fn wanted(text: &str) -> Result<Vec<Wanted<'_>>, String> {
     Ok(all)
 }
 
-/// The text of a field that has no escapes in it, as the values of the comparison have none.
-fn cut<'a>(body: &'a str, field: &str) -> Result<&'a str, String> {
-    let start = format!("\"{field}\":\"");
-    body.split_once(&start)
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map(|(value, _)| value)
-        .ok_or_else(|| format!("no field {field}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document;
-
-    #[test]
-    fn a_field_is_cut_out_of_the_answer() {
-        let body = document::answer("app/doc1");
-        assert_eq!(cut(&body, "k07"), Ok("k07-of-app.doc1"));
-        assert!(cut(&body, "k77").is_err());
-    }
 
     #[test]
     fn fields_of_one_document_are_fetched_together() {

@@ -1,16 +1,16 @@
-//! A key/value server, version 2, that answers every name and counts requests, connections and how
+//! A server of secrets that answers every name over every API, and counts requests, connections and how
 //! many were in flight at once.
 //!
 //! A thread a connection, so that the delay is the only thing that requests wait for.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use crate::document;
+use crate::api;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -78,7 +78,7 @@ pub(crate) fn serve(delay: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Answers requests without a body until the client goes away.
+/// Answers requests until the client goes away.
 fn connection(stream: &TcpStream, delay: Duration, counts: &Counts) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
@@ -90,34 +90,35 @@ fn connection(stream: &TcpStream, delay: Duration, counts: &Counts) -> Option<()
             return None;
         }
         let target = line.split(' ').nth(1)?.to_owned();
+        let (mut action, mut length) = (String::new(), 0);
         loop {
             line.clear();
             if reader.read_line(&mut line).ok()? == 0 {
                 return None;
             }
-            if line.trim_end().is_empty() {
+            let Some((header, value)) = line.split_once(':') else {
                 break;
+            };
+            match header.to_ascii_lowercase().as_str() {
+                "x-amz-target" => value.trim().clone_into(&mut action),
+                "content-length" => length = value.trim().parse().ok()?,
+                _ => {}
             }
         }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
         counts.enter();
         if !delay.is_zero() {
             thread::sleep(delay);
         }
-        let reply = reply(&target);
+        let reply = reply(&target, &action, &String::from_utf8_lossy(&body));
         counts.leave();
         writer.write_all(reply.as_bytes()).ok()?;
     }
 }
 
-fn reply(target: &str) -> String {
-    let path = target.split('?').next().unwrap_or(target);
-    let (status, body) = if let Some(name) = path.strip_prefix("/v1/secret/data/") {
-        ("200 OK", document::answer(name))
-    } else if path.starts_with("/v1/sys/internal/ui/mounts/secret") {
-        ("200 OK", document::MOUNT.to_owned())
-    } else {
-        ("404 Not Found", "{\"errors\":[]}".to_owned())
-    };
+fn reply(target: &str, action: &str, body: &str) -> String {
+    let (status, body) = api::answer(target, action, body);
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -129,10 +130,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_has_an_answer_and_nothing_else_has() {
-        assert!(reply("/v1/secret/data/a/b?version=1").contains("value-of-a.b"));
-        assert!(reply("/v1/sys/internal/ui/mounts/secret/a").contains("\"version\":\"2\""));
-        assert!(reply("/v1/auth/token/lookup-self").starts_with("HTTP/1.1 404"));
+    fn an_answer_tells_its_length() {
+        let reply = reply("/v1/secret/data/a/b?version=1", "", "");
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        assert!(body.contains("value-of-a.b"), "{body}");
+        assert!(head.ends_with(&format!("content-length: {}", body.len())));
     }
 
     #[test]
