@@ -6,9 +6,9 @@ mod sync {
     use std::time::Duration;
 
     use futures_util::future::{Either, select};
+    use shuttle::sync::MutexGuard;
     pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     pub(super) use shuttle::sync::{Arc, Mutex};
-    use shuttle::sync::MutexGuard;
     use std::sync::PoisonError;
 
     use super::doomed;

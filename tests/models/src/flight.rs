@@ -1,8 +1,8 @@
 //! The single flight, with loom's threads and locks.
 
 mod sync {
-    pub(super) use loom::sync::{Arc, Mutex};
     use loom::sync::MutexGuard;
+    pub(super) use loom::sync::{Arc, Mutex};
     use std::sync::PoisonError;
 
     pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,7 +4,7 @@
 //! - [`flight`] under loom, which runs every order in which threads can meet;
 //! - [`cache`], the whole of it, under shuttle, which runs random ones.
 //!
-//! `cargo xtask test` runs both. `POLYSECRETS_DEEP` asks for every order without a bound, and for 10 000 schedules.
+//! `cargo xtask test` runs both. `POLYSECRETS_DEEP` asks for the full figures.
 
 pub mod cache;
 pub mod flight;
