@@ -71,6 +71,8 @@ pub struct Request {
     pub deadline: Option<Deadline>,
     /// How often a provider may be asked at most; `None` for as often as its retries say.
     pub max_attempts: Option<u32>,
+    /// Why the caller wants it, for the audit.
+    pub reason: Option<Arc<str>>,
     /// What is asked.
     pub call: Call,
 }
@@ -82,6 +84,7 @@ impl Request {
             target: None,
             deadline: None,
             max_attempts: None,
+            reason: None,
             call,
         }
     }
@@ -95,6 +98,12 @@ impl Request {
     /// For this provider or chain.
     pub fn with_target(mut self, target: impl Into<Option<Arc<str>>>) -> Self {
         self.target = target.into();
+        self
+    }
+
+    /// With the reason that the caller gives.
+    pub fn with_reason(mut self, reason: impl Into<Option<Arc<str>>>) -> Self {
+        self.reason = reason.into();
         self
     }
 

@@ -1,12 +1,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrets_core::{Clock, Environment, Request, Response, Result, SecretProvider, SystemClock};
+use secrets_core::{Clock, Environment, Error, ErrorKind, Request, Response, Result, SecretProvider, SystemClock};
 use tower::{BoxError, Layer, Service};
 
 use crate::Secrets;
+use crate::audit;
 use crate::config::Config;
-use crate::layers::{CacheConfig, CacheLayer, OwnTtls};
+use crate::layers::{Actor, AuditConfig, AuditSink, CacheConfig, CacheLayer, OwnTtls, PolicyConfig};
+#[cfg(feature = "policy")]
+use crate::layers::{Policy, PolicyLayer};
 use crate::registry::Registry;
 use crate::router::{Opener, Router};
 use crate::secrets::Hits;
@@ -21,6 +24,10 @@ pub struct SecretsBuilder {
     clock: Option<Arc<dyn Clock>>,
     providers: Vec<(Arc<str>, Arc<dyn SecretProvider>)>,
     default: Option<String>,
+    #[cfg(feature = "policy")]
+    principal: Option<Arc<str>>,
+    actor: Option<Actor>,
+    sinks: Vec<Box<dyn AuditSink>>,
     inner: Vec<AddedLayer>,
     outer: Vec<AddedLayer>,
 }
@@ -96,6 +103,38 @@ impl SecretsBuilder {
         self
     }
 
+    /// Allows nothing but what this policy does; in place of the `[policy]` of the configuration.
+    pub fn policy(mut self, policy: PolicyConfig) -> Self {
+        self.config.policy = Some(policy);
+        self
+    }
+
+    /// For whom the policy is asked. Unless given it is who `SECRETS_PRINCIPAL` of the environment names, else the user of
+    /// `USER` or `LOGNAME`.
+    #[cfg(feature = "policy")]
+    pub fn principal(mut self, principal: impl Into<Arc<str>>) -> Self {
+        self.principal = Some(principal.into());
+        self
+    }
+
+    /// Records every use of a secret; in place of the `[audit]` of the configuration.
+    pub fn audit(mut self, audit: AuditConfig) -> Self {
+        self.config.audit = Some(audit);
+        self
+    }
+
+    /// Records every use of a secret here too; without any other setting of the audit, here alone.
+    pub fn audit_sink(mut self, sink: impl AuditSink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Who uses secrets, for the audit. Unless given, what the operating system says of this process.
+    pub fn actor(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
     /// Builds the handle. Nothing is opened or asked yet.
     ///
     /// # Errors
@@ -106,13 +145,20 @@ impl SecretsBuilder {
         let ready = self.providers.iter().map(|(name, _)| &**name);
         config.check_names(registry.schemes().chain(ready))?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let options = StackOptions {
+        #[cfg(feature = "policy")]
+        let policy = policy(&config, self.default.as_ref(), self.principal, &self.environment)?;
+        #[cfg(not(feature = "policy"))]
+        without_policy(&config)?;
+        let mut options = StackOptions {
             retry: config.retry.clone(),
             timeouts: config.timeouts.clone(),
             concurrency: config.concurrency,
             rate: None,
             breaker: config.breaker.clone(),
             cache: cache(&config, &clock)?,
+            audit: None,
+            #[cfg(feature = "policy")]
+            policy,
             clock,
             added_inner: self.inner,
             added_outer: self.outer,
@@ -135,9 +181,16 @@ impl SecretsBuilder {
             self.providers,
             &config.providers,
             &config.chains,
-            default,
+            default.clone(),
             opener,
         )?;
+        let parts = audit::Parts {
+            actor: Arc::new(self.actor.unwrap_or_else(Actor::of_process)),
+            sinks: self.sinks,
+            default,
+            clock: options.clock.clone(),
+        };
+        options.audit = audit::layer(&config, &router, parts)?;
         let stack = stack::outer(router.clone(), &options);
         Ok(Secrets::new(stack, router, config, Hits::new(&options)))
     }
@@ -157,6 +210,54 @@ fn cache(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<CacheLayer>> 
         }
     }
     CacheLayer::with_own_ttls(settings.clone(), clock.clone(), own_ttls).map(Some)
+}
+
+/// The policy that the configuration asks for, and the principal for whom.
+#[cfg(feature = "policy")]
+fn policy(
+    config: &Config,
+    default: Option<&String>,
+    principal: Option<Arc<str>>,
+    environment: &Environment,
+) -> Result<Option<PolicyLayer>> {
+    if config.policy.is_none() {
+        return Ok(None);
+    }
+    let policy = match default {
+        Some(default) => Policy::new(&config.clone().with_default(default))?,
+        None => Policy::new(config)?,
+    };
+    let named = || {
+        let variables = ["SECRETS_PRINCIPAL", "USER", "LOGNAME"].into_iter();
+        let mut values = variables.filter_map(|variable| environment.text(variable));
+        values.find(|value| !value.is_empty()).map(Arc::from)
+    };
+    let principal = principal.or_else(named).ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidConfig,
+            "there is a policy, but nobody for whom it could be asked",
+        )
+        .with_hint("set SECRETS_PRINCIPAL, or name the principal when the handle is built")
+    })?;
+    let default = default.or(config.default.as_ref());
+    PolicyLayer::new(policy, principal, default.map_or("", String::as_str)).map(Some)
+}
+
+/// A policy that cannot be asked must not be taken for one that allows everything.
+#[cfg(not(feature = "policy"))]
+fn without_policy(config: &Config) -> Result<()> {
+    let Some(policy) = &config.policy else {
+        return Ok(());
+    };
+    let error = Error::new(
+        ErrorKind::InvalidConfig,
+        "there is a policy, but this program was built without policies",
+    )
+    .with_hint("build it with the feature `policy`, or take `[policy]` out");
+    Err(match &policy.position {
+        Some(position) => error.with_position(position.clone()),
+        None => error,
+    })
 }
 
 impl fmt::Debug for SecretsBuilder {

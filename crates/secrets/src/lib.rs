@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod audit;
 pub mod blocking;
 mod builder;
 mod chain;
@@ -10,6 +11,8 @@ mod field;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod layers;
+#[cfg(feature = "mask")]
+pub mod mask;
 mod plan;
 mod registry;
 mod resolve;

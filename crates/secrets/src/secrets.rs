@@ -15,7 +15,9 @@ use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
 use crate::config::{Config, Declared, LoadOptions};
-use crate::layers::{Cache, CacheLayer};
+#[cfg(feature = "policy")]
+use crate::layers::Policy;
+use crate::layers::{AuditLayer, Cache, CacheLayer};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
 use crate::stack::{Stack, StackOptions};
@@ -43,6 +45,7 @@ use crate::stats::Stats;
 pub struct Secrets {
     shared: Arc<Shared>,
     target: Option<Arc<str>>,
+    reason: Option<Arc<str>>,
 }
 
 struct Shared {
@@ -58,13 +61,29 @@ pub(crate) struct Hits {
     cache: Option<CacheLayer>,
     /// Whether something stands outside the cache that must see every read.
     seen: bool,
+    audit: Option<AuditLayer>,
+    #[cfg(feature = "policy")]
+    policy: Option<Policy>,
+}
+
+#[cfg(feature = "policy")]
+fn has_policy(options: &StackOptions) -> bool {
+    options.policy.is_some()
+}
+
+#[cfg(not(feature = "policy"))]
+fn has_policy(_: &StackOptions) -> bool {
+    false
 }
 
 impl Hits {
     pub(crate) fn new(options: &StackOptions) -> Self {
         Self {
             cache: options.cache.clone(),
-            seen: !options.added_outer.is_empty(),
+            audit: options.audit.clone(),
+            seen: !options.added_outer.is_empty() || options.audit.is_some() || has_policy(options),
+            #[cfg(feature = "policy")]
+            policy: options.policy.as_ref().map(|layer| layer.policy().clone()),
         }
     }
 }
@@ -97,6 +116,7 @@ impl Secrets {
                 hits,
             }),
             target: None,
+            reason: None,
         }
     }
 
@@ -167,6 +187,15 @@ impl Secrets {
         Self {
             shared: self.shared.clone(),
             target: Some(name.into()),
+            reason: self.reason.clone(),
+        }
+    }
+
+    /// The same handle for uses that have this reason, which the audit records.
+    pub fn with_reason(&self, reason: impl Into<Arc<str>>) -> Self {
+        Self {
+            reason: Some(reason.into()),
+            ..self.clone()
         }
     }
 
@@ -608,6 +637,12 @@ impl Secrets {
         self.shared.hits.cache.as_ref().map(CacheLayer::cache)
     }
 
+    /// The policy of this handle, where one is configured: what it decides, and how it is replaced.
+    #[cfg(feature = "policy")]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.shared.hits.policy.as_ref()
+    }
+
     /// What this handle did since it was made: calls of each provider, and the cache.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -616,7 +651,8 @@ impl Secrets {
         }
     }
 
-    /// Closes every provider that was opened: gives back leases, tokens and connections, and wipes the cache.
+    /// Closes every provider that was opened: gives back leases, tokens and connections, wipes the cache, and tells the
+    /// audit log what was only counted so far.
     ///
     /// # Errors
     /// The first error; the others are closed all the same.
@@ -631,18 +667,28 @@ impl Secrets {
         if let Some(cache) = self.cache() {
             cache.clear();
         }
+        let recorded = match self.audit() {
+            Some(audit) => audit.flush().await,
+            None => Ok(()),
+        };
         outcomes
             .into_iter()
             .try_for_each(|outcome| outcome.map(drop))
+            .and(recorded)
     }
 
-    #[cfg(feature = "file")]
+    pub(crate) fn audit_layer(&self) -> Option<&AuditLayer> {
+        self.shared.hits.audit.as_ref()
+    }
+
     pub(crate) fn router(&self) -> &Router {
         &self.shared.router
     }
 
     async fn call(&self, target: Option<Arc<str>>, call: Call) -> Result<Response> {
-        let request = Request::new(call).with_target(target);
+        let request = Request::new(call)
+            .with_target(target)
+            .with_reason(self.reason.clone());
         self.shared.stack.clone().oneshot(request).await
     }
 

@@ -3,7 +3,8 @@
 //! - **inner**, one for each configured provider: breaker → retry → rate limit → concurrency limit → meter → attempt
 //!   timeout → provider. The breaker sees calls, not attempts; a retry's sleep holds no place in a limit; each attempt has its own
 //!   timeout, and a turn in the rate limit of its own.
-//! - **outer**, one for each handle: trace → deadline → cache → router. The deadline spans queues, retries and failover.
+//! - **outer**, one for each handle: trace → audit → policy → deadline → cache → router. A policy is there
+//!   only if it is configured, outside of the cache, so that it is asked for every hit. The deadline spans queues, retries and failover.
 //!   A cache is there only if it is configured; its loads have a deadline of their own.
 //!
 //! Layers that a user adds stand outside of ours: around the retries of a provider, or around the whole handle.
@@ -19,9 +20,11 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::config::{RetryConfig, TimeoutConfig};
 use crate::layers::{
-    AttemptTimeoutLayer, Breaker, BreakerConfig, BreakerLayer, CacheLayer, DeadlineLayer, Meter,
+    AttemptTimeoutLayer, AuditLayer, Breaker, BreakerConfig, BreakerLayer, CacheLayer, DeadlineLayer, Meter,
     MeterLayer, RateLimitLayer, RetryLayer, TraceLayer, error_from_boxed,
 };
+#[cfg(feature = "policy")]
+use crate::layers::PolicyLayer;
 use crate::service::ProviderService;
 
 /// A composed stack: cheap to clone, and shared by all who hold a clone.
@@ -37,6 +40,10 @@ pub(crate) struct StackOptions {
     pub(crate) rate: Option<u32>,
     pub(crate) breaker: BreakerConfig,
     pub(crate) cache: Option<CacheLayer>,
+    /// Made once there is a router, which reads its key.
+    pub(crate) audit: Option<AuditLayer>,
+    #[cfg(feature = "policy")]
+    pub(crate) policy: Option<PolicyLayer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) added_inner: Vec<AddedLayer>,
     pub(crate) added_outer: Vec<AddedLayer>,
@@ -130,10 +137,13 @@ where
 {
     let outside = ServiceBuilder::new()
         .layer(TraceLayer::new(options.clock.clone()))
-        .layer(DeadlineLayer::new(
-            options.timeouts.deadline,
-            options.clock.clone(),
-        ));
+        .option_layer(options.audit.clone());
+    #[cfg(feature = "policy")]
+    let outside = outside.option_layer(options.policy.clone());
+    let outside = outside.layer(DeadlineLayer::new(
+        options.timeouts.deadline,
+        options.clock.clone(),
+    ));
     let standard = match &options.cache {
         Some(cache) => BoxCloneSyncService::new(outside.layer(cache.clone()).service(router)),
         None => BoxCloneSyncService::new(outside.service(router)),

@@ -7,7 +7,7 @@ use secrets_core::{AmbientCredentials, SecretRef, SourcePosition};
 
 use super::tree::{Node, Piece, Value};
 use super::{Config, ProviderEntry, RetryConfig, duration};
-use crate::layers::{BreakerConfig, CacheConfig};
+use crate::layers::{AuditConfig, BreakerConfig, CacheConfig, NameGlob, PolicyConfig};
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +167,12 @@ pub(super) fn describe(config: &Config) -> Vec<DescribedSetting> {
     if let Some(cache) = &config.cache {
         rows.cache(cache);
     }
+    if let Some(audit) = &config.audit {
+        rows.audit(audit);
+    }
+    if let Some(policy) = &config.policy {
+        rows.policy(policy);
+    }
     rows.rows
 }
 
@@ -230,6 +236,60 @@ impl Rows<'_> {
         self.add("cache.refresh_ahead", cache.refresh_ahead.to_string());
         self.add("cache.max_entries", cache.max_entries.to_string());
         self.add("cache.max_bytes", cache.max_bytes.to_string());
+    }
+
+    fn audit(&mut self, audit: &AuditConfig) {
+        let paths = [("path", &audit.path), ("key_file", &audit.key_file)];
+        for (key, path) in paths {
+            if let Some(path) = path {
+                self.add(&format!("audit.{key}"), path.display().to_string());
+            }
+        }
+        if let Some(key) = &audit.key {
+            self.add("audit.key", shown(key));
+        }
+        if let Some(age) = audit.max_age {
+            self.add("audit.max_age", duration::format(age));
+        }
+        for (key, value) in [
+            ("trace", audit.trace.to_string()),
+            ("on_failure", audit.on_failure.as_str().to_owned()),
+            ("sync", audit.sync.as_str().to_owned()),
+            ("hits", audit.hits.as_str().to_owned()),
+            ("queue", audit.queue.to_string()),
+            ("deadline", duration::format(audit.deadline)),
+            ("max_bytes", audit.max_bytes.to_string()),
+            ("reopen_on_hangup", audit.reopen_on_hangup.to_string()),
+        ] {
+            self.add(&format!("audit.{key}"), value);
+        }
+    }
+
+    fn policy(&mut self, policy: &PolicyConfig) {
+        for (name, role) in &policy.roles {
+            let path = format!("policy.roles.{name}");
+            let operations: Vec<&str> = role.operations.iter().map(|one| one.as_str()).collect();
+            self.add(&format!("{path}.operations"), operations.join(", "));
+            let names: Vec<&str> = role.names.iter().map(NameGlob::as_str).collect();
+            self.add(&format!("{path}.names"), names.join(", "));
+            for (key, words) in [
+                ("scopes", &role.scopes),
+                ("environments", &role.environments),
+            ] {
+                if !words.is_empty() {
+                    self.add(&format!("{path}.{key}"), words.join(", "));
+                }
+            }
+        }
+        for (principal, grants) in &policy.principals {
+            let roles: Vec<&str> = grants.iter().map(|grant| grant.role.as_str()).collect();
+            self.add(&format!("policy.principals.{principal}"), roles.join(", "));
+        }
+        if !policy.files.is_empty() {
+            let files = policy.files.iter();
+            let files: Vec<String> = files.map(|file| file.path.display().to_string()).collect();
+            self.add("policy.files", files.join(", "));
+        }
     }
 
     fn provider(&mut self, path: &str, provider: &ProviderEntry) {

@@ -52,6 +52,8 @@ pub(super) enum Names {
     Provider,
     Secret,
     Profile,
+    Role,
+    Principal,
 }
 
 impl Names {
@@ -60,7 +62,8 @@ impl Names {
         match self {
             Self::Provider => "^[a-z][a-z0-9_-]*$",
             Self::Secret => "^[A-Za-z_][A-Za-z0-9_.-]*$",
-            Self::Profile => "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+            Self::Profile | Self::Role => "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+            Self::Principal => r"^(?=.*\S)[^\u0000-\u001f\u007f]{1,256}$",
         }
     }
 
@@ -78,6 +81,14 @@ impl Names {
             Self::Profile => (
                 "name of a profile",
                 "a letter or digit, then letters, digits, `_`, `.` and `-`",
+            ),
+            Self::Role => (
+                "name of a role",
+                "a letter or digit, then letters, digits, `_`, `.` and `-`",
+            ),
+            Self::Principal => (
+                "name of a principal",
+                "1 to 256 bytes without control characters, or `*` for everybody",
             ),
         }
     }
@@ -97,7 +108,12 @@ impl Names {
                     })
             }
             Self::Secret => (first.is_ascii_alphabetic() || *first == b'_') && word(rest),
-            Self::Profile => first.is_ascii_alphanumeric() && word(rest),
+            Self::Profile | Self::Role => first.is_ascii_alphanumeric() && word(rest),
+            Self::Principal => {
+                bytes.len() <= 256
+                    && !name.trim().is_empty()
+                    && !name.chars().any(char::is_control)
+            }
         }
     }
 }
@@ -163,8 +179,16 @@ pub(super) const ROOT: &[Key] = &[
         Kind::Table(CACHE),
         "how long answers are kept in memory; not at all without this table",
     ),
-    key("audit", Kind::Later, "where uses of secrets are recorded"),
-    key("policy", Kind::Later, "who may use which secret"),
+    key(
+        "audit",
+        Kind::Table(AUDIT),
+        "where uses of secrets are recorded; nowhere without this table",
+    ),
+    key(
+        "policy",
+        Kind::Table(POLICY),
+        "who may do what with which secret; without this table everything, with it nothing but what its roles allow",
+    ),
 ];
 
 /// The keys of a provider that are not its own.
@@ -356,6 +380,80 @@ pub(super) const CACHE: &[Key] = &[
     ),
 ];
 
+pub(super) const AUDIT: &[Key] = &[
+    key(
+        "enabled",
+        Kind::Flag,
+        "whether anything is recorded; default true",
+    ),
+    key(
+        "path",
+        Kind::Text,
+        "the file for the records; default `audit.jsonl` in the state folder, or none with `trace`",
+    ),
+    key(
+        "trace",
+        Kind::Flag,
+        "whether each record is a `tracing` event too; default false",
+    ),
+    key(
+        "key",
+        Kind::Reference,
+        "the secret with the key of the hash chain; without one anybody who writes the file can make up records",
+    ),
+    key(
+        "key_file",
+        Kind::Text,
+        "a file with the key instead, which nobody else may read",
+    ),
+    key(
+        "on_failure",
+        Kind::Word(crate::layers::OnFailure::NAMES),
+        "what becomes of a use that cannot be recorded; default `deny`",
+    ),
+    key(
+        "sync",
+        Kind::Word(crate::layers::Sync::NAMES),
+        "whether each record is forced to the disk, those of a moment together, or none; default `batch`",
+    ),
+    key(
+        "hits",
+        Kind::Word(crate::layers::Hits::NAMES),
+        "whether answers from the cache are recorded singly or counted each second; default `each`",
+    ),
+    key(
+        "queue",
+        Kind::Count {
+            min: 1,
+            max: 1_000_000,
+        },
+        "how many operations may wait for their records; default 1024",
+    ),
+    key(
+        "deadline",
+        Kind::Duration,
+        "how long an operation waits for a record; default 500ms",
+    ),
+    key(
+        "max_bytes",
+        Kind::Count {
+            min: 4096,
+            max: u32::MAX,
+        },
+        "the size from which on a new file is begun; default 67108864",
+    ),
+    key(
+        "max_age",
+        Kind::Duration,
+        "the age from which on a new file is begun; default none",
+    ),
+    key(
+        "reopen_on_hangup",
+        Kind::Flag,
+        "whether SIGHUP opens the file anew instead of ending the process; default false",
+    ),
+];
+
 pub(super) const RETRY: &[Key] = &[
     key(
         "max_attempts",
@@ -375,6 +473,52 @@ pub(super) const RETRY: &[Key] = &[
             max: 1_000_000,
         },
         "how many repetitions all callers share before successes earn new ones; default 100",
+    ),
+];
+
+pub(super) const POLICY: &[Key] = &[
+    key(
+        "enabled",
+        Kind::Flag,
+        "whether the policy is asked; default true",
+    ),
+    key(
+        "roles",
+        Kind::Map(Names::Role, &Kind::Table(ROLE)),
+        "what may be done, by the name of the role",
+    ),
+    key(
+        "principals",
+        Kind::Map(Names::Principal, &Kind::List(&Kind::Text)),
+        "the roles of each principal; those of `*` are everybody's",
+    ),
+    key(
+        "files",
+        Kind::List(&Kind::Text),
+        "files with policies in Cedar's language, from the folder of the configuration",
+    ),
+];
+
+pub(super) const ROLE: &[Key] = &[
+    key(
+        "operations",
+        Kind::List(&Kind::Word(crate::layers::policy_operations::WORDS)),
+        "what it allows: single operations, `read`, `write` or `*`",
+    ),
+    key(
+        "names",
+        Kind::List(&Kind::Text),
+        "patterns for the names: `*` within a segment, `**` for segments",
+    ),
+    key(
+        "scopes",
+        Kind::List(&Kind::Provider),
+        "through which providers and chains; default any",
+    ),
+    key(
+        "environments",
+        Kind::List(&Kind::Text),
+        "in which profiles; default any, and none",
     ),
 ];
 

@@ -8,8 +8,8 @@ use super::describe::SettingOrigin;
 use super::keys::{Names, WORKFLOW};
 use super::tree::{Node, Value};
 use super::{
-    Config, LoadOptions, ProviderEntry, check, cycles, de, guard, interpolate, parse, profile,
-    read, scheme, trust, workflow,
+    Config, LoadOptions, ProviderEntry, check, cycles, de, guard, interpolate, parse, policy,
+    profile, read, scheme, trust, workflow,
 };
 
 /// How a file was chosen.
@@ -118,9 +118,11 @@ fn from_file(chosen: &Chosen, options: &LoadOptions, profile: Option<&str>) -> R
         check::root(&root, WORKFLOW)?;
         workflow::translate(&mut root)?;
     }
+    let profiles = profile::names(&root);
     profile::apply(&mut root, profile).map_err(|error| parse::in_file(error, path))?;
     interpolate::root(&mut root, &options.environment, trusted)?;
     let mut config = parse::config(&root, &trust)?;
+    policy::check_environments(&config, &profiles)?;
     if !trusted {
         guard::variables(&config.secrets)?;
     }

@@ -3,6 +3,7 @@
 //! It knows no provider. A provider's own settings stay a located tree, which the registry reads into the provider's
 //! configuration when it is opened.
 
+mod audit;
 mod check;
 mod cycles;
 mod de;
@@ -18,13 +19,14 @@ mod layers;
 mod load;
 mod options;
 mod parse;
+mod policy;
 mod profile;
 mod read;
 mod scaffold;
 mod schema;
 mod scheme;
 mod settings;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -34,7 +36,7 @@ mod workflow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::layers::{BreakerConfig, CacheConfig};
+use crate::layers::{AuditConfig, BreakerConfig, CacheConfig, PolicyConfig};
 use secrets_core::{
     AmbientCredentials, Error, ErrorKind, Location, Result, SecretValue, SourcePosition,
 };
@@ -83,6 +85,10 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// `cache`: how long answers are kept in memory; `None` for not at all, which is the default.
     pub cache: Option<CacheConfig>,
+    /// `policy`: who may do what with which secret; `None` for everybody everything.
+    pub policy: Option<PolicyConfig>,
+    /// `audit`: where uses of secrets are recorded; `None` for nowhere.
+    pub audit: Option<AuditConfig>,
     default_position: Option<SourcePosition>,
     origins: describe::Origins,
 }
@@ -106,6 +112,8 @@ impl Default for Config {
             preload: Vec::new(),
             breaker: BreakerConfig::default(),
             cache: None,
+            policy: None,
+            audit: None,
             default_position: None,
             origins: describe::Origins::default(),
         }
@@ -177,6 +185,12 @@ impl Config {
         self
     }
 
+    /// With this policy.
+    pub fn with_policy(mut self, policy: PolicyConfig) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
     /// Checks that whatever names a provider names one that is declared, or one of `others`: the schemes of a registry
     /// and providers that are no part of the configuration.
     ///
@@ -199,7 +213,16 @@ impl Config {
             .secrets
             .iter()
             .filter_map(|secret| Some((secret.reference.provider()?, secret.position.as_ref())));
-        let mut named = default.into_iter().chain(members).chain(references);
+        let roles = self.policy.iter().flat_map(|policy| policy.roles.values());
+        let scopes = roles.flat_map(|role| {
+            let scopes = role.scopes.iter();
+            scopes.map(|scope| (scope.as_str(), role.position.as_ref()))
+        });
+        let mut named = default
+            .into_iter()
+            .chain(members)
+            .chain(references)
+            .chain(scopes);
         let unknown = named
             .find(|(name, _)| !known.contains(name) && !known.contains(scheme::canonical(name)));
         let Some((name, position)) = unknown else {

@@ -12,8 +12,8 @@ use super::fields::{Fields, text};
 use super::keys::{BREAKER, Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
 use super::tree::{Entry, Node, Place, Value, located};
 use super::{
-    ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, de, interpolate,
-    keys, layers, scheme, suggest,
+    audit, ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, de, interpolate,
+    keys, layers, policy, scheme, suggest,
 };
 use crate::layers::BreakerConfig;
 
@@ -75,6 +75,8 @@ pub(super) fn config(root: &Node, trust: &AmbientCredentials) -> Result<Config> 
     if let Some(cache) = &mut config.cache {
         cache.load_timeout = config.timeouts.deadline;
     }
+    config.audit = audit::audit(&fields, trust, &mut origins)?;
+    config.policy = policy::policy(&fields, &mut origins)?;
     config.origins = origins;
     Ok(config)
 }

@@ -54,6 +54,13 @@ enum Level {
     Other,
 }
 
+/// The names of the profiles that there are.
+pub(super) fn names(root: &Node) -> Vec<String> {
+    let profiles = root.child("profiles").and_then(Node::table);
+    let profiles = profiles.unwrap_or_default().iter();
+    profiles.map(|profile| profile.key.clone()).collect()
+}
+
 /// Puts the overlay over the base: tables are merged, anything else is replaced.
 fn merge(base: &mut Vec<Entry>, overlay: Vec<Entry>, level: Level) {
     let mut places: HashMap<String, usize> = base

@@ -1,7 +1,7 @@
 //! Hints for words that are not known.
 
 /// What to do about an unknown word: the nearest known one, and all of them.
-pub(super) fn hint(word: &str, known: &[&str], what: &str) -> String {
+pub(crate) fn hint(word: &str, known: &[&str], what: &str) -> String {
     if known.is_empty() {
         return format!("there are no {what}");
     }

@@ -1,11 +1,13 @@
 //! The layers of the stacks: one file, one behaviour. Each is a tower layer that fits into anyone's stack.
 
+mod audit;
 mod breaker;
 mod budget;
 mod cache;
 mod deadline;
 mod limit;
 mod meter;
+mod policy;
 mod retry;
 mod timed;
 mod timeout;
@@ -14,6 +16,11 @@ mod trace;
 use secrets_core::{Error, ErrorKind};
 use tower::BoxError;
 
+pub use audit::{
+    Actor, AuditConfig, AuditKey, AuditLayer, AuditLog, AuditQuery, AuditService, AuditSink,
+    AuditStats, Event, Fault, FileSink, Hits, OnFailure, Problem, ReadFuture, Record, RecordId,
+    Source, Sync, TracingSink, Verified,
+};
 pub use breaker::{
     Breaker, BreakerConfig, BreakerFuture, BreakerLayer, BreakerService, BreakerState,
 };
@@ -22,6 +29,13 @@ pub use cache::{Cache, CacheConfig, CacheLayer, CacheService, CacheStats};
 pub use deadline::{DeadlineLayer, DeadlineService};
 pub use limit::{RateLimitLayer, RateLimitService};
 pub use meter::{CallStats, DURATION_BOUNDS, Meter, MeterFuture, MeterLayer, MeterService};
+pub(crate) use policy::operations as policy_operations;
+pub use policy::{NameGlob, PolicyConfig, PolicyFile, RoleConfig, RoleGrant};
+#[cfg(feature = "policy")]
+pub use policy::{
+    Policy, PolicyDecision, PolicyFuture, PolicyLayer, PolicyMiss, PolicyRule, PolicyService,
+    PolicyWarning,
+};
 pub use retry::{RetryLayer, RetryPolicy};
 pub use timed::TimedFuture;
 pub use timeout::{AttemptTimeoutLayer, AttemptTimeoutService};

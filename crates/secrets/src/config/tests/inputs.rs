@@ -48,7 +48,7 @@ fn a_long_unknown_key_is_cut_in_the_error() {
 
 #[test]
 fn what_has_no_layer_yet_is_refused_not_ignored() {
-    for part in ["audit", "policy"] {
+    for part in ["audit"] {
         let error = refused(&format!("\n[{part}]\nx = 1\n"), 2, 2);
         assert_eq!(
             error.message(),

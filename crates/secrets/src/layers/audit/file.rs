@@ -79,7 +79,7 @@ impl FileSink {
         }
     }
 
-    fn failed(&self, action: &str) -> impl Fn(io::Error) -> Error {
+    fn failed(&self, action: &str) -> impl Fn(io::Error) -> Error + use<> {
         let (path, action) = (self.path.clone(), action.to_owned());
         move |error| io_error(&action, &path, &error)
     }
@@ -91,7 +91,9 @@ impl FileSink {
         let (file, made) = loop {
             let (file, made) = match self.head.take() {
                 Some(file) => (file, false),
-                None => open(&head_path).map_err(&failed)?,
+                // It is written from its start, which appending would not do.
+                None => open(&head_path, OpenOptions::new().read(true).write(true))
+                    .map_err(&failed)?,
             };
             guard(&file, &head_path)?;
             file.lock().map_err(&failed)?;
@@ -132,7 +134,9 @@ impl FileSink {
         let log = match self.log.take() {
             Some(log) if is_at(&log, &self.path) => log,
             _ => {
-                let (log, made) = open(&self.path).map_err(&failed)?;
+                let mut options = OpenOptions::new();
+                let options = options.read(true).append(true);
+                let (log, made) = open(&self.path, options).map_err(&failed)?;
                 guard(&log, &self.path)?;
                 if (made || head_made) && self.sync != Sync::None {
                     sync_folder(&self.path).map_err(&failed)?;
@@ -142,8 +146,14 @@ impl FileSink {
         };
         let length = log.metadata().map_err(&failed)?.len();
         if length == 0 {
-            // A new file, or one that somebody emptied: the chain goes on in it.
-            locked.state.end = 0;
+            // A new file, or one that somebody emptied: the chain goes on in it. The checkpoint has to know before a
+            // record is there, since it would take the new file for the rest of the old one.
+            if locked.state.end > 0 {
+                locked.state.end = 0;
+                self.write_head(&locked.head, locked.state)
+                    .and_then(|()| locked.head.sync_data())
+                    .map_err(&failed)?;
+            }
         } else if !head_known {
             self.rebuild(&log, locked)?;
         } else if length > locked.state.end {
@@ -170,11 +180,11 @@ impl FileSink {
             verifier.begin_file();
         }
         // What does not fit stays, for whoever verifies the log, and the chain goes on behind it.
-        let fitting = bytes[..finished]
-            .split(|byte| *byte == b'\n')
-            .take_while(|line| verifier.line(line).is_ok())
-            .count();
-        let _ = fitting;
+        for line in bytes[..finished].split(|byte| *byte == b'\n') {
+            if verifier.line(line).is_err() {
+                break;
+            }
+        }
         if let Some(last) = verifier.last {
             locked.state.link = last;
         }
@@ -267,11 +277,7 @@ impl FileSink {
             Sync::Each | Sync::Batch => log.sync_data(),
         });
         state.end += text.len() as u64;
-        let written = written.and_then(|()| {
-            let mut head = &locked.head;
-            head.seek(SeekFrom::Start(0))?;
-            head.write_all(&state.encode(&self.seal))
-        });
+        let written = written.and_then(|()| self.write_head(&locked.head, state));
         if let Err(error) = written {
             // Nobody may rely on what is refused now; if it cannot be taken away, the next writer takes it over.
             let _ = log.set_len(locked.state.end);
@@ -288,6 +294,20 @@ impl FileSink {
             );
         }
         Ok(())
+    }
+
+    fn write_head(&self, mut head: &File, state: Head) -> io::Result<()> {
+        head.seek(SeekFrom::Start(0))?;
+        head.write_all(&state.encode(&self.seal))
+    }
+
+    /// All or none of them: takes the records away that went before one that failed.
+    fn take_back(&self, locked: &Locked, start: Head) {
+        let back = self.write_head(&locked.head, start);
+        if let (Ok(()), Some(log)) = (back, &self.log) {
+            // What cannot be taken away, the next writer takes over.
+            let _ = log.set_len(start.end);
+        }
     }
 
     fn note(&self, event: Event, note: String) -> Record {
@@ -328,19 +348,6 @@ impl AuditSink for FileSink {
     }
 }
 
-impl FileSink {
-    /// All or none of them: takes the records away that went before one that failed.
-    fn take_back(&self, locked: &Locked, start: Head) {
-        let mut head = &locked.head;
-        let back = head
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| head.write_all(&start.encode(&self.seal)));
-        if let (Ok(()), Some(log)) = (back, &self.log) {
-            let _ = log.set_len(start.end);
-        }
-    }
-}
-
 impl fmt::Debug for FileSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileSink")
@@ -371,10 +378,8 @@ pub(super) fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Opens a file to append to it, and makes it if there is none; tells whether it was made.
-fn open(path: &Path) -> io::Result<(File, bool)> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
+/// Opens a file, and makes it if there is none; tells whether it was made.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, bool)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -383,10 +388,6 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
 
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
-    }
-    // The checkpoint is written from its start, which appending would not do.
-    if path.extension().is_some_and(|ending| ending == "head") {
-        options.append(false).write(true);
     }
     loop {
         match options.open(path) {
@@ -477,15 +478,26 @@ fn end_line(mut log: &File, length: u64) -> io::Result<()> {
     }
 }
 
+#[cfg(unix)]
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_link(_: &io::Error) -> bool {
+    false
+}
+
 /// An error of the file system as ours.
 pub(super) fn io_error(action: &str, path: &Path, error: &io::Error) -> Error {
     use io::ErrorKind as Io;
 
     let (kind, hint) = match error.kind() {
         Io::NotFound | Io::NotADirectory => (ErrorKind::InvalidConfig, "check the path"),
-        Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::FilesystemLoop | Io::IsADirectory => (
+        _ if is_link(error) => (ErrorKind::InvalidConfig, "the log may not be a symbolic link"),
+        Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::IsADirectory => (
             ErrorKind::InvalidConfig,
-            "the log has to be a file that you can write, and no link",
+            "the log has to be a file that you can write",
         ),
         Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
             (ErrorKind::Unavailable, "make room on the disk")

@@ -1,0 +1,179 @@
+//! The audit of a handle: which sinks its configuration names, and where the key of the log comes from.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use secrets_core::{Clock, Error, ErrorKind, Result, SecretRef, SecretValue};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::layers::{
+    Actor, AuditConfig, AuditKey, AuditLayer, AuditLog, AuditSink, FileSink, TracingSink,
+};
+use crate::router::Router;
+use crate::Secrets;
+
+/// The largest key file that is read.
+const LARGEST_KEY: u64 = 64 << 10;
+
+/// What a handle adds to its configuration.
+pub(crate) struct Parts {
+    pub(crate) actor: Arc<Actor>,
+    pub(crate) sinks: Vec<Box<dyn AuditSink>>,
+    pub(crate) default: Option<Arc<str>>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The layer that a configuration asks for. Its key is read, and its file opened, with the first use of a secret.
+pub(crate) fn layer(config: &Config, router: &Router, parts: Parts) -> Result<Option<AuditLayer>> {
+    let Some(audit) = config.audit.clone() else {
+        return match parts.sinks.is_empty() {
+            true => Ok(None),
+            // With sinks of its own it needs no file.
+            false => {
+                let audit = AuditConfig::default();
+                AuditLayer::new(audit, parts.sinks, parts.actor, parts.clock).map(Some)
+            }
+        };
+    };
+    let Parts {
+        actor,
+        sinks,
+        default,
+        clock,
+    } = parts;
+    let path = match &audit.path {
+        Some(_) => Some(path(config, &audit)?),
+        None if audit.trace || !sinks.is_empty() => None,
+        None => Some(path(config, &audit)?),
+    };
+    let key = key_source(config, &audit);
+    let sinks = Arc::new(Mutex::new(sinks));
+    let (settings, router) = (audit.clone(), router.clone());
+    let (file_actor, file_clock) = (actor.clone(), clock.clone());
+    let open = move || {
+        let (path, key, router, audit) = (path.clone(), key.clone(), router.clone(), settings.clone());
+        let (sinks, actor, clock) = (sinks.clone(), file_actor.clone(), file_clock.clone());
+        async move {
+            let mut all: Vec<Box<dyn AuditSink>> = Vec::new();
+            if let Some(path) = path {
+                let key = read_key(key.as_ref(), &router).await?;
+                all.push(Box::new(FileSink::new(path, &audit, key, actor, clock)));
+            }
+            if audit.trace {
+                all.push(Box::new(TracingSink));
+            }
+            all.append(&mut sinks.lock().unwrap_or_else(PoisonError::into_inner));
+            Ok(all)
+        }
+        .boxed()
+    };
+    AuditLayer::opening(audit, actor, clock, default, Box::new(open)).map(Some)
+}
+
+#[derive(Debug, Clone)]
+enum KeySource {
+    Secret(SecretRef),
+    File(PathBuf),
+}
+
+fn key_source(config: &Config, audit: &AuditConfig) -> Option<KeySource> {
+    let declared = |key: &SecretRef| match key.provider() {
+        None => {
+            let declared = config.secrets.iter().find(|one| one.name == key.name().as_str());
+            declared.map(|one| one.reference.clone())
+        }
+        Some(_) => None,
+    };
+    let secret = audit.key.as_ref().map(|key| declared(key).unwrap_or_else(|| key.clone()));
+    secret.map(KeySource::Secret).or_else(|| Some(KeySource::File(config.base_dir.join(audit.key_file.as_ref()?))))
+}
+
+fn path(config: &Config, audit: &AuditConfig) -> Result<PathBuf> {
+    match (&audit.path, &config.state_dir) {
+        (Some(path), _) => Ok(config.base_dir.join(path)),
+        (None, Some(state)) => Ok(state.join("audit.jsonl")),
+        (None, None) => Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "there is no folder for the audit log",
+        )
+        .with_hint("set `path` in `[audit]`")),
+    }
+}
+
+async fn read_key(source: Option<&KeySource>, router: &Router) -> Result<Option<AuditKey>> {
+    let value = match source {
+        None => return Ok(None),
+        Some(KeySource::Secret(reference)) => router.read(reference).await.map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::NotFound => "make the key with `secrets audit init`",
+                _ => "the key of the audit log is read before anything else",
+            };
+            Error::new(error.kind(), "the key of the audit log cannot be read")
+                .with_name(reference.name())
+                .with_hint(hint)
+                .with_source(error)
+        })?,
+        Some(KeySource::File(path)) => read_key_file(path)?,
+    };
+    AuditKey::new(&value).map(Some)
+}
+
+/// A key that others can read is none.
+fn read_key_file(path: &Path) -> Result<SecretValue> {
+    use std::io::Read;
+
+    let refused = |why: &str| {
+        Error::new(
+            ErrorKind::InvalidConfig,
+            format!("the key file {} {why}", path.display()),
+        )
+    };
+    let cannot = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            refused("does not exist").with_hint("make the key with `secrets audit init`")
+        }
+        kind => refused(&format!("cannot be read: {kind}")),
+    };
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    if !metadata.is_file() || metadata.len() > LARGEST_KEY {
+        return Err(refused("is no key").with_hint("a key is at least 16 random bytes"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        if metadata.mode() & 0o077 != 0 {
+            return Err(refused("can be read by others")
+                .with_hint(format!("`chmod 600 {}`, and a new key if they are not to be trusted", path.display())));
+        }
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
+    file.take(LARGEST_KEY).read_to_end(&mut bytes).map_err(cannot)?;
+    Ok(SecretValue::from(bytes.to_vec()))
+}
+
+impl Secrets {
+    /// The audit of this handle, where one is configured: how much it recorded, and how it is flushed.
+    pub fn audit(&self) -> Option<&AuditLayer> {
+        self.audit_layer()
+    }
+
+    /// The log that the configuration names, to be read and verified. Reads its key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if no file is configured; else what reading the key says.
+    pub async fn audit_log(&self) -> Result<AuditLog> {
+        let config = self.config();
+        let audit = config.audit.as_ref().filter(|audit| audit.path.is_some() || !audit.trace);
+        let Some(audit) = audit else {
+            return Err(Error::new(ErrorKind::InvalidConfig, "no audit log is configured")
+                .with_hint("add `[audit]` to the configuration, or name the files"));
+        };
+        let path = path(config, audit)?;
+        let key = read_key(key_source(config, audit).as_ref(), self.router()).await?;
+        Ok(AuditLog::new(path, key))
+    }
+}
