@@ -12,7 +12,7 @@ pub(super) struct ApiError {
     status: u16,
     error: String,
     message: Value,
-    details: Option<Value>,
+    details: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -44,7 +44,7 @@ impl ApiError {
 
     pub(super) fn denied(action: &str, subject: &str) -> Self {
         Self {
-            details: Some(json!([])),
+            details: Some(Box::new(json!([]))),
             ..Self::new(
                 403,
                 "PermissionDenied",
@@ -125,7 +125,7 @@ impl IntoResponse for ApiError {
             "error": self.error,
         });
         if let Some(details) = self.details {
-            body["details"] = details;
+            body["details"] = *details;
         }
         json_response(self.status, &body)
     }
