@@ -99,7 +99,9 @@ fn condition(glob: &NameGlob) -> Option<String> {
     }
     let mut parts = vec![format!("resource.segments >= {}", glob.least())];
     let front = (0..).zip(&glob.before).map(|(at, one)| (front(at), one));
-    let back = (0..).zip(after.iter().rev()).map(|(at, one)| (back(at), one));
+    let back = (0..)
+        .zip(after.iter().rev())
+        .map(|(at, one)| (back(at), one));
     for (attribute, pattern) in front.chain(back) {
         match pattern.literal() {
             _ if pattern.is_any() => {}

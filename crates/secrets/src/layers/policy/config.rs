@@ -106,11 +106,14 @@ impl PolicyConfig {
                 (_, true) => "names",
                 _ => continue,
             };
-            let message = format!("the role `{name}` has no `{lacks}`, so that it would allow nothing");
-            return Err(located(message, role.position.as_ref()).with_hint(match lacks {
-                "names" => "add `names = [\"db/*\"]`, or `[\"**\"]` for all",
-                _ => "add `operations = [\"read\"]`, or single ones such as `get` and `list`",
-            }));
+            let message =
+                format!("the role `{name}` has no `{lacks}`, so that it would allow nothing");
+            return Err(
+                located(message, role.position.as_ref()).with_hint(match lacks {
+                    "names" => "add `names = [\"db/*\"]`, or `[\"**\"]` for all",
+                    _ => "add `operations = [\"read\"]`, or single ones such as `get` and `list`",
+                }),
+            );
         }
         Ok(())
     }
@@ -119,7 +122,10 @@ impl PolicyConfig {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] with the place and the role that may be meant.
-    pub(crate) fn check_roles<'a>(&self, others: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    pub(crate) fn check_roles<'a>(
+        &'a self,
+        others: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
         let mut known: Vec<&str> = self.roles.keys().map(String::as_str).collect();
         known.extend(others);
         known.sort_unstable();
@@ -189,7 +195,10 @@ impl RoleConfig {
     }
 }
 
-fn located(message: impl Into<std::borrow::Cow<'static, str>>, place: Option<&SourcePosition>) -> Error {
+fn located(
+    message: impl Into<std::borrow::Cow<'static, str>>,
+    place: Option<&SourcePosition>,
+) -> Error {
     let error = Error::new(ErrorKind::InvalidConfig, message);
     match place {
         Some(position) => error.with_position(position.clone()),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy,
-    PolicyId, PolicySet, Request, RestrictedExpression,
+    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName,
+    EntityUid, Policy, PolicyId, PolicySet, Request, RestrictedExpression,
 };
 use secrets_core::{Error, ErrorKind, Operation, Result, SecretName, SecretRef};
 
@@ -65,11 +65,10 @@ fn broken() -> Error {
 impl Engine {
     pub(super) fn new(config: &Config) -> Result<Self> {
         let Some(policy) = &config.policy else {
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                "the configuration has no policy",
-            )
-            .with_hint("add `[policy]` with roles and principals"));
+            return Err(
+                Error::new(ErrorKind::InvalidConfig, "the configuration has no policy")
+                    .with_hint("add `[policy]` with roles and principals"),
+            );
         };
         policy.check()?;
         let mut engine = Self {
@@ -145,11 +144,7 @@ impl Engine {
     ) -> PolicyDecision {
         match self.ask(principal, operation, scope, name) {
             Ok(decision) => decision,
-            Err(_) => PolicyDecision {
-                is_allowed: false,
-                rules: Vec::new(),
-                misses: Vec::new(),
-            },
+            Err(_) => unanswered(None),
         }
     }
 
@@ -173,8 +168,7 @@ impl Engine {
             .map_err(|_| broken())?,
         };
         let entities = self.entities(principal, operation, scope, name)?;
-        let request =
-            Request::new(user, action, secret, context, None).map_err(|_| broken())?;
+        let request = Request::new(user, action, secret, context, None).map_err(|_| broken())?;
         let response = self
             .authorizer
             .is_authorized(&request, &self.policies, &entities);
@@ -185,9 +179,10 @@ impl Engine {
             .collect();
         rules.sort_by(|one, other| one.name.cmp(&other.name));
         // Cedar leaves out a policy that fails, also one that would forbid.
-        if response.diagnostics().errors().next().is_some() {
-            tracing::warn!("a policy could not be evaluated, so what it was asked for is denied");
-            return Err(broken());
+        if let Some(AuthorizationError::PolicyEvaluationError(failed)) =
+            response.diagnostics().errors().next()
+        {
+            return Ok(unanswered(self.rules.get(failed.policy_id()).cloned()));
         }
         let is_allowed = response.decision() == Decision::Allow;
         let misses = match is_allowed || !rules.is_empty() {
@@ -224,7 +219,10 @@ impl Engine {
         let mut attributes = HashMap::from([
             ("name".to_owned(), text(name.as_str())),
             ("scope".to_owned(), text(scope)),
-            ("providers".to_owned(), RestrictedExpression::new_set(providers)),
+            (
+                "providers".to_owned(),
+                RestrictedExpression::new_set(providers),
+            ),
             ("segments".to_owned(), RestrictedExpression::new_long(count)),
         ]);
         for (at, segment) in segments.iter().enumerate() {
@@ -316,6 +314,20 @@ impl Engine {
                         && role.has_environment(self.environment.as_deref())
                 })
             })
+    }
+}
+
+/// The denial by a policy that fails.
+fn unanswered(rule: Option<PolicyRule>) -> PolicyDecision {
+    let what = rule.as_ref().map_or("the policy", |rule| &rule.name);
+    PolicyDecision {
+        is_allowed: false,
+        rules: vec![PolicyRule {
+            name: format!("{what}, which cannot be evaluated,"),
+            is_permit: false,
+            position: rule.as_ref().and_then(|rule| rule.position.clone()),
+        }],
+        misses: Vec::new(),
     }
 }
 

@@ -49,18 +49,24 @@ pub(super) fn read(
     })?;
     if let Some(template) = set.templates().next() {
         let at = text.find(&template.to_string()).unwrap_or(0);
-        return Err(
-            Error::new(ErrorKind::InvalidConfig, "a policy with slots decides nothing")
-                .with_position(place(at))
-                .with_hint("write a principal or a role in place of `?principal`, a scope in place of `?resource`"),
-        );
+        return Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "a policy with slots decides nothing",
+        )
+        .with_position(place(at))
+        .with_hint(
+            "write a principal or a role in place of `?principal`, a scope in place of `?resource`",
+        ));
     }
     validate(&set, &place, warnings)?;
     Ok(own(&set, &text, &path))
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    if path.extension().is_none_or(|extension| extension != "cedar") {
+    if path
+        .extension()
+        .is_none_or(|extension| extension != "cedar")
+    {
         return Err("does not end in .cedar".to_owned());
     }
     let failed = |error: std::io::Error| format!("cannot be read: {}", error.kind());
@@ -78,7 +84,9 @@ fn text(path: &Path) -> Result<String, String> {
         let private_group = metadata.gid() == metadata.uid() && metadata.uid() != 0;
         let others = if private_group { 0o002 } else { 0o022 };
         if metadata.mode() & others != 0 {
-            return Err("can be written by others: check what it says, then `chmod go-w` it".into());
+            return Err(
+                "can be written by others: check what it says, then `chmod go-w` it".into(),
+            );
         }
     }
     let bytes = fs::read(path).map_err(failed)?;

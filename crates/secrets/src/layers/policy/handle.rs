@@ -6,8 +6,8 @@ use secrets_core::{Error, ErrorKind, Operation, Result, SecretName, SecretRef};
 use super::decision::{PolicyDecision, PolicyWarning};
 use super::engine::Engine;
 use super::memo::{Memo, Question, Verdict};
-use super::review;
-use crate::config::Config;
+use super::{operations, review};
+use crate::config::{Config, suggest};
 
 /// The policy of a configuration, to be asked, reviewed and replaced. Cheap to clone; clones are one policy.
 #[derive(Clone)]
@@ -60,7 +60,29 @@ impl Policy {
     ) -> PolicyDecision {
         let state = self.state();
         let (scope, name) = state.engine.address(reference);
-        state.engine.decide(principal, single(operation), &scope, &name)
+        state
+            .engine
+            .decide(principal, single(operation), &scope, &name)
+    }
+
+    /// The operation of this name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for another word, with the known ones.
+    pub fn operation(name: &str) -> Result<Operation> {
+        let known: Vec<&str> = operations::of_word("*")
+            .unwrap_or_default()
+            .into_iter()
+            .map(Operation::as_str)
+            .collect();
+        match operations::of_word(name).as_deref() {
+            Some([one]) => Ok(*one),
+            _ => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{name:?} is not the name of one operation"),
+            )
+            .with_hint(suggest::hint(name, &known, "operations"))),
+        }
     }
 
     /// What its author should look at: rules that never decide, patterns that match none of the secrets that are declared

@@ -131,7 +131,12 @@ fn idle_patterns(engine: &Engine, used: &BTreeSet<(Arc<str>, SecretName)>) -> Ve
 
 /// Secrets that no principal may read.
 fn unread(engine: &Engine, used: &BTreeSet<(Arc<str>, SecretName)>) -> Vec<PolicyWarning> {
-    let principals: Vec<&str> = engine.config.principals.keys().map(String::as_str).collect();
+    let principals: Vec<&str> = engine
+        .config
+        .principals
+        .keys()
+        .map(String::as_str)
+        .collect();
     let denied = used.iter().filter(|(scope, name)| {
         !principals
             .iter()
