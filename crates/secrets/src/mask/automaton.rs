@@ -6,7 +6,7 @@ use aho_corasick::packed::{self, MatchKind as PackedKind};
 use aho_corasick::{Anchored, MatchKind, PatternID, StartKind, dfa};
 
 use super::breaks;
-use super::forms::{self, Spelling};
+use super::forms::{self, Broken, Spelling};
 
 /// A table of transitions up to this size is worth its speed, in bytes that it may have at most.
 const TABLE: usize = 4 << 20;
@@ -18,10 +18,13 @@ pub(super) const HEAD: usize = 3;
 const HEADS: usize = 48;
 
 /// What a spelling stands for.
-struct Meaning {
-    value: u32,
-    length: u32,
-    breakable: bool,
+#[derive(Clone, Copy)]
+pub(super) struct Meaning {
+    /// The index of the value.
+    pub(super) value: u32,
+    /// In bytes, breaks not counted.
+    pub(super) length: u32,
+    pub(super) broken: Broken,
 }
 
 /// The spellings, ready to be looked for. The bytes of the spellings themselves are wiped when this is made; what stays
@@ -58,11 +61,21 @@ impl Patterns {
         let mut longest_break = breaks::LONGEST;
         for (index, value) in values {
             longest_break = longest_break.max(breaks::longest_in(value));
-            spellings.extend(forms::of(value, shortest).into_iter().map(|one| (one, index)));
+            spellings.extend(
+                forms::of(value, shortest)
+                    .into_iter()
+                    .map(|one| (one, index)),
+            );
         }
-        // What two values have in common belongs to the first; that it may be broken, to both.
-        spellings.sort_by(|(a, _), (b, _)| (&a.text, b.breakable).cmp(&(&b.text, a.breakable)));
-        spellings.dedup_by(|(a, _), (b, _)| a.text == b.text);
+        // What two values have in common belongs to the first.
+        spellings.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
+        spellings.dedup_by(|(next, _), (kept, _)| {
+            let is_same = next.text == kept.text;
+            if is_same && next.broken != kept.broken {
+                kept.broken = Broken::Maybe;
+            }
+            is_same
+        });
         if spellings.is_empty() {
             return None;
         }
@@ -100,7 +113,7 @@ impl Patterns {
                 .map(|(one, value)| Meaning {
                     value: *value,
                     length: u32::try_from(one.text.len()).unwrap_or(u32::MAX),
-                    breakable: one.breakable,
+                    broken: one.broken,
                 })
                 .collect(),
             depths: Vec::new(),
@@ -133,16 +146,17 @@ impl Patterns {
 
     /// How many of the last bytes, breaks not counted, may be the start of a spelling.
     pub(super) fn depth(&self, state: StateID) -> usize {
-        match self.depths.binary_search_by_key(&state, |(state, _)| *state) {
+        match self
+            .depths
+            .binary_search_by_key(&state, |(state, _)| *state)
+        {
             Ok(at) => self.depths[at].1 as usize,
             Err(_) => 0,
         }
     }
 
-    /// The length, breaks not counted, of a spelling that was found, whether it may be broken, and its value's index.
-    pub(super) fn meaning(&self, pattern: PatternID) -> (usize, bool, u32) {
-        let meaning = &self.meanings[pattern.as_usize()];
-        (meaning.length as usize, meaning.breakable, meaning.value)
+    pub(super) fn meaning(&self, pattern: PatternID) -> Meaning {
+        self.meanings[pattern.as_usize()]
     }
 
     /// How many bytes the automaton has.

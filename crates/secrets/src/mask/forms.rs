@@ -1,8 +1,5 @@
 //! The spellings in which a value may come along.
 
-use std::collections::BTreeSet;
-
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
@@ -10,23 +7,30 @@ use zeroize::Zeroizing;
 use super::breaks;
 
 /// A text to look for, without the line breaks in it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spelling {
     pub(super) text: Zeroizing<Vec<u8>>,
-    /// Whether it is itself when it is broken over lines.
-    pub(super) breakable: bool,
+    pub(super) broken: Broken,
+}
+
+/// Whether a spelling is itself when it is broken over lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    Never,
+    Maybe,
+    /// Without its breaks it is too short to be itself.
+    Always,
 }
 
 /// What has so many characters is hardly put together by chance from the end of a line and the start of the next.
 const LONG: usize = 12;
 
-/// Every spelling of a value, each once.
+/// Every spelling of a value, some more than once.
 ///
 /// A value of several lines is also looked for line by line, since a log puts its own words before each of them. What is
 /// left of a value or a line without the white space around it has at least `shortest` bytes, or has no spelling.
 pub(super) fn of(value: &[u8], shortest: usize) -> Vec<Spelling> {
     let mut found = Found {
-        spellings: BTreeSet::new(),
+        spellings: Vec::new(),
         shortest,
     };
     let trimmed = value.trim_ascii();
@@ -46,25 +50,28 @@ pub(super) fn of(value: &[u8], shortest: usize) -> Vec<Spelling> {
             found.texts(line);
         }
     }
-    found.spellings.into_iter().collect()
+    found.spellings
 }
 
 struct Found {
-    spellings: BTreeSet<Spelling>,
+    spellings: Vec<Spelling>,
     shortest: usize,
 }
 
 impl Found {
     fn add(&mut self, text: Zeroizing<Vec<u8>>, is_encoding: bool) {
         let joined = breaks::joined(&text);
-        if joined.len() < self.shortest.max(1) {
-            return;
-        }
-        let breakable =
-            is_encoding || joined.len() >= LONG || text.iter().any(|byte| breaks::is_break(*byte));
-        self.spellings.insert(Spelling {
+        let is_broken = text.iter().any(|byte| breaks::is_break(*byte));
+        let broken = match joined.len() {
+            0 => return,
+            length if length < self.shortest && is_broken => Broken::Always,
+            length if length < self.shortest => return,
+            length if length >= LONG || is_encoding || is_broken => Broken::Maybe,
+            _ => Broken::Never,
+        };
+        self.spellings.push(Spelling {
             text: joined,
-            breakable,
+            broken,
         });
     }
 
@@ -89,7 +96,6 @@ impl Found {
         for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
             self.add(hex(value, digits, b""), true);
             self.add(hex(value, digits, b"%"), false);
-            self.add(hex(value, digits, b"\\x"), false);
         }
     }
 
@@ -321,6 +327,8 @@ fn lower_digits(text: &[u8]) -> Zeroizing<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
 
     fn has(value: &str, wanted: &str) -> bool {
@@ -349,9 +357,11 @@ mod tests {
         for before in ["", "u", "us", "usr"] {
             for after in ["", "x", "xy"] {
                 let text = STANDARD.encode(format!("{before}hunter2-hunter2{after}"));
-                let found = of(b"hunter2-hunter2", 4)
-                    .iter()
-                    .any(|one| text.as_bytes().windows(one.text.len()).any(|at| at == &**one.text));
+                let found = of(b"hunter2-hunter2", 4).iter().any(|one| {
+                    text.as_bytes()
+                        .windows(one.text.len())
+                        .any(|at| at == &**one.text)
+                });
                 assert!(found, "{before}{after}");
             }
         }
@@ -360,14 +370,18 @@ mod tests {
     #[test]
     fn lines_on_their_own_and_all_together() {
         let value = "first line\n  second\n}\n";
-        assert!(has(value, "first linesecond}") && has(value, "first line") && has(value, "second"));
+        assert!(
+            has(value, "first linesecond}") && has(value, "first line") && has(value, "second")
+        );
         assert!(!has(value, "}"));
         assert!(has(value, "first line\\n  second\\n}"));
     }
 
     #[test]
     fn the_short_have_none() {
-        assert!(of(b"abc", 4).is_empty() && of(b" abc\n", 4).is_empty() && of(b"   \n ", 1).is_empty());
+        assert!(
+            of(b"abc", 4).is_empty() && of(b" abc\n", 4).is_empty() && of(b"   \n ", 1).is_empty()
+        );
         assert!(!of(b"abc", 3).is_empty());
     }
 }

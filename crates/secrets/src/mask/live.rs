@@ -1,8 +1,9 @@
+use std::collections::HashSet;
 use std::io::{self, Write};
-use std::mem;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrets_core::SecretValue;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::masker::{MaskOptions, Masker};
@@ -30,7 +31,14 @@ pub struct LiveMasker(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     options: MaskOptions,
-    levels: RwLock<Vec<Level>>,
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    levels: Vec<Level>,
+    /// SHA-256 of each value.
+    digests: HashSet<[u8; 32]>,
 }
 
 /// Values that were learned one after the other. Each level has at least twice as many as the one after it.
@@ -45,17 +53,20 @@ impl LiveMasker {
     pub fn new(options: MaskOptions) -> Self {
         Self(Arc::new(Shared {
             options,
-            levels: RwLock::default(),
+            known: RwLock::default(),
         }))
     }
 
     /// Masks this value from now on. One that is known already changes nothing.
     pub fn learn(&self, name: impl Into<String>, value: &SecretValue) {
-        let mut levels = self.0.levels.write().unwrap_or_else(PoisonError::into_inner);
-        let mut known = levels.iter().flat_map(|level| &level.values);
-        if known.any(|(_, other)| other == value) {
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        if !known
+            .digests
+            .insert(Sha256::digest(value.expose_bytes()).into())
+        {
             return;
         }
+        let levels = &mut known.levels;
         let mut values = vec![(name.into(), value.clone())];
         while let Some(mut level) = levels.pop_if(|level| level.values.len() < 2 * values.len()) {
             level.values.append(&mut values);
@@ -67,9 +78,9 @@ impl LiveMasker {
 
     /// The whole of a text, masked by what is known now.
     pub fn mask(&self, text: &[u8]) -> Vec<u8> {
-        let levels = self.0.levels.read().unwrap_or_else(PoisonError::into_inner);
-        let mut masked = Masker::all(levels.iter().map(|level| &level.masker), text);
-        mem::take(&mut *masked)
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        let levels = &known.levels;
+        Masker::mask_with(levels.iter().map(|level| &level.masker), text)
     }
 
     /// A writer that masks what is written through it, all at once when it is flushed or dropped.
@@ -82,11 +93,9 @@ impl LiveMasker {
     }
 
     /// Writers for the log of `tracing-subscriber`, each of which masks an event.
-    pub fn make_writer<M>(&self, inner: M) -> MaskMakeWriter<M> {
-        MaskMakeWriter {
-            masker: self.clone(),
-            inner,
-        }
+    #[cfg(feature = "mask-tracing")]
+    pub fn make_writer<M>(&self, inner: M) -> super::MaskMakeWriter<M> {
+        super::MaskMakeWriter::new(self.clone(), inner)
     }
 }
 
@@ -96,4 +105,40 @@ pub struct MaskWriter<W: Write> {
     masker: LiveMasker,
     inner: W,
     text: Zeroizing<Vec<u8>>,
+}
+
+impl<W: Write> MaskWriter<W> {
+    fn write_out(&mut self) -> io::Result<()> {
+        let masked = self.masker.mask(&self.text);
+        self.text = Zeroizing::new(Vec::new());
+        self.inner.write_all(&masked)
+    }
+}
+
+impl<W: Write> Write for MaskWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let needed = self.text.len() + bytes.len();
+        if needed > self.text.capacity() {
+            // A buffer that grows by itself leaves its old bytes behind.
+            let mut larger = Vec::with_capacity(needed.max(2 * self.text.capacity()));
+            larger.extend_from_slice(&self.text);
+            self.text = Zeroizing::new(larger);
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_out()?;
+        self.inner.flush()
+    }
+}
+
+impl<W: Write> Drop for MaskWriter<W> {
+    fn drop(&mut self) {
+        if !self.text.is_empty() {
+            // Who wants to know flushes.
+            let _ = self.write_out();
+        }
+    }
 }

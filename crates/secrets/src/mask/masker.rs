@@ -5,7 +5,7 @@ use secrets_core::SecretValue;
 use zeroize::Zeroizing;
 
 use super::automaton::Patterns;
-use super::stream::MaskStream;
+use super::stream::{self, MaskStream};
 
 /// How values are masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +132,9 @@ impl Masker {
             }
         }
         let patterns = Patterns::new(
-            parts.iter().map(|(index, bytes)| (*index, bytes.as_slice())),
+            parts
+                .iter()
+                .map(|(index, bytes)| (*index, bytes.as_slice())),
             shortest,
         );
         let replacements = values.iter().map(|(name, _)| match options.replacement {
@@ -163,10 +165,35 @@ impl Masker {
 
     /// The whole of a text, masked.
     pub fn mask(&self, text: &[u8]) -> Vec<u8> {
+        Self::mask_with(std::slice::from_ref(self), text)
+    }
+
+    /// A text masked by what any of these knows.
+    pub(super) fn mask_with<'a>(
+        maskers: impl IntoIterator<Item = &'a Self>,
+        text: &[u8],
+    ) -> Vec<u8> {
+        let mut found = Vec::new();
+        let mut count = 0;
+        for masker in maskers {
+            count += 1;
+            let places = masker.patterns().map(|one| stream::find(one, text));
+            let places = places.unwrap_or_default().into_iter();
+            found.extend(places.map(|(start, end, value)| (start, end, masker.replacement(value))));
+        }
+        if count > 1 {
+            found.sort_unstable_by_key(|(start, end, _)| (*start, usize::MAX - end));
+        }
         let mut output = Vec::with_capacity(text.len());
-        let mut stream = self.stream();
-        stream.feed(text, &mut output);
-        stream.finish(&mut output);
+        let mut covered = 0;
+        for (start, end, replacement) in found {
+            if start >= covered {
+                output.extend_from_slice(&text[covered..start]);
+                output.extend_from_slice(replacement);
+            }
+            covered = covered.max(end);
+        }
+        output.extend_from_slice(&text[covered..]);
         output
     }
 
@@ -199,7 +226,10 @@ impl fmt::Debug for Masker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Masker")
             .field("values", &self.0.replacements.len())
-            .field("spellings", &self.0.patterns.as_ref().map_or(0, Patterns::len))
+            .field(
+                "spellings",
+                &self.0.patterns.as_ref().map_or(0, Patterns::len),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -7,8 +7,9 @@ use aho_corasick::{Anchored, Span};
 use memchr::memchr2;
 use zeroize::Zeroizing;
 
-use super::automaton::{HEAD, Run};
+use super::automaton::{HEAD, Patterns, Run};
 use super::breaks;
+use super::forms::Broken;
 use super::masker::Masker;
 
 /// How long the start of a value is waited for.
@@ -69,14 +70,7 @@ impl MaskStream {
         let state = masker.patterns().map(|one| one.start()).unwrap_or_default();
         Self {
             masker,
-            scan: Scan {
-                state,
-                at: 0,
-                joined: 0,
-                in_break: 0,
-                parts: vec![(0, 0)],
-                found: Vec::new(),
-            },
+            scan: Scan::new(state),
             held: Zeroizing::new(Vec::new()),
             base: 0,
             covered: 0,
@@ -172,8 +166,22 @@ impl MaskStream {
     }
 }
 
+/// What is to be masked in a text: disjoint, in order, each with the index of a value.
+pub(super) fn find(patterns: &Patterns, text: &[u8]) -> Vec<(usize, usize, u32)> {
+    let mut scan = Scan::new(patterns.start());
+    patterns.with(Search {
+        patterns,
+        scan: &mut scan,
+        piece: text,
+    });
+    let found = scan.found.into_iter();
+    found
+        .map(|one| (one.start as usize, one.end as usize, one.value))
+        .collect()
+}
+
 struct Search<'a> {
-    patterns: &'a super::automaton::Patterns,
+    patterns: &'a Patterns,
     scan: &'a mut Scan,
     piece: &'a [u8],
 }
@@ -181,7 +189,7 @@ struct Search<'a> {
 impl Run for Search<'_> {
     type Output = ();
 
-    fn run(self, machine: &impl Automaton) {
+    fn run(mut self, machine: &impl Automaton) {
         let mut rest = self.piece;
         while let Some(first) = rest.first() {
             let in_break = match self.scan.in_break {
@@ -190,7 +198,10 @@ impl Run for Search<'_> {
             };
             let length;
             if in_break {
-                length = rest.iter().take_while(|byte| breaks::goes_on(**byte)).count();
+                length = rest
+                    .iter()
+                    .take_while(|byte| breaks::goes_on(**byte))
+                    .count();
                 self.scan.in_break += length;
                 if self.scan.in_break > self.patterns.longest_break() {
                     self.scan.state = self.patterns.start();
@@ -218,12 +229,16 @@ impl Search<'_> {
         let mut state = self.scan.state;
         let mut at = 0;
         // Where heads are met too often, looking for them is given up for the rest of the line.
-        let mut credit = 8 * WORTHWHILE;
+        let heads = self.patterns.heads();
+        let mut credit = match heads {
+            Some(_) if line.len() >= WORTHWHILE => 8 * WORTHWHILE,
+            _ => 0,
+        };
         while at < line.len() {
             if state == start
                 && line.len() - at >= WORTHWHILE
                 && credit > 0
-                && let Some(heads) = self.patterns.heads()
+                && let Some(heads) = heads
             {
                 let before = at;
                 match heads.find_in(line, Span::from(at..line.len())) {
@@ -254,11 +269,16 @@ impl Search<'_> {
         let joined_end = self.scan.joined + at as u64;
         let mut found: Option<Found> = None;
         for index in 0..machine.match_len(state) {
-            let pattern = machine.match_pattern(state, index);
-            let (length, breakable, value) = self.patterns.meaning(pattern);
-            let start = self.scan.position(joined_end - length as u64);
-            let is_broken = end - start > length as u64;
-            if (breakable || !is_broken) && found.is_none_or(|one| start < one.start) {
+            let meaning = self.patterns.meaning(machine.match_pattern(state, index));
+            let (length, value) = (u64::from(meaning.length), meaning.value);
+            let start = self.scan.position(joined_end - length);
+            let is_broken = end - start > length;
+            let is_itself = match meaning.broken {
+                Broken::Never => !is_broken,
+                Broken::Maybe => true,
+                Broken::Always => is_broken,
+            };
+            if is_itself && found.is_none_or(|one| start < one.start) {
                 found = Some(Found { start, end, value });
             }
         }
@@ -275,6 +295,17 @@ impl Search<'_> {
 }
 
 impl Scan {
+    fn new(state: StateID) -> Self {
+        Self {
+            state,
+            at: 0,
+            joined: 0,
+            in_break: 0,
+            parts: vec![(0, 0)],
+            found: Vec::new(),
+        }
+    }
+
     /// Where a byte stands that is the so many-th without breaks.
     fn position(&self, joined: u64) -> u64 {
         let after = self.parts.partition_point(|(start, _)| *start <= joined);
