@@ -53,6 +53,16 @@ impl Document {
         }
     }
 
+    /// What the service calls the secret.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The key that it is encrypted with, if it is not AWS's own.
+    pub(crate) fn kms_key(&self) -> Option<&str> {
+        self.secrets.kms_key()
+    }
+
     /// The whole secret as it is now.
     async fn read(&self) -> Result<Read> {
         self.client.check_region(&self.id).await?;

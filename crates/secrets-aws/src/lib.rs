@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod document;
 mod error;
+mod grants;
 mod name;
 mod open;
 mod provider;

@@ -2,13 +2,14 @@ use std::fmt;
 
 use async_trait::async_trait;
 use secrets_core::{
-    DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, HealthStatus, ListOptions,
+    DeleteOptions, DescribeOptions, GetItem, GetOptions, Grants, Health, HealthStatus, ListOptions,
     Metadata, Page, PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 use secrets_core::{Error, ErrorKind, Operation};
 
 use crate::document::Document;
+use crate::grants;
 use crate::secrets::Secrets;
 
 /// The secrets of one region of an account, or the keys of one secret. Made by [`open`](crate::open).
@@ -28,6 +29,10 @@ pub(crate) enum Store {
 impl AwsProvider {
     pub(crate) fn new(info: ProviderInfo, store: Store) -> Self {
         Self { info, store }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 }
 
@@ -64,6 +69,10 @@ impl SecretProvider for AwsProvider {
             Store::Secrets(secrets) => secrets.plan(items),
             Store::Document(document) => document.plan(items),
         }
+    }
+
+    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
+        grants::of(self, self.info.location.host(), names).map(Some)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

@@ -74,6 +74,19 @@ impl Secrets {
         }
     }
 
+    /// What the service calls the secret.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`] if it takes no such name.
+    pub(crate) fn id(&self, name: &SecretName) -> Result<String> {
+        self.names.id(name)
+    }
+
+    /// The key that new secrets are encrypted with, if it is not AWS's own.
+    pub(crate) fn kms_key(&self) -> Option<&str> {
+        self.kms_key.as_deref()
+    }
+
     pub(crate) async fn get(&self, name: &SecretName, version: Option<&Version>) -> Result<Secret> {
         let (id, selector) = (self.names.id(name)?, selector(version)?);
         self.client.check_region(&id).await?;

@@ -5,6 +5,7 @@ mod auth;
 mod client;
 mod config;
 mod error;
+mod grants;
 mod open;
 mod provider;
 mod wire;

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
 use crate::{
-    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Health, ListOptions, Location,
-    Metadata, Page, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue, Version,
-    VersionsOptions,
+    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Grants, Health, ListOptions,
+    Location, Metadata, Page, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue,
+    Version, VersionsOptions,
 };
 
 /// How many single gets the default [`SecretProvider::get_many`] has in flight.
@@ -153,6 +153,15 @@ pub trait SecretProvider: Debug + Send + Sync {
         (0..items.len())
             .map(|item| PlannedCall::new("get", vec![item], 1))
             .collect()
+    }
+
+    /// What has to be allowed at the vendor so that these secrets can be read, one by one and together, and nothing else.
+    /// Sends nothing. Default: `None`, for a store where nothing is granted.
+    ///
+    /// A name that the vendor cannot hold is [`InvalidName`](crate::ErrorKind::InvalidName).
+    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
+        let _ = names;
+        Ok(None)
     }
 
     /// Reads metadata, never the value. A deleted secret that can be restored is described with its state where the

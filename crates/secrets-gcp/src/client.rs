@@ -206,6 +206,11 @@ impl Client {
         }))
     }
 
+    /// The project, once it is known.
+    pub(crate) fn project(&self) -> Option<&str> {
+        self.0.project.id()
+    }
+
     /// Ends the session.
     pub(crate) fn close(&self) {
         if let Some(auth) = &self.0.auth {

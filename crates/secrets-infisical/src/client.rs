@@ -154,6 +154,16 @@ impl Client {
         &self.auth
     }
 
+    /// The project's id.
+    pub(crate) fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// The slug of the environment.
+    pub(crate) fn environment(&self) -> &str {
+        &self.environment
+    }
+
     /// Whether the server is so old that it may not know metadata, the place of tags.
     pub(crate) fn may_lose_tags(&self) -> bool {
         self.version.load() == Some(Version::V3)

@@ -8,6 +8,7 @@ mod config;
 mod endpoint;
 mod error;
 mod file;
+mod grants;
 mod names;
 mod open;
 mod provider;

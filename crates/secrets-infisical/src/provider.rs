@@ -7,15 +7,16 @@ use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions,
-    Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page, PageToken, PlannedCall,
-    ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
-    SecretValue, Version, VersionsOptions,
+    Grants, Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page, PageToken,
+    PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName,
+    SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use crate::batch;
 use crate::client::{Client, Created, Found, View};
 use crate::config::{Encoding, UnresolvedReferences};
 use crate::error;
+use crate::grants;
 use crate::names::{Place, Root};
 use crate::value::{Codec, Revealed};
 use crate::{CAPABILITIES, SCHEME};
@@ -345,6 +346,11 @@ impl SecretProvider for InfisicalProvider {
 
     fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
         batch::planned(batch::steps(&self.root, items), items)
+    }
+
+    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
+        let (project, environment) = (self.client.project(), self.client.environment());
+        grants::of(&self.root, project, environment, names).map(Some)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

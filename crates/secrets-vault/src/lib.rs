@@ -7,6 +7,7 @@ mod config;
 mod endpoint;
 mod error;
 mod file;
+mod grants;
 mod open;
 mod provider;
 mod shape;

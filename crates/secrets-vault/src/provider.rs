@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
-    GetOptions, Health, HealthStatus, Lease, ListOptions, Location, Metadata, Operation, Page,
-    PageToken, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    GetOptions, Grants, Health, HealthStatus, Lease, ListOptions, Location, Metadata, Operation,
+    Page, PageToken, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
 
 use crate::client::{Client, Detailed, Guess, Keys, Kv2Secret, SecretFacts, VersionFacts};
 use crate::endpoint::encode_path;
 use crate::error;
+use crate::grants;
 use crate::shape::{Keeping, MAX_VALUE_BYTES, Shaper};
 use crate::{CAPABILITIES, Engine, SCHEME};
 
@@ -547,6 +548,11 @@ impl SecretProvider for VaultProvider {
         self.read(&path, name, version)
             .await
             .map_err(|failure| missing(failure, version).with_name(name))
+    }
+
+    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
+        let (engine, mount) = (self.engine.load(), self.client.mount());
+        grants::of(engine, mount, &self.kv2.location, names).map(Some)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

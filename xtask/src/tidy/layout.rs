@@ -18,6 +18,31 @@ const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
 /// Files beyond the list: crate, path below the crate, and why it has to be.
 const EXTRA: &[(&str, &str, &str)] = &[
     (
+        "secrets-aws",
+        "src/grants.rs",
+        "the least that the vendor has to allow, in its own language",
+    ),
+    (
+        "secrets-azure",
+        "src/grants.rs",
+        "the least that the vendor has to allow, in its own language",
+    ),
+    (
+        "secrets-gcp",
+        "src/grants.rs",
+        "the least that the vendor has to allow, in its own language",
+    ),
+    (
+        "secrets-infisical",
+        "src/grants.rs",
+        "the least that the vendor has to allow, in its own language",
+    ),
+    (
+        "secrets-vault",
+        "src/grants.rs",
+        "the least that the vendor has to allow, in its own language",
+    ),
+    (
         "secrets-azure",
         "src/open.rs",
         "what files and variables a configuration leads to",

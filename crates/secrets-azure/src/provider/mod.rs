@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _};
 use secrets_core::{
     Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions,
-    Health, HealthStatus, ListOptions, Metadata, Operation, Page, PageToken, PlannedCall,
+    Grants, Health, HealthStatus, ListOptions, Metadata, Operation, Page, PageToken, PlannedCall,
     ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
     SecretState, SecretValue, Version, VersionsOptions,
 };
@@ -20,8 +20,10 @@ use self::value::Invalidity;
 use crate::OutsideValidity;
 use crate::client::{Client, Facts, PAGE};
 use crate::error;
+use crate::grants;
 use crate::wire::{NewAttributes, NewSecret};
 
+pub(crate) use names::encode as vault_name_of;
 pub(crate) use value::MAX_VALUE_BYTES;
 
 /// How many reads are in flight at once. A vault takes 4,000 in 10 seconds.
@@ -466,6 +468,10 @@ impl SecretProvider for AzureProvider {
         (0..items.len())
             .map(|item| PlannedCall::new(GET, vec![item], 1))
             .collect()
+    }
+
+    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
+        grants::of(&self.info.location, names).map(Some)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

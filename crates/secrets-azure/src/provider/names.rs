@@ -24,7 +24,7 @@ const MAX_TAG_CHARS: usize = 512;
 const OURS: usize = 2;
 
 /// The vault's name for a logical one. It is safe in a path: the SDK does not encode it.
-pub(super) fn encode(name: &SecretName) -> Result<String> {
+pub(crate) fn encode(name: &SecretName) -> Result<String> {
     let own = MAPPING.encode(name)?;
     let is_sound = (1..=127).contains(&own.len())
         && own

@@ -9,14 +9,15 @@ use async_trait::async_trait;
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use secrets_core::{
-    DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health,
-    HealthStatus, ListOptions, Location, Metadata, Operation, Page, PageToken, PlannedCall,
+    DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Grants,
+    Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page, PageToken, PlannedCall,
     ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
     SecretState, SecretValue, Version, VersionsOptions,
 };
 
 use crate::client::{Client, Maps, PageQuery, Switch, VersionFacts};
 use crate::error;
+use crate::grants;
 use crate::wire::VersionState;
 use crate::{CAPABILITIES, MAX_VALUE_BYTES, SCHEME};
 
@@ -346,6 +347,11 @@ impl SecretProvider for GcpProvider {
                 PlannedCall::new("AccessSecretVersion", vec![number], usize::from(is_sent))
             })
             .collect()
+    }
+
+    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
+        let project = self.client.project();
+        grants::of(&self.ids, project, &self.info.location, names).map(Some)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

@@ -1,0 +1,106 @@
+//! The least that a policy of Vault has to allow.
+
+use std::fmt::Write as _;
+
+use secrets_core::{Error, ErrorKind, Grants, Location, Result, SecretName};
+
+use crate::Engine;
+
+/// The policy for reading these secrets.
+///
+/// # Errors
+/// [`ErrorKind::InvalidName`] for a name that a policy cannot hold without holding others too.
+pub(crate) fn of(
+    engine: Engine,
+    mount: &str,
+    location: &Location,
+    names: &[SecretName],
+) -> Result<Grants> {
+    let below = match engine {
+        // Without knowing better the first request of a read is that of version 2.
+        Engine::KvV2 | Engine::Auto => "/data",
+        Engine::KvV1 | Engine::Generic => "",
+    };
+    let mut names: Vec<&SecretName> = names.iter().collect();
+    names.sort();
+    names.dedup();
+    let mut text = String::new();
+    for name in names {
+        let is_wider = name.as_str().ends_with('*') || name.segments().any(|one| one == "+");
+        if is_wider {
+            return Err(Error::new(
+                ErrorKind::InvalidName,
+                "a policy of vault cannot name this secret alone",
+            )
+            .with_name(name)
+            .with_hint("`*` at the end and a segment `+` stand for other names there"));
+        }
+        let path = format!("{mount}{below}/{name}");
+        let _ = writeln!(
+            text,
+            "path \"{}\" {{\n  capabilities = [\"read\"]\n}}",
+            escaped(&path)
+        );
+    }
+    let mut grants = Grants::new("Vault policy", "hcl", text).with_note(
+        "write it with `vault policy write NAME FILE`, and give NAME to the role or token",
+    );
+    if let Some(namespace) = location.parameter("namespace") {
+        grants = grants.with_note(format!("it belongs into the namespace {namespace}"));
+    }
+    if engine == Engine::Auto {
+        grants = grants.with_note(
+            "the mount is taken for KV version 2; for another one set `engine`, which leaves `/data` out",
+        );
+    }
+    Ok(grants)
+}
+
+/// A text within quotes of HCL.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "$${")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(engine: Engine, names: &[&str]) -> Result<Grants> {
+        let location: Location = "vault://h:8200/team/kv?namespace=a/b".parse().unwrap();
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| SecretName::new(name).unwrap())
+            .collect();
+        of(engine, "team/kv", &location, &names)
+    }
+
+    #[test]
+    fn each_secret_is_a_path() {
+        let grants = granted(Engine::KvV2, &["db/password", "a\"b", "db/password"]).unwrap();
+        assert_eq!(
+            grants.text,
+            "path \"team/kv/data/a\\\"b\" {\n  capabilities = [\"read\"]\n}\n\
+             path \"team/kv/data/db/password\" {\n  capabilities = [\"read\"]\n}\n"
+        );
+        assert!(
+            grants
+                .notes
+                .iter()
+                .any(|note| note.ends_with("namespace a/b"))
+        );
+        let grants = granted(Engine::KvV1, &["db"]).unwrap();
+        assert!(grants.text.starts_with("path \"team/kv/db\""));
+        assert_eq!(granted(Engine::Auto, &["db"]).unwrap().notes.len(), 3);
+    }
+
+    #[test]
+    fn what_would_allow_more_is_refused() {
+        for name in ["db/*", "a/+/b", "+"] {
+            let error = granted(Engine::KvV2, &[name]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidName, "{name}");
+        }
+        assert!(granted(Engine::KvV2, &["a*b/c", "a+"]).is_ok());
+    }
+}
