@@ -227,3 +227,6 @@ impl Policy<Request, Response, Error> for RetryPolicy {
             .then(|| request.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;
