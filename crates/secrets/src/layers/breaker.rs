@@ -625,6 +625,111 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_decides_as_it_is_told_to() {
+        let config = BreakerConfig::default()
+            .with_window(3, 4)
+            .with_failure_percent(75)
+            .with_open_for(Duration::from_secs(7));
+        let setup = Setup::new(config);
+        // Two of four, then three of the last four.
+        for (fails, state) in [
+            (true, BreakerState::Closed),
+            (false, BreakerState::Closed),
+            (false, BreakerState::Closed),
+            (true, BreakerState::Closed),
+            (true, BreakerState::Closed),
+            (true, BreakerState::Open),
+        ] {
+            setup.fail(fails.then_some(ErrorKind::Unavailable));
+            let _ = setup.get().await;
+            assert_eq!(setup.state(), state);
+        }
+        setup.later(6);
+        assert_eq!(setup.state(), BreakerState::Open);
+        setup.later(1);
+        assert_eq!(setup.state(), BreakerState::HalfOpen);
+    }
+
+    #[tokio::test]
+    async fn of_many_all_have_to_fail() {
+        use secrets_core::{Answer, GetItem};
+
+        let outcomes = |answers: &[Option<ErrorKind>]| {
+            let origin = Origin::fresh("backend".into());
+            let answers = answers.iter().map(|kind| match kind {
+                Some(kind) => Err(Error::of(*kind)),
+                None => {
+                    let metadata = Metadata::new(SecretName::new("a").unwrap());
+                    let secret = Secret::new("1".into(), metadata);
+                    Ok(Answer::new(secret, origin.clone()))
+                }
+            });
+            Response::new(Reply::Secrets(answers.collect()), origin.clone())
+        };
+        let down = Some(ErrorKind::Unavailable);
+        for (answers, state) in [
+            (vec![down, down], BreakerState::Open),
+            (vec![down, None], BreakerState::Closed),
+            (vec![down, Some(ErrorKind::NotFound)], BreakerState::Closed),
+            (vec![], BreakerState::Closed),
+        ] {
+            let response = outcomes(&answers);
+            let backend = tower::service_fn(move |_| at_once(Ok(response.clone())));
+            let clock = Arc::new(ManualClock::new());
+            let service = BreakerLayer::new(BreakerConfig::default(), clock).layer(backend);
+            for _ in 0..3 {
+                let items: Vec<GetItem> = Vec::new();
+                let request = Request::new(Call::GetMany { items });
+                let _ = service.clone().oneshot(request).await;
+            }
+            assert_eq!(service.breaker().state(), state, "{answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_close_is_let_through_and_counts_for_nothing() {
+        let setup = Setup::new(BreakerConfig::default());
+        setup.fail(ErrorKind::Unavailable);
+        let close = || setup.service.clone().oneshot(Request::new(Call::Close));
+        for _ in 0..5 {
+            close().await.unwrap_err();
+        }
+        assert_eq!(setup.state(), BreakerState::Closed);
+        for _ in 0..4 {
+            setup.get().await.unwrap_err();
+        }
+        let calls = setup.calls();
+        close().await.unwrap_err();
+        assert_eq!(setup.calls(), calls + 1);
+    }
+
+    #[test]
+    fn it_is_ready_when_what_it_guards_is() {
+        struct Busy;
+        impl Service<Request> for Busy {
+            type Response = Response;
+            type Error = Error;
+            type Future = Ready<Result<Response>>;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+                Poll::Pending
+            }
+
+            fn call(&mut self, _: Request) -> Self::Future {
+                at_once(Err(Error::of(ErrorKind::Unexpected)))
+            }
+        }
+        let clock = Arc::new(ManualClock::new());
+        let mut service = BreakerLayer::new(BreakerConfig::default(), clock).layer(Busy);
+        let waker = std::task::Waker::noop();
+        assert!(
+            service
+                .poll_ready(&mut Context::from_waker(waker))
+                .is_pending()
+        );
+    }
+
+    #[tokio::test]
     async fn switched_off_it_lets_everything_through() {
         let setup = Setup::new(BreakerConfig::disabled());
         setup.fail(ErrorKind::Unavailable);

@@ -14,6 +14,7 @@ use secrets_testkit::ManualClock;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
+use super::key::KeyRef;
 use super::*;
 
 /// A store of secrets as a service, that counts calls and can be made to fail, wait, hang and panic.
@@ -656,7 +657,13 @@ fn what_contradicts_itself_is_refused() {
         assert!(error.to_string().contains(said), "{error}");
         assert!(error.hint().is_some());
     }
-    CacheLayer::new(plain().with_ttl(Duration::ZERO), clock).unwrap();
+    for config in [
+        plain().with_ttl(Duration::ZERO),
+        plain().with_ttl(seconds(60)).with_max_stale(seconds(60)),
+        plain().with_negative_ttl(seconds(5)),
+    ] {
+        CacheLayer::new(config, clock.clone()).unwrap();
+    }
 }
 
 /// Answers every read with what it was asked for, and by whom.
@@ -731,4 +738,208 @@ async fn nobody_is_left_waiting_after_any_cancellation() {
             }
         }
     }
+}
+
+fn key_of<'k>(scope: &'k Arc<super::key::Scope>, name: &'k SecretName) -> KeyRef<'k> {
+    KeyRef {
+        scope,
+        target: None,
+        name,
+        version: None,
+    }
+}
+
+#[test]
+fn bytes_are_those_of_all_texts() {
+    let mut metadata = Metadata::new(name("a"));
+    metadata.version = Some(Version::new("v-12"));
+    metadata.lease = Some(Lease::new("lease", seconds(60), false));
+    metadata.tags.insert("team".into(), "payments".into());
+    metadata.tags.insert("x".into(), "".into());
+    let answer = |metadata| {
+        let secret = Secret::new("12345".into(), metadata);
+        Ok(Answer::new(secret, Origin::fresh("store".into())))
+    };
+    let wall = std::time::SystemTime::UNIX_EPOCH;
+    let bytes = |answer| {
+        super::entry::Entry::new(answer, seconds(0), wall, seconds(1), &config(), 0).bytes()
+    };
+    assert_eq!(bytes(answer(Metadata::new(name("a")))), 5);
+    assert_eq!(bytes(answer(metadata)), 5 + (4 + 8 + 64) + (1 + 64) + 5 + 4);
+    assert_eq!(bytes(Err(Error::of(ErrorKind::NotFound))), 0);
+    let (scope, secret) = (Arc::default(), name("abc"));
+    let mut key = key_of(&scope, &secret).owned();
+    assert_eq!(key.bytes(), 3);
+    key.version = Some(Version::new("12"));
+    assert_eq!(key.bytes(), 5);
+}
+
+#[test]
+fn an_answer_is_stale_from_the_end_of_its_time_on() {
+    let secret = Secret::new("1".into(), Metadata::new(name("a")));
+    let answer = Ok(Answer::new(secret, Origin::fresh("store".into())));
+    let wall = std::time::SystemTime::UNIX_EPOCH;
+    let entry = super::entry::Entry::new(answer, seconds(100), wall, seconds(60), &config(), 0);
+    let freshness = |now| entry.answer(seconds(now)).unwrap().origin.freshness;
+    assert_eq!(freshness(159), Freshness::Cached { age: seconds(59) });
+    assert_eq!(freshness(160), Freshness::Stale { age: seconds(60) });
+}
+
+#[tokio::test]
+async fn in_an_outage_one_read_a_second_tries_again() {
+    let setup = Setup::new(config());
+    setup.value("a").await;
+    setup.later(61);
+    setup.store.fail(ErrorKind::Unavailable);
+    setup.value("a").await;
+    assert_eq!(setup.store.calls(), 2);
+    let settle = async || tokio::time::sleep(Duration::from_millis(10)).await;
+    for (milliseconds, calls) in [(0, 2), (999, 2), (1, 3), (999, 3), (1, 4), (5000, 5)] {
+        setup.clock.advance(Duration::from_millis(milliseconds));
+        for _ in 0..20 {
+            setup.value("a").await;
+        }
+        settle().await;
+        assert_eq!(setup.store.calls(), calls, "after {milliseconds}");
+    }
+    // Of many, too.
+    let many = Call::GetMany {
+        items: vec![GetItem::new(name("a"), GetOptions::default()); 3],
+    };
+    for (milliseconds, calls) in [(0, 5), (1000, 6), (999, 6)] {
+        setup.clock.advance(Duration::from_millis(milliseconds));
+        setup.call(many.clone()).await.unwrap();
+        settle().await;
+        assert_eq!(setup.store.calls(), calls, "after {milliseconds}");
+    }
+    // What is back is fresh at the second look.
+    setup.store.fail(None);
+    setup.later(1);
+    setup.call(many.clone()).await.unwrap();
+    settle().await;
+    assert!(matches!(
+        setup.get("a").await.unwrap().1,
+        Freshness::Cached { .. }
+    ));
+}
+
+#[tokio::test]
+async fn of_many_in_an_outage_only_the_first_time_is_waited_for() {
+    let setup = Setup::new(config().with_patience(Duration::from_millis(100)));
+    setup.value("a").await;
+    setup.later(61);
+    setup.store.hold();
+    let many = || {
+        setup.call(Call::GetMany {
+            items: vec![GetItem::new(name("a"), GetOptions::default())],
+        })
+    };
+    let mut took = Vec::new();
+    for _ in 0..2 {
+        let started = std::time::Instant::now();
+        many().await.unwrap();
+        took.push(started.elapsed());
+    }
+    setup.store.release();
+    assert!(took[0] >= Duration::from_millis(90), "{took:?}");
+    assert!(took[1] < Duration::from_millis(90), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_can_be_given_at_once_is_seen_without_a_call() {
+    let setup = Setup::new(config().with_refresh_ahead(true));
+    let peek = |text: &str| setup.layer.peek(None, &name(text), None);
+    assert!(peek("a").is_none());
+    setup.value("a").await;
+    assert_eq!(peek("a").unwrap().expose_str().unwrap(), "1");
+    assert!(peek("b").is_none());
+    assert_eq!(setup.cache().stats().hits, 1);
+    // Past nine tenths somebody has to fetch it anew.
+    setup.later(55);
+    assert!(peek("a").is_none());
+    setup.later(5);
+    assert!(peek("a").is_none());
+    assert_eq!(setup.store.calls(), 1);
+    setup.value("a").await;
+    assert!(peek("a").is_some());
+    setup.cache().invalidate(&name("a"));
+    assert!(peek("a").is_none());
+    assert_eq!(setup.cache().stats().hits, 2);
+}
+
+#[tokio::test]
+async fn equal_scopes_are_one_and_parts_of_them_are_not() {
+    let layer = CacheLayer::new(config(), Arc::new(ManualClock::new())).unwrap();
+    let store = Store::new();
+    for ((identity, namespace), calls) in [
+        (("i", "n"), 1),
+        (("i", "n"), 1),
+        (("i", "m"), 2),
+        (("j", "n"), 3),
+        (("i", "n"), 3),
+    ] {
+        let service = layer.scoped(identity, namespace).layer(store.clone());
+        service.oneshot(Request::new(get("a"))).await.unwrap();
+        assert_eq!(store.calls(), calls);
+    }
+}
+
+#[tokio::test]
+async fn to_forget_one_secret_does_not_give_up_the_load_of_another() {
+    let setup = Setup::new(config());
+    setup.store.hold();
+    let read = tokio::spawn(setup.service.clone().oneshot(Request::new(get("a"))));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    setup.cache().invalidate(&name("b"));
+    setup.cache().invalidate_prefix("b");
+    setup.store.release();
+    read.await.unwrap().unwrap();
+    setup.value("a").await;
+    assert_eq!(setup.store.calls(), 1);
+}
+
+#[test]
+fn who_leaves_is_not_remembered() {
+    struct Flag;
+    impl std::task::Wake for Flag {
+        fn wake(self: Arc<Self>) {}
+    }
+    let flights = super::flight::Flights::new();
+    let (mut stays, pilot) = flights.join("a", 0);
+    let (mut leaves, _) = flights.join("a", 0);
+    let flags = [Arc::new(Flag), Arc::new(Flag)];
+    for (waiter, flag) in [&mut stays, &mut leaves].into_iter().zip(&flags) {
+        let waker = flag.clone().into();
+        for _ in 0..3 {
+            let polled = waiter.poll_unpin(&mut std::task::Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        drop(waker);
+        assert_eq!(Arc::strong_count(flag), 2);
+    }
+    drop(leaves);
+    let counts = flags.each_ref().map(Arc::strong_count);
+    assert_eq!(counts, [2, 1]);
+    drop(pilot);
+}
+
+#[test]
+fn a_load_that_lands_after_another_was_not_needed() {
+    // Another load lands between a look-up and the beginning of a load.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let setup = Setup::new(config());
+        setup.value("a").await;
+        let scope = Arc::default();
+        let secret = name("a");
+        let (waiter, flight) = setup.cache().join(key_of(&scope, &secret));
+        assert!(flight.is_none());
+        assert!(waiter.await.is_ok());
+        setup.later(60);
+        let (_, flight) = setup.cache().join(key_of(&scope, &secret));
+        assert!(flight.is_some());
+    });
 }
