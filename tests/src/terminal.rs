@@ -54,6 +54,12 @@ impl Terminal {
         self.tmux(&["send-keys", key]);
     }
 
+    /// Gives it another size, in columns and rows.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        self.tmux(&["resize-window", "-x", &columns, "-y", &rows]);
+    }
+
     /// What is on the screen, without empty lines at its end.
     ///
     /// # Panics

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrets::FileFormat;
+use secrets::mask::Replacement;
 
+use crate::ci::Ci;
 use crate::exit;
 use crate::generate::{self, Recipe};
 
@@ -46,6 +48,9 @@ pub(crate) struct Global {
         alias = "secrets-backend"
     )]
     pub(crate) provider: Option<String>,
+    /// Say why, for the audit log.
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
     /// Say more on standard error; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -84,14 +89,36 @@ pub(crate) enum Verb {
     Versions(Versions),
     Rollback(Rollback),
     Run(Run),
+    Mask(Mask),
+    CiMask(CiMask),
     Render(Render),
     Check(Check),
     Status(Status),
     Config(Config),
+    #[cfg(feature = "policy")]
+    Policy(Policy),
     Trust(Trust),
     Store(Store),
+    Audit(Audit),
     Completions(Completions),
     Demo(Demo),
+}
+
+impl Verb {
+    /// What was asked for, as it is typed, and nothing of what it was asked for.
+    pub(crate) fn name(&self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}")
+            .chars()
+            .take_while(|letter| letter.is_alphanumeric())
+        {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.extend(letter.to_lowercase());
+        }
+        name
+    }
 }
 
 /// Write a configuration and make the store that it names.
@@ -266,6 +293,17 @@ pub(crate) struct Run {
     /// Keep a variable that would be removed; may be repeated.
     #[arg(long = "keep-env", value_name = "VARIABLE")]
     pub(crate) keep: Vec<String>,
+    /// Mask the secrets in what the program writes: auto (in CI, but not what goes to a file), always or never.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) mask: MaskWhen,
+    #[command(flatten)]
+    pub(crate) masking: Masking,
     #[command(flatten)]
     pub(crate) explain: Explain,
     /// Write the plan as JSON.
@@ -279,6 +317,86 @@ pub(crate) struct Run {
         value_name = "PROGRAM"
     )]
     pub(crate) program: Vec<OsString>,
+}
+
+/// When the output of a program is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MaskWhen {
+    /// In CI, what goes to the log.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How values are masked.
+#[derive(Debug, Args)]
+pub(crate) struct Masking {
+    /// Do not mask values that are shorter than this.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub(crate) mask_min: u16,
+    /// Put this in the place of a value: stars (***) or name ([NAME]).
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "stars",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) mask_with: MaskWith,
+}
+
+/// What stands for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MaskWith {
+    /// `***`.
+    Stars,
+    /// `[NAME]`.
+    Name,
+}
+
+impl From<MaskWith> for Replacement {
+    fn from(with: MaskWith) -> Self {
+        match with {
+            MaskWith::Stars => Self::Stars,
+            MaskWith::Name => Self::Name,
+        }
+    }
+}
+
+/// Copy standard input to standard output, with the declared secrets masked.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  ./deploy.sh 2>&1 | secrets mask\n  secrets mask --value-from db/password < server.log"
+)]
+pub(crate) struct Mask {
+    /// Mask this secret too; may be repeated.
+    #[arg(long, value_name = "REFERENCE", num_args = 1..)]
+    pub(crate) value_from: Vec<String>,
+    #[command(flatten)]
+    pub(crate) masking: Masking,
+}
+
+/// Tell the CI server to mask the declared secrets in the rest of its log.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets ci-mask\n  secrets ci-mask --for azure --value-from db/password"
+)]
+pub(crate) struct CiMask {
+    /// Mask this secret too; may be repeated.
+    #[arg(long, value_name = "REFERENCE", num_args = 1..)]
+    pub(crate) value_from: Vec<String>,
+    /// The server, if the environment does not tell: github, azure or buildkite; gitlab and teamcity cannot do it.
+    #[arg(long, value_name = "SERVER", hide_possible_values = true)]
+    pub(crate) r#for: Option<Ci>,
+    #[command(flatten)]
+    pub(crate) masking: Masking,
 }
 
 /// Asking what would be done.
@@ -381,6 +499,97 @@ pub(crate) enum ConfigVerb {
     Schema,
 }
 
+/// Look at who may do what with which secret, and at what vendors have to allow.
+#[cfg(feature = "policy")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets policy check\n  secrets policy explain alice get db/password"
+)]
+pub(crate) struct Policy {
+    #[command(subcommand)]
+    pub(crate) verb: PolicyVerb,
+}
+
+/// What to do with the policy.
+#[cfg(feature = "policy")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyVerb {
+    /// Read the policy strictly, with its files, and warn of rules that never decide.
+    #[command(after_help = "Example:\n  secrets policy check app.yaml")]
+    Check {
+        /// Files with references, whose secrets are used besides the declared ones.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Read the files as this, whatever they are called.
+        #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
+        format: Option<FileFormat>,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether somebody may do something, and which rule decides. Ends with 4 for a denial.
+    #[command(after_help = "Example:\n  secrets policy explain alice get db/password")]
+    Explain {
+        /// Who.
+        principal: String,
+        /// What: get, describe, list, versions, put, delete, restore or rollback.
+        operation: String,
+        /// With which secret: [provider://]name.
+        name: String,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write what the vendors have to allow so that the used secrets can be read, and nothing else.
+    #[command(
+        after_help = "Example:\n  secrets policy generate --for aws > policy.json\n  secrets policy generate app.yaml"
+    )]
+    Generate {
+        /// Files with references, whose secrets are used besides the declared ones.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// For this vendor alone: aws, azure, gcp, vault or infisical.
+        #[arg(long, value_name = "VENDOR", hide_possible_values = true)]
+        r#for: Option<Vendor>,
+        /// Read the files as this, whatever they are called.
+        #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
+        format: Option<FileFormat>,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A vendor with rights of its own.
+#[cfg(feature = "policy")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Vendor {
+    /// An IAM policy.
+    Aws,
+    /// Role assignments.
+    Azure,
+    /// IAM bindings.
+    Gcp,
+    /// A policy in HCL.
+    Vault,
+    /// A privilege of an identity.
+    Infisical,
+}
+
+#[cfg(feature = "policy")]
+impl Vendor {
+    /// The scheme of its provider.
+    pub(crate) fn scheme(self) -> &'static str {
+        match self {
+            Self::Aws => "aws-sm",
+            Self::Azure => "azure-kv",
+            Self::Gcp => "gcp-sm",
+            Self::Vault => "vault",
+            Self::Infisical => "infisical",
+        }
+    }
+}
+
 /// Approve a configuration to use credentials that it does not name, such as VAULT_TOKEN.
 #[derive(Debug, Args)]
 #[command(
@@ -474,6 +683,81 @@ pub(crate) enum RecipientsVerb {
     Rekey,
 }
 
+/// Look at the records of who used which secret.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets audit verify\n  secrets audit show --name 'db/*' --since 24h"
+)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) verb: AuditVerb,
+}
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Make the key that the configuration names for the log, unless it is there.
+    #[command(after_help = "Example:\n  secrets audit init")]
+    Init,
+    /// Find the first record that was changed, moved or taken away.
+    #[command(
+        after_help = "Example:\n  secrets audit verify\n  secrets audit verify --through 1000:5d41…\n  secrets audit verify old/audit.jsonl.000000001000"
+    )]
+    Verify {
+        /// These files, which follow one another, instead of the whole log.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The number and hash of a record, as an earlier run told them.
+        #[arg(long, value_name = "NUMBER:HASH", conflicts_with = "files")]
+        through: Option<String>,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    Show(AuditShow),
+}
+
+/// Show records, oldest first.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets audit show --name 'db/**' --outcome failed --since 24h\n  secrets audit show --ocsf --since 2026-01-31"
+)]
+pub(crate) struct AuditShow {
+    /// These files instead of the whole log.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only this operation: get, get-many, list, put, delete, ….
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) operation: Option<String>,
+    /// Only secrets with such a name; * is anything without a slash, ** anything.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) name: Option<String>,
+    /// Only what this provider answered, or this chain led to.
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) of_provider: Option<String>,
+    /// Only this user, by name or number.
+    #[arg(long, value_name = "USER")]
+    pub(crate) actor: Option<String>,
+    /// Only this outcome: ok, not_found, permission_denied, …; failed for all but ok.
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<String>,
+    /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only before this moment, written in the same way.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only the last so many.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) last: Option<usize>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write one event of OCSF's class API Activity a line.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) ocsf: bool,
+}
+
 /// Write a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(
@@ -537,6 +821,13 @@ mod tests {
             panic!("not run");
         };
         assert_eq!(run.program, ["env", "-i", "--clean"]);
+    }
+
+    #[test]
+    fn a_command_is_told_by_its_name() {
+        let named = |words: &[&str]| Cli::try_parse_from(words).unwrap().verb.name();
+        assert_eq!(named(&["secrets", "get", "db/password"]), "get");
+        assert_eq!(named(&["secrets", "audit", "init"]), "audit");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The `secrets` command.
 
 mod child;
+mod ci;
 mod cli;
 mod commands;
 mod exit;
 mod failure;
 mod files;
 mod generate;
+mod masked;
 mod output;
 mod progress;
 mod prompt;
@@ -23,6 +25,7 @@ use clap::Parser;
 use cli::{Cli, Verb};
 use exit::Exit;
 use failure::{Failure, Outcome};
+use masked::Stage;
 use output::Palette;
 use settings::Settings;
 
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
             Ok(()) | Err(Failure::ClosedOutput) => Exit::Ok.into(),
             Err(failure) => failure.exit().into(),
         };
+    }
+    if let Some(stage) = Stage::asked(std::env::args_os()) {
+        return stage.start();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -50,7 +56,8 @@ fn main() -> ExitCode {
     let palette = Palette::new(cli.global.color);
     trace::start(cli.global.verbose, palette);
     let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
-    let outcome = start(cli.verb, &Settings::new(cli.global, palette));
+    let settings = Settings::new(cli.global, palette, &cli.verb.name());
+    let outcome = start(cli.verb, &settings);
     trace::finish(palette);
     match outcome {
         Ok(exit) => exit.into(),
@@ -85,11 +92,16 @@ fn start(verb: Verb, settings: &Settings) -> Outcome {
         Verb::Versions(command) => commands::versions::run(&command, settings),
         Verb::Rollback(command) => commands::rollback::run(&command, settings),
         Verb::Run(command) => commands::run::run(command, settings),
+        Verb::Mask(command) => commands::mask::run(&command, settings),
+        Verb::CiMask(command) => commands::ci_mask::run(&command, settings),
         Verb::Render(command) => commands::render::run(&command, settings),
         Verb::Check(command) => commands::check::run(&command, settings),
         Verb::Status(command) => commands::status::run(&command, settings),
         Verb::Config(command) => commands::config::run(&command, settings),
+        #[cfg(feature = "policy")]
+        Verb::Policy(command) => commands::policy::run(&command, settings),
         Verb::Trust(command) => commands::trust::run(&command, settings),
+        Verb::Audit(command) => commands::audit::run(&command, settings),
         Verb::Store(command) => commands::store::run(&command, settings),
         Verb::Completions(command) => commands::completions::run(&command),
         Verb::Demo(command) => commands::demo::run(&command, settings),

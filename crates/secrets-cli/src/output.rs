@@ -35,6 +35,10 @@ impl Palette {
         })
     }
 
+    pub(crate) fn is_coloured(self) -> bool {
+        self.0
+    }
+
     fn paint(self, code: &str, text: &str) -> String {
         if self.0 {
             format!("\x1b[{code}m{text}\x1b[0m")

@@ -1,6 +1,8 @@
 //! One file a verb.
 
+pub(crate) mod audit;
 pub(crate) mod check;
+pub(crate) mod ci_mask;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod delete;
@@ -9,6 +11,11 @@ mod explain;
 pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod mask;
+#[cfg(feature = "policy")]
+pub(crate) mod policy;
+#[cfg(feature = "policy")]
+mod policy_generate;
 pub(crate) mod render;
 pub(crate) mod restore;
 pub(crate) mod rollback;
@@ -17,6 +24,7 @@ pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod trust;
+mod values;
 pub(crate) mod versions;
 
 use secrets::{SecretRef, Secrets};

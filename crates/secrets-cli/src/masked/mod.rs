@@ -1,0 +1,151 @@
+//! Running a program of which the output is masked.
+//!
+//! This process stays, which it does not where nothing is masked (`child.rs`). What the program sees is as it would be:
+//! a terminal if there was one, the signals that were sent to us, the same group of processes; and we end with its exit code.
+//! As process 1 of a container we reap what is left to us.
+
+mod console;
+mod pipes;
+mod pump;
+mod signals;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FileType, fstat};
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+use secrets::mask::Masker;
+
+use crate::ci;
+use crate::cli::MaskWhen;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome, reason};
+use crate::output::{self, Palette};
+
+pub(crate) use pump::pump;
+pub(crate) use stage::Stage;
+
+/// How long the output of a program that has ended is waited for.
+const REST: Duration = Duration::from_secs(1);
+
+/// What is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Streams {
+    stdout: bool,
+    stderr: bool,
+}
+
+/// A program to be run.
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    pub(crate) words: &'a [OsString],
+    pub(crate) environment: &'a BTreeMap<OsString, OsString>,
+    pub(crate) palette: Palette,
+}
+
+impl Streams {
+    /// What is masked where this is wanted.
+    pub(crate) fn new(when: MaskWhen) -> Self {
+        let is_masked = |stream: BorrowedFd<'_>| match when {
+            MaskWhen::Always => true,
+            MaskWhen::Never => false,
+            // A file is data that somebody wants as it is; what else there is in CI is its log.
+            MaskWhen::Auto => ci::is_here() && !is_file(stream),
+        };
+        Self {
+            stdout: is_masked(io::stdout().as_fd()),
+            stderr: is_masked(io::stderr().as_fd()),
+        }
+    }
+
+    pub(crate) fn any(self) -> bool {
+        self.stdout || self.stderr
+    }
+}
+
+/// Runs the program to its end and ends with its exit code.
+pub(crate) fn run(program: &Program<'_>, masker: Masker, streams: Streams) -> Outcome<Infallible> {
+    let is_console = streams.stdout && streams.stderr && is_one_terminal();
+    let ended = if is_console {
+        console::run(program, &masker)
+    } else {
+        pipes::run(program, &masker, streams)
+    };
+    drop(masker);
+    match ended {
+        Ok(code) => std::process::exit(code),
+        Err(error) => Err(
+            Failure::other(format!("cannot run the program: {}", reason(&error)))
+                .with_exit(Exit::CannotExecute),
+        ),
+    }
+}
+
+fn is_file(stream: BorrowedFd<'_>) -> bool {
+    fstat(stream).is_ok_and(|file| {
+        let kind = FileType::from_raw_mode(file.st_mode);
+        kind == FileType::RegularFile || kind == FileType::CharacterDevice && !stream.is_terminal()
+    })
+}
+
+/// Whether two streams end at the same place.
+fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    match (fstat(one), fstat(other)) {
+        (Ok(one), Ok(other)) => {
+            (one.st_dev, one.st_ino, one.st_rdev) == (other.st_dev, other.st_ino, other.st_rdev)
+        }
+        _ => false,
+    }
+}
+
+fn is_one_terminal() -> bool {
+    io::stdout().is_terminal()
+        && io::stderr().is_terminal()
+        && is_same(io::stdout().as_fd(), io::stderr().as_fd())
+}
+
+/// A stream of ours past the buffer of the standard library.
+fn file(stream: BorrowedFd<'_>) -> io::Result<File> {
+    Ok(File::from(stream.try_clone_to_owned()?))
+}
+
+/// Waits for any child until this one changes. Others have been left to us, as process 1.
+fn wait(child: Pid) -> io::Result<WaitStatus> {
+    loop {
+        match rustix::process::wait(WaitOptions::UNTRACED) {
+            Ok(Some((pid, status))) if pid == child => return Ok(status),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The exit code of a program, as a shell tells it; `None` while it lives.
+fn code(status: WaitStatus) -> Option<i32> {
+    let signal = || status.terminating_signal().map(|signal| 128 + signal);
+    status.exit_status().or_else(signal)
+}
+
+/// Waits until what the program wrote is written. What it left running may keep its output open for ever.
+fn finish(pumps: &Receiver<()>, count: usize, palette: Palette) {
+    let end = Instant::now() + REST;
+    for _ in 0..count {
+        match pumps.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                output::warn(
+                    palette,
+                    "the program has ended and left another one running, of which the output is lost from now on",
+                );
+                return;
+            }
+        }
+    }
+}
