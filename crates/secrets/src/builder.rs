@@ -1,13 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrets_core::{Clock, Environment, Error, ErrorKind, Request, Response, Result, SecretProvider, SystemClock};
+use secrets_core::{
+    Clock, Environment, Error, ErrorKind, Request, Response, Result, SecretProvider, SystemClock,
+};
 use tower::{BoxError, Layer, Service};
 
 use crate::Secrets;
 use crate::audit;
 use crate::config::Config;
-use crate::layers::{Actor, AuditConfig, AuditSink, CacheConfig, CacheLayer, OwnTtls, PolicyConfig};
+use crate::layers::{
+    Actor, AuditConfig, AuditSink, CacheConfig, CacheLayer, OwnTtls, PolicyConfig,
+};
 #[cfg(feature = "policy")]
 use crate::layers::{Policy, PolicyLayer};
 use crate::registry::Registry;
@@ -146,7 +150,12 @@ impl SecretsBuilder {
         config.check_names(registry.schemes().chain(ready))?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         #[cfg(feature = "policy")]
-        let policy = policy(&config, self.default.as_ref(), self.principal, &self.environment)?;
+        let policy = policy(
+            &config,
+            self.default.as_ref(),
+            self.principal,
+            &self.environment,
+        )?;
         #[cfg(not(feature = "policy"))]
         without_policy(&config)?;
         let mut options = StackOptions {

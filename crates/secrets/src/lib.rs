@@ -10,6 +10,7 @@ mod document;
 mod field;
 #[cfg(feature = "file")]
 pub mod file;
+mod grants;
 pub mod layers;
 #[cfg(feature = "mask")]
 pub mod mask;
@@ -31,6 +32,7 @@ pub use config::{
     ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
 };
 pub use field::SecretField;
+pub use grants::ProviderGrants;
 pub use plan::{PlannedRead, ReadPlan};
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
@@ -38,11 +40,11 @@ pub use secrets::Secrets;
 pub use secrets_core::{
     AmbientCredentials, Answer, Call, Capabilities, Capability, Clock, Deadline, DeleteMode,
     DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem, GetOptions,
-    Health, HealthStatus, Lease, ListOptions, Location, MAX_NAME_BYTES, Metadata, NameMapping,
-    NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall, ProviderInfo, PutMode,
-    PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock, Version,
-    VersionsOptions,
+    Grants, Health, HealthStatus, Lease, ListOptions, Location, MAX_NAME_BYTES, Metadata,
+    NameMapping, NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall,
+    ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
+    Version, VersionsOptions,
 };
 pub use service::ProviderService;
 pub use stack::Stack;

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
-    Answer, Call, Deadline, Environment, Error, ErrorKind, GetItem, OpenContext, Operation, Origin,
-    PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretProvider, SecretRef,
-    SecretValue,
+    Answer, Call, Deadline, Environment, Error, ErrorKind, GetItem, Grants, OpenContext, Operation,
+    Origin, PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretName,
+    SecretProvider, SecretRef, SecretValue,
 };
 use tokio::sync::OnceCell;
 use tower::{Service, ServiceExt};
@@ -134,6 +134,23 @@ impl Router {
                 format!("the provider {name} has no settings, since it was opened elsewhere"),
             )),
         }
+    }
+
+    /// The kind of a provider, which need not be open.
+    pub(crate) fn scheme(&self, name: &str) -> Result<&str> {
+        Ok(self.slot(name)?.scheme())
+    }
+
+    /// What has to be allowed at a provider's vendor so that these secrets can be read; opens it.
+    pub(crate) async fn grants(&self, name: &str, names: &[SecretName]) -> Result<Option<Grants>> {
+        let opened = self.open(name, &[]).await?;
+        let granted = opened.provider.grants(names);
+        granted.map_err(|error| {
+            error.with_provider(
+                name.into(),
+                self.scheme(name).unwrap_or_default().to_owned(),
+            )
+        })
     }
 
     /// The providers that a target leads to: the members of a chain, or the one provider.
@@ -331,8 +348,7 @@ impl Router {
     async fn read_below(&self, reference: &SecretRef, path: Vec<Arc<str>>) -> Result<SecretValue> {
         let call = Call::Get {
             name: reference.name().clone(),
-            options: secrets_core::GetOptions::default()
-                .with_version(reference.version().cloned()),
+            options: secrets_core::GetOptions::default().with_version(reference.version().cloned()),
         };
         let request = Request::new(call).with_target(reference.provider().map(Arc::from));
         let read = self.route(request, path).await.and_then(into_secret);

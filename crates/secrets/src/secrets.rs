@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
 use crate::config::{Config, Declared, LoadOptions};
+use crate::grants::{self, ProviderGrants};
 #[cfg(feature = "policy")]
 use crate::layers::Policy;
 use crate::layers::{AuditLayer, Cache, CacheLayer};
@@ -347,6 +348,22 @@ impl Secrets {
             }
         }
         Ok(plan)
+    }
+
+    /// What has to be allowed at the vendors so that these references can be read, and nothing else: provider by provider,
+    /// the members of a chain all; of one kind of provider alone where a scheme is given. Nothing is read, but the
+    /// providers are opened.
+    ///
+    /// # Errors
+    /// A provider that does not exist. That one cannot be opened, or cannot hold a name, is told beside it.
+    pub async fn grants(
+        &self,
+        references: &[SecretRef],
+        scheme: Option<&str>,
+    ) -> Result<Vec<ProviderGrants>> {
+        let resolved = references.iter().map(|reference| self.resolve(reference));
+        let asked = resolved.map(|one| (one.target, one.name));
+        grants::of(&self.shared.router, asked, scheme).await
     }
 
     async fn fetch(&self, target: Option<Arc<str>>, items: Vec<GetItem>) -> Vec<Result<Answer>> {

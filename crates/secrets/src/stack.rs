@@ -19,12 +19,12 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::config::{RetryConfig, TimeoutConfig};
-use crate::layers::{
-    AttemptTimeoutLayer, AuditLayer, Breaker, BreakerConfig, BreakerLayer, CacheLayer, DeadlineLayer, Meter,
-    MeterLayer, RateLimitLayer, RetryLayer, TraceLayer, error_from_boxed,
-};
 #[cfg(feature = "policy")]
 use crate::layers::PolicyLayer;
+use crate::layers::{
+    AttemptTimeoutLayer, AuditLayer, Breaker, BreakerConfig, BreakerLayer, CacheLayer,
+    DeadlineLayer, Meter, MeterLayer, RateLimitLayer, RetryLayer, TraceLayer, error_from_boxed,
+};
 use crate::service::ProviderService;
 
 /// A composed stack: cheap to clone, and shared by all who hold a clone.

@@ -23,18 +23,6 @@ pub(super) fn root(node: &Node, more: &'static [Key]) -> Result<()> {
 fn table(entries: &[Entry], keys: &[&Key], open: bool) -> Result<()> {
     for entry in entries {
         match keys.iter().find(|key| key.name == entry.key) {
-            Some(Key {
-                kind: Kind::Later, ..
-            }) => {
-                return Err(at_key(
-                    entry,
-                    Error::new(
-                        ErrorKind::InvalidConfig,
-                        format!("`{}` is not available in this version", entry.key),
-                    )
-                    .with_hint("take it out: nothing would come of it"),
-                ));
-            }
             Some(key) => value(&entry.value, &key.kind)?,
             None if open => {}
             None => return Err(unknown(entry, keys)),
@@ -107,7 +95,6 @@ fn value(node: &Node, kind: &Kind) -> Result<()> {
         (Kind::Either(..), _) => expected("a string or a table"),
         (Kind::Table(_) | Kind::Open(_) | Kind::Map(..) | Kind::Overlay, Value::Null) => Ok(()),
         (Kind::Table(_) | Kind::Open(_) | Kind::Map(..) | Kind::Overlay, _) => expected("a table"),
-        (Kind::Later, _) => Ok(()),
     }
 }
 

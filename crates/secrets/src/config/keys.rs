@@ -42,8 +42,6 @@ pub(super) enum Kind {
     Either(&'static Kind, &'static Kind),
     /// The keys of the root without the profiles.
     Overlay,
-    /// A part of the format that this version does not have yet.
-    Later,
 }
 
 /// What the keys of a map may look like.
@@ -110,9 +108,7 @@ impl Names {
             Self::Secret => (first.is_ascii_alphabetic() || *first == b'_') && word(rest),
             Self::Profile | Self::Role => first.is_ascii_alphanumeric() && word(rest),
             Self::Principal => {
-                bytes.len() <= 256
-                    && !name.trim().is_empty()
-                    && !name.chars().any(char::is_control)
+                bytes.len() <= 256 && !name.trim().is_empty() && !name.chars().any(char::is_control)
             }
         }
     }

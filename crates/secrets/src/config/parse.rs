@@ -12,8 +12,8 @@ use super::fields::{Fields, text};
 use super::keys::{BREAKER, Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
 use super::tree::{Entry, Node, Place, Value, located};
 use super::{
-    audit, ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, de, interpolate,
-    keys, layers, policy, scheme, suggest,
+    ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, audit, de,
+    interpolate, keys, layers, policy, scheme, suggest,
 };
 use crate::layers::BreakerConfig;
 

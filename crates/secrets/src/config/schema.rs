@@ -20,7 +20,6 @@ pub(super) fn schema() -> Value {
 
 fn table<'k>(keys: impl Iterator<Item = &'k Key>, open: bool) -> Value {
     let properties: Map<String, Value> = keys
-        .filter(|key| !matches!(key.kind, Kind::Later))
         .map(|key| {
             let mut schema = of(&key.kind);
             schema["description"] = json!(key.about);
@@ -66,6 +65,5 @@ fn of(kind: &Kind) -> Value {
         }),
         Kind::Either(text, table) => json!({ "anyOf": [of(text), of(table)] }),
         Kind::Overlay => json!({ "$ref": "#/$defs/overlay" }),
-        Kind::Later => json!(false),
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use secrets_core::ErrorKind;
 
 use super::{Config, Room, hint, refused, toml};
-use crate::config::keys::{Kind, ROOT};
+use crate::config::keys::ROOT;
 
 #[test]
 fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
@@ -47,14 +47,104 @@ fn a_long_unknown_key_is_cut_in_the_error() {
 }
 
 #[test]
-fn what_has_no_layer_yet_is_refused_not_ignored() {
-    for part in ["audit"] {
-        let error = refused(&format!("\n[{part}]\nx = 1\n"), 2, 2);
-        assert_eq!(
-            error.message(),
-            format!("`{part}` is not available in this version")
-        );
+fn a_policy_that_makes_no_sense_is_refused_where_it_says_so() {
+    let role = "[policy.roles.reader]\noperations = [\"read\"]\nnames = [\"db/*\"]\n";
+    for (text, line, column, message, told) in [
+        (
+            "\n[policy]\n",
+            2,
+            2,
+            "neither roles nor files",
+            "add a role",
+        ),
+        (
+            "[policy.roles.r]\nnames = [\"a\"]\n",
+            1,
+            15,
+            "has no `operations`",
+            "operations = [",
+        ),
+        (
+            "[policy.roles.r]\noperations = [\"get\"]\n",
+            1,
+            15,
+            "has no `names`",
+            "**",
+        ),
+        (
+            "[policy.roles.r]\noperations = [\"get\", \"gte\"]\nnames = [\"a\"]\n",
+            2,
+            22,
+            "unknown operation \"gte\"",
+            "did you mean `get`?",
+        ),
+        (
+            "[policy.roles.r]\noperations = [\"get\"]\nnames = [\"a\", \"db//x\"]\n",
+            3,
+            15,
+            "the pattern \"db//x\" matches no name: it has an empty segment",
+            "segments",
+        ),
+        (
+            "[policy.roles.r]\noperations = [\"get\"]\nnames = [\"a\"]\nscopes = []\n",
+            4,
+            10,
+            "`scopes` is empty",
+            "leave it out",
+        ),
+        (
+            "[policy.roles.r]\noperations = [\"get\"]\nnames = [\"a\"]\nenvironments = [\"prd\"]\n[profiles.prod]\n",
+            1,
+            15,
+            "unknown profile \"prd\"",
+            "did you mean `prod`?",
+        ),
+        (
+            &format!("{role}[policy.principals]\nann = [\"reader\", \"raeder\"]\n"),
+            5,
+            18,
+            "unknown role \"raeder\"",
+            "did you mean `reader`?",
+        ),
+        (
+            &format!("{role}[policy.principals]\n\"\" = [\"reader\"]\n"),
+            5,
+            1,
+            "cannot be the name of a principal",
+            "256",
+        ),
+    ] {
+        let error = refused(text, line, column);
+        assert!(error.message().contains(message), "{error}");
+        assert!(hint(&error).contains(told), "{}", hint(&error));
     }
+    let config = toml(&format!(
+        "{role}scopes = [\"mian\"]\n[providers.main]\ntype = \"memory\"\n"
+    ));
+    let error = config.unwrap().check_names(["env"]).unwrap_err();
+    assert_eq!(error.message(), "unknown provider \"mian\"");
+    assert_eq!(error.position().unwrap().line, 1);
+}
+
+#[test]
+fn a_policy_is_there_only_if_it_is_asked_for() {
+    assert!(toml("").unwrap().policy.is_none());
+    let text =
+        "[policy]\nenabled = false\n[policy.roles.r]\noperations = [\"*\"]\nnames = [\"**\"]\n";
+    assert!(toml(text).unwrap().policy.is_none());
+    let config = toml(
+        "[policy.roles.r]\noperations = [\"read\", \"get\", \"put\"]\nnames = [\"db/*\", \"api/**\"]\n\
+         [policy.principals]\n\"*\" = [\"r\"]\n\"ci@example.com\" = []\n",
+    )
+    .unwrap();
+    let policy = config.policy.as_ref().unwrap();
+    assert_eq!(policy.roles["r"].operations.len(), 5);
+    assert_eq!(policy.roles["r"].names[1].position().unwrap().column, 18);
+    assert_eq!(policy.principals["*"][0].role, "r");
+    let rows = config.describe();
+    let shown = super::row(&rows, "policy.roles.r.names");
+    assert_eq!(shown.value, "db/*, api/**");
+    assert_eq!(super::row(&rows, "policy.principals.*").value, "r");
 }
 
 #[test]
@@ -590,12 +680,7 @@ fn the_schema_has_the_keys_that_the_reader_takes() {
     assert_eq!(schema["additionalProperties"], false);
     let properties = schema["properties"].as_object().unwrap();
     for key in ROOT {
-        assert_eq!(
-            properties.contains_key(key.name),
-            !matches!(key.kind, Kind::Later),
-            "{}",
-            key.name
-        );
+        assert!(properties.contains_key(key.name), "{}", key.name);
     }
     assert!(
         !schema["$defs"]["overlay"]["properties"]

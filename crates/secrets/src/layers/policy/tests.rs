@@ -400,7 +400,7 @@ fn wrong_files_are_refused_with_their_place() {
         (
             "\npermit (principal, action, resource) when { resource.nmae == \"x\" };",
             2,
-            44,
+            45,
             "nmae",
         ),
         (
@@ -433,10 +433,11 @@ fn wrong_files_are_refused_with_their_place() {
 
 #[test]
 fn a_review_tells_what_never_decides() {
+    let writer = RoleConfig::new([Operation::Put], ["nothing/*"]).unwrap();
     let policy = alice()
         .with_role("idle", reader(&["db/*"]))
         .with_role("wide", reader(&["**"]))
-        .with_role("other", reader(&["nothing/*"]).with_scopes(["other"]))
+        .with_role("other", writer.with_scopes(["other"]))
         .with_principal("alice", ["wide", "other"]);
     let config = config(policy);
     let policy = Policy::new(&config).unwrap();
