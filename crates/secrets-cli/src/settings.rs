@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use secrets::layers::Actor;
 use secrets::{Config, LoadOptions, Registry, Secrets};
 use tokio::runtime::Builder;
 
@@ -16,10 +17,14 @@ pub(crate) struct Settings {
     pub(crate) palette: Palette,
     /// Where the configuration comes from. A flag stands before the environment, the environment before the file.
     pub(crate) load: LoadOptions,
+    /// What the user asked for, for the audit.
+    command: String,
+    /// Why, if that was said.
+    reason: Option<String>,
 }
 
 impl Settings {
-    pub(crate) fn new(global: Global, palette: Palette) -> Self {
+    pub(crate) fn new(global: Global, palette: Palette, command: &str) -> Self {
         let mut load = LoadOptions::from_process();
         if global.config.is_some() {
             load.file = global.config;
@@ -30,7 +35,12 @@ impl Settings {
         if global.provider.is_some() {
             load.provider = global.provider;
         }
-        Self { palette, load }
+        Self {
+            palette,
+            load,
+            command: format!("secrets {command}"),
+            reason: global.reason,
+        }
     }
 
     /// The configuration in effect.
@@ -43,8 +53,13 @@ impl Settings {
         let config = self.config()?;
         // The handle would find a wrong name too, but not say where it stands.
         config.check_names(Registry::builtin().schemes())?;
-        let builder = Secrets::builder().config(config);
-        Ok(builder.environment(self.load.environment.clone()).build()?)
+        let actor = Actor::of_process().with_command(self.command.as_str());
+        let builder = Secrets::builder().config(config).actor(actor);
+        let secrets = builder.environment(self.load.environment.clone()).build()?;
+        Ok(match &self.reason {
+            Some(reason) => secrets.with_reason(reason.as_str()),
+            None => secrets,
+        })
     }
 
     /// Does the work with a handle over the configuration, and gives back what its providers hold.

@@ -7,12 +7,12 @@ use futures_util::FutureExt;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretRef, SecretValue};
 use zeroize::Zeroizing;
 
+use crate::Secrets;
 use crate::config::Config;
 use crate::layers::{
     Actor, AuditConfig, AuditKey, AuditLayer, AuditLog, AuditSink, FileSink, TracingSink,
 };
 use crate::router::Router;
-use crate::Secrets;
 
 /// The largest key file that is read.
 const LARGEST_KEY: u64 = 64 << 10;
@@ -53,7 +53,8 @@ pub(crate) fn layer(config: &Config, router: &Router, parts: Parts) -> Result<Op
     let (settings, router) = (audit.clone(), router.clone());
     let (file_actor, file_clock) = (actor.clone(), clock.clone());
     let open = move || {
-        let (path, key, router, audit) = (path.clone(), key.clone(), router.clone(), settings.clone());
+        let (path, key, router, audit) =
+            (path.clone(), key.clone(), router.clone(), settings.clone());
         let (sinks, actor, clock) = (sinks.clone(), file_actor.clone(), file_clock.clone());
         async move {
             let mut all: Vec<Box<dyn AuditSink>> = Vec::new();
@@ -81,13 +82,23 @@ enum KeySource {
 fn key_source(config: &Config, audit: &AuditConfig) -> Option<KeySource> {
     let declared = |key: &SecretRef| match key.provider() {
         None => {
-            let declared = config.secrets.iter().find(|one| one.name == key.name().as_str());
+            let declared = config
+                .secrets
+                .iter()
+                .find(|one| one.name == key.name().as_str());
             declared.map(|one| one.reference.clone())
         }
         Some(_) => None,
     };
-    let secret = audit.key.as_ref().map(|key| declared(key).unwrap_or_else(|| key.clone()));
-    secret.map(KeySource::Secret).or_else(|| Some(KeySource::File(config.base_dir.join(audit.key_file.as_ref()?))))
+    let secret = audit
+        .key
+        .as_ref()
+        .map(|key| declared(key).unwrap_or_else(|| key.clone()));
+    secret.map(KeySource::Secret).or_else(|| {
+        Some(KeySource::File(
+            config.base_dir.join(audit.key_file.as_ref()?),
+        ))
+    })
 }
 
 fn path(config: &Config, audit: &AuditConfig) -> Result<PathBuf> {
@@ -146,12 +157,16 @@ fn read_key_file(path: &Path) -> Result<SecretValue> {
         use std::os::unix::fs::MetadataExt;
 
         if metadata.mode() & 0o077 != 0 {
-            return Err(refused("can be read by others")
-                .with_hint(format!("`chmod 600 {}`, and a new key if they are not to be trusted", path.display())));
+            return Err(refused("can be read by others").with_hint(format!(
+                "`chmod 600 {}`, and a new key if they are not to be trusted",
+                path.display()
+            )));
         }
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
-    file.take(LARGEST_KEY).read_to_end(&mut bytes).map_err(cannot)?;
+    file.take(LARGEST_KEY)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
     Ok(SecretValue::from(bytes.to_vec()))
 }
 
@@ -161,19 +176,36 @@ impl Secrets {
         self.audit_layer()
     }
 
-    /// The log that the configuration names, to be read and verified. Reads its key.
+    /// The files of the log that the configuration names, oldest first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if no file is configured, or there is none yet.
+    pub fn audit_files(&self) -> Result<Vec<PathBuf>> {
+        AuditLog::new(self.audit_path()?.1, None).files()
+    }
+
+    fn audit_path(&self) -> Result<(&AuditConfig, PathBuf)> {
+        let config = self.config();
+        let audit = config
+            .audit
+            .as_ref()
+            .filter(|audit| audit.path.is_some() || !audit.trace);
+        let Some(audit) = audit else {
+            return Err(
+                Error::new(ErrorKind::InvalidConfig, "no audit log is configured")
+                    .with_hint("add `[audit]` to the configuration, or name the files"),
+            );
+        };
+        Ok((audit, path(config, audit)?))
+    }
+
+    /// The log that the configuration names, to be verified. Reads its key.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if no file is configured; else what reading the key says.
     pub async fn audit_log(&self) -> Result<AuditLog> {
-        let config = self.config();
-        let audit = config.audit.as_ref().filter(|audit| audit.path.is_some() || !audit.trace);
-        let Some(audit) = audit else {
-            return Err(Error::new(ErrorKind::InvalidConfig, "no audit log is configured")
-                .with_hint("add `[audit]` to the configuration, or name the files"));
-        };
-        let path = path(config, audit)?;
-        let key = read_key(key_source(config, audit).as_ref(), self.router()).await?;
+        let (audit, path) = self.audit_path()?;
+        let key = read_key(key_source(self.config(), audit).as_ref(), self.router()).await?;
         Ok(AuditLog::new(path, key))
     }
 }

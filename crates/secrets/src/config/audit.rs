@@ -36,7 +36,8 @@ pub(super) fn audit(
     }
     if let Some(node) = fields.noted("key", origins) {
         let reference: SecretRef = text(node)?.parse().map_err(|error: secrets_core::Error| {
-            node.error(error.message().to_owned()).with_hint("the key is a secret of its own: `key = \"local://audit-key\"`")
+            node.error(error.message().to_owned())
+                .with_hint("the key is a secret of its own: `key = \"local://audit-key\"`")
         })?;
         if reference.default().is_some() {
             return Err(node

@@ -29,7 +29,8 @@ impl Actor {
     /// variable such as `USER` is whatever somebody set it to.
     pub fn of_process() -> Self {
         let program = std::env::current_exe().ok();
-        let process = program.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let process =
+            program.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let mut actor = Self {
             process,
             pid: Some(std::process::id()),
@@ -40,7 +41,10 @@ impl Actor {
             let uid = rustix::process::getuid().as_raw();
             actor.uid = Some(uid);
             actor.user = user_name(uid);
-            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            let host = rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned();
             actor.host = Some(host).filter(|host| !host.is_empty());
         }
         actor

@@ -90,12 +90,19 @@ impl Asked {
     fn record(&self, event: Event, moment: Moment<'_>) -> Record {
         let mut record = Record::new(event, moment.actor.clone(), moment.wall);
         record.operation = Some(self.operation.as_str().into());
-        record.provider = self.target.as_ref().or(moment.default).map(|target| target.to_string());
+        record.provider = self
+            .target
+            .as_ref()
+            .or(moment.default)
+            .map(|target| target.to_string());
         record.name = match &self.name {
             Some(name) => Some(name.to_string()),
             None => self.prefix.clone(),
         };
-        record.version = self.version.as_ref().map(|version| version.as_str().to_owned());
+        record.version = self
+            .version
+            .as_ref()
+            .map(|version| version.as_str().to_owned());
         record.reason = self.reason.as_deref().map(str::to_owned);
         record
     }
@@ -106,13 +113,23 @@ impl Asked {
     }
 
     /// The record after a write; without an answer, of one that was given up.
-    pub(super) fn outcome(&self, intent: &Record, answer: Option<&Result<Response>>, moment: Moment<'_>) -> Record {
+    pub(super) fn outcome(
+        &self,
+        intent: &Record,
+        answer: Option<&Result<Response>>,
+        moment: Moment<'_>,
+    ) -> Record {
         let mut record = self.finished(Event::Outcome, answer, moment);
         record.id = intent.id;
         record
     }
 
-    fn finished(&self, event: Event, answer: Option<&Result<Response>>, moment: Moment<'_>) -> Record {
+    fn finished(
+        &self,
+        event: Event,
+        answer: Option<&Result<Response>>,
+        moment: Moment<'_>,
+    ) -> Record {
         let mut record = self
             .record(event, moment)
             .took(moment.monotonic.saturating_sub(self.started));
@@ -230,7 +247,11 @@ impl Asked {
             .record(Event::Read, moment)
             .took(moment.monotonic.saturating_sub(self.started));
         record.name = Some(item.name.to_string());
-        record.version = item.options.version.as_ref().map(|version| version.as_str().to_owned());
+        record.version = item
+            .options
+            .version
+            .as_ref()
+            .map(|version| version.as_str().to_owned());
         record
     }
 }

@@ -131,7 +131,12 @@ impl Link {
     };
 
     /// Puts the line of a record, with its newline, at the end of the text, and goes on to it.
-    pub(super) fn append(&mut self, record: &Record, seal: &Seal, text: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn append(
+        &mut self,
+        record: &Record,
+        seal: &Seal,
+        text: &mut Vec<u8>,
+    ) -> Result<()> {
         let start = text.len();
         let next = self.seq + 1;
         text.extend_from_slice(SEQ);
@@ -204,7 +209,7 @@ pub(super) struct Head {
 }
 
 /// Every head is this long, so that the next one covers it whole.
-pub(super) const HEAD_BYTES: usize = HEAD_NAME.len() + 3 * (5 + 20) + 6 + HEX + 5 + HEX + 2;
+pub(super) const HEAD_BYTES: usize = HEAD_NAME.len() + 3 * (5 + 20) + 6 + HEX + 5 + HEX + 1;
 const HEAD_NAME: &str = "polysecrets-audit-1";
 
 impl Head {

@@ -85,7 +85,9 @@ impl OnFailure {
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Deny, Self::Warn].into_iter().find(|one| one.as_str() == name)
+        [Self::Deny, Self::Warn]
+            .into_iter()
+            .find(|one| one.as_str() == name)
     }
 }
 
@@ -119,7 +121,9 @@ impl Hits {
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Each, Self::Aggregate].into_iter().find(|one| one.as_str() == name)
+        [Self::Each, Self::Aggregate]
+            .into_iter()
+            .find(|one| one.as_str() == name)
     }
 }
 
@@ -241,7 +245,11 @@ impl AuditConfig {
             ));
         }
         if !writes_file && (self.key.is_some() || self.key_file.is_some()) {
-            let at = if self.key.is_some() { "key" } else { "key_file" };
+            let at = if self.key.is_some() {
+                "key"
+            } else {
+                "key_file"
+            };
             return Some((
                 at,
                 "there is a key, but no file whose records it would chain",
@@ -249,7 +257,11 @@ impl AuditConfig {
             ));
         }
         if self.queue == 0 {
-            return Some(("queue", "nothing could ever wait", "set `queue` to at least 1"));
+            return Some((
+                "queue",
+                "nothing could ever wait",
+                "set `queue` to at least 1",
+            ));
         }
         if self.deadline.is_zero() {
             return Some((

@@ -92,8 +92,9 @@ impl FileSink {
             let (file, made) = match self.head.take() {
                 Some(file) => (file, false),
                 // It is written from its start, which appending would not do.
-                None => open(&head_path, OpenOptions::new().read(true).write(true))
-                    .map_err(&failed)?,
+                None => {
+                    open(&head_path, OpenOptions::new().read(true).write(true)).map_err(&failed)?
+                }
             };
             guard(&file, &head_path)?;
             file.lock().map_err(&failed)?;
@@ -171,10 +172,15 @@ impl FileSink {
     fn catch_up(&self, log: &File, locked: &mut Locked) -> Result<()> {
         let failed = self.failed("read");
         let mut reader = log;
-        reader.seek(SeekFrom::Start(locked.state.end)).map_err(&failed)?;
+        reader
+            .seek(SeekFrom::Start(locked.state.end))
+            .map_err(&failed)?;
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).map_err(&failed)?;
-        let finished = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let finished = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         let mut verifier = Verifier::after(self.seal.clone(), locked.state.link);
         if locked.state.end == 0 {
             verifier.begin_file();
@@ -219,9 +225,14 @@ impl FileSink {
         let Some(last) = verifier.last else {
             return Err(Error::new(
                 ErrorKind::IntegrityFailure,
-                format!("the audit log {} is damaged, or was written with another key", self.path.display()),
+                format!(
+                    "the audit log {} is damaged, or was written with another key",
+                    self.path.display()
+                ),
             )
-            .with_hint("run `secrets audit verify`; to begin a new log with another key, move it away"));
+            .with_hint(
+                "run `secrets audit verify`; to begin a new log with another key, move it away",
+            ));
         };
         let failed = self.failed("write");
         let length = log.metadata().map_err(&failed)?.len();
@@ -317,7 +328,11 @@ impl FileSink {
     }
 
     fn now(&self) -> u64 {
-        let now = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = self
+            .clock
+            .wall()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }
 }
@@ -422,16 +437,23 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 fn guard(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
 
-    let metadata = file.metadata().map_err(|error| io_error("read", path, &error))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| io_error("read", path, &error))?;
     let refused = |why: &str| {
-        Error::new(ErrorKind::InvalidConfig, format!("the audit log {} {why}", path.display()))
+        Error::new(
+            ErrorKind::InvalidConfig,
+            format!("the audit log {} {why}", path.display()),
+        )
     };
     if !metadata.is_file() {
         return Err(refused("is not a regular file").with_hint("name a file in `audit.path`"));
     }
     if metadata.mode() & 0o022 != 0 {
-        return Err(refused("can be written by others")
-            .with_hint(format!("`chmod go-w {}`, then `secrets audit verify`", path.display())));
+        return Err(refused("can be written by others").with_hint(format!(
+            "`chmod go-w {}`, then `secrets audit verify`",
+            path.display()
+        )));
     }
     Ok(())
 }
@@ -494,7 +516,10 @@ pub(super) fn io_error(action: &str, path: &Path, error: &io::Error) -> Error {
 
     let (kind, hint) = match error.kind() {
         Io::NotFound | Io::NotADirectory => (ErrorKind::InvalidConfig, "check the path"),
-        _ if is_link(error) => (ErrorKind::InvalidConfig, "the log may not be a symbolic link"),
+        _ if is_link(error) => (
+            ErrorKind::InvalidConfig,
+            "the log may not be a symbolic link",
+        ),
         Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::IsADirectory => (
             ErrorKind::InvalidConfig,
             "the log has to be a file that you can write",
@@ -502,9 +527,20 @@ pub(super) fn io_error(action: &str, path: &Path, error: &io::Error) -> Error {
         Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
             (ErrorKind::Unavailable, "make room on the disk")
         }
-        _ => (ErrorKind::Unavailable, "look at the disk that the log is on"),
+        _ => (
+            ErrorKind::Unavailable,
+            "look at the disk that the log is on",
+        ),
     };
     let reason = error.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-    Error::new(kind, format!("cannot {action} the audit log {}: {reason}", path.display())).with_hint(hint)
+    let reason = reason
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    Error::new(
+        kind,
+        format!("cannot {action} the audit log {}: {reason}", path.display()),
+    )
+    .with_hint(hint)
 }

@@ -153,8 +153,16 @@ impl HitTable {
     }
 
     /// Takes what was counted, as records. What was not counted since the last time is forgotten.
-    pub(super) fn take(&self, actor: &Arc<Actor>, wall: SystemTime, monotonic: Duration) -> Vec<Record> {
-        let moment = |at: Duration| wall.checked_sub(monotonic.saturating_sub(at)).unwrap_or(wall);
+    pub(super) fn take(
+        &self,
+        actor: &Arc<Actor>,
+        wall: SystemTime,
+        monotonic: Duration,
+    ) -> Vec<Record> {
+        let moment = |at: Duration| {
+            wall.checked_sub(monotonic.saturating_sub(at))
+                .unwrap_or(wall)
+        };
         let mut records = Vec::new();
         for shard in &self.shards {
             lock(shard).retain(|_, slots| {
@@ -167,7 +175,10 @@ impl HitTable {
                     record.provider = Some(slot.provider.to_string());
                     record.via = slot.via.as_deref().map(str::to_owned);
                     record.name = Some(slot.name.to_string());
-                    record.version = slot.version.as_ref().map(|version| version.as_str().to_owned());
+                    record.version = slot
+                        .version
+                        .as_ref()
+                        .map(|version| version.as_str().to_owned());
                     record.outcome = Some("ok".into());
                     record.source = Some(slot.source);
                     record.reason = slot.reason.as_deref().map(str::to_owned);
@@ -195,7 +206,9 @@ impl HitTable {
             .any(|shard| lock(shard).values().flatten().any(counted));
         if more {
             let now = milliseconds(monotonic).max(1);
-            let _ = self.since.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+            let _ = self
+                .since
+                .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
         }
         !more
     }

@@ -79,7 +79,12 @@ mod tests {
         let id = RecordId::new(now);
         assert!(id.to_string().starts_with("01ARYZ6S41"), "{id}");
         assert_eq!(id.to_string().parse::<RecordId>().unwrap(), id);
-        for text in ["", "01ARYZ6S41", "81ARYZ6S410000000000000000", "01ARYZ6S41000000000000000U"] {
+        for text in [
+            "",
+            "01ARYZ6S41",
+            "81ARYZ6S410000000000000000",
+            "01ARYZ6S41000000000000000U",
+        ] {
             assert!(text.parse::<RecordId>().is_err(), "{text}");
         }
     }

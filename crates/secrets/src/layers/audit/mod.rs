@@ -57,7 +57,8 @@ pub use writer::AuditStats;
 pub struct AuditLayer(Arc<Shared>);
 
 /// How the sinks are made when the first record is to be written.
-pub(crate) type OpenSinks = Box<dyn Fn() -> BoxFuture<'static, Result<Vec<Box<dyn AuditSink>>>> + Send + std::marker::Sync>;
+pub(crate) type OpenSinks =
+    Box<dyn Fn() -> BoxFuture<'static, Result<Vec<Box<dyn AuditSink>>>> + Send + std::marker::Sync>;
 
 struct Shared {
     config: AuditConfig,
@@ -149,7 +150,13 @@ impl Shared {
 
     fn start(&self, sinks: Vec<Box<dyn AuditSink>>) -> Result<Writer> {
         let config = &self.config;
-        Writer::start(sinks, config.queue, config.deadline, self.actor.clone(), self.clock.clone())
+        Writer::start(
+            sinks,
+            config.queue,
+            config.deadline,
+            self.actor.clone(),
+            self.clock.clone(),
+        )
     }
 
     /// The writer, which the first one who asks starts.
@@ -205,7 +212,11 @@ impl fmt::Debug for Shared {
 
 impl<S> Layer<S> for AuditLayer
 where
-    S: Service<Request, Response = Response, Error = Error> + Clone + Send + std::marker::Sync + 'static,
+    S: Service<Request, Response = Response, Error = Error>
+        + Clone
+        + Send
+        + std::marker::Sync
+        + 'static,
     S::Future: Send,
 {
     type Service = AuditService<S>;

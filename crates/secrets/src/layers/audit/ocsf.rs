@@ -20,7 +20,10 @@ impl Record {
             Some("delete") => 4,
             _ => 99,
         };
-        let denied = matches!(self.outcome.as_deref(), Some("permission_denied" | "unauthenticated"));
+        let denied = matches!(
+            self.outcome.as_deref(),
+            Some("permission_denied" | "unauthenticated")
+        );
         let severity = match self.event {
             Event::Gap | Event::Recovered => 3,
             _ if denied => 3,
@@ -49,7 +52,13 @@ impl Record {
             ("operation", operation),
             ("request", json!({ "uid": self.id.to_string() })),
             ("service", object([("name", json!(self.provider))])),
-            ("response", object([("error", json!(self.outcome.as_deref().filter(|outcome| *outcome != "ok")))])),
+            (
+                "response",
+                object([(
+                    "error",
+                    json!(self.outcome.as_deref().filter(|outcome| *outcome != "ok")),
+                )]),
+            ),
         ]);
         let resources = self.name.as_ref().map(|name| {
             json!([object([
@@ -105,7 +114,11 @@ fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
         Value::Object(fields) => !fields.is_empty(),
         _ => true,
     });
-    Value::Object(known.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+    Value::Object(
+        known
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect::<Map<_, _>>(),
+    )
 }
 
 #[cfg(test)]
@@ -120,7 +133,9 @@ mod tests {
     #[test]
     fn a_denied_read_is_an_api_activity() {
         let time = UNIX_EPOCH + Duration::from_millis(1_767_225_600_123);
-        let mut actor = Actor::default().with_user("ann").with_command("secrets get");
+        let mut actor = Actor::default()
+            .with_user("ann")
+            .with_command("secrets get");
         (actor.uid, actor.host) = (Some(1000), Some("h".to_owned()));
         let mut record = Record::new(Event::Read, Arc::new(actor), time);
         record.operation = Some("get".into());

@@ -39,14 +39,18 @@ impl AuditQuery {
             record.actor.user.as_ref() == Some(wanted) || number.as_ref() == Some(wanted)
         });
         let outcome = match self.outcome.as_deref() {
-            Some("failed") => record.outcome.as_deref().is_some_and(|outcome| outcome != "ok"),
+            Some("failed") => record
+                .outcome
+                .as_deref()
+                .is_some_and(|outcome| outcome != "ok"),
             _ => is(&self.outcome, record.outcome.as_deref()),
         };
         named
             && by
             && outcome
             && is(&self.operation, record.operation.as_deref())
-            && (is(&self.provider, record.provider.as_deref()) || is(&self.provider, record.via.as_deref()))
+            && (is(&self.provider, record.provider.as_deref())
+                || is(&self.provider, record.via.as_deref()))
             && self.since.is_none_or(|since| record.time >= since)
             && self.until.is_none_or(|until| record.time < until)
     }
@@ -131,7 +135,11 @@ mod tests {
             ("", "a", false),
             ("**x*", "a/b/x", true),
         ] {
-            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
+            assert_eq!(
+                glob(pattern.as_bytes(), name.as_bytes()),
+                fits,
+                "{pattern} {name}"
+            );
         }
         let text = "a".repeat(20_000);
         assert!(!glob(b"*a*a*a*a*a*b", text.as_bytes()));

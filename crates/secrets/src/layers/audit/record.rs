@@ -53,7 +53,11 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// When the first of them was.
-    #[serde(default, with = "maybe_moment", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "maybe_moment",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub since: Option<SystemTime>,
     /// What an event of the log itself has to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,7 +268,10 @@ mod tests {
         record.since = Some(now - Duration::from_millis(900));
         record.count = Some(7);
         let text = serde_json::to_string(&record).unwrap();
-        assert!(text.contains("\"time\":\"2026-01-01T00:00:00.000123Z\""), "{text}");
+        assert!(
+            text.contains("\"time\":\"2026-01-01T00:00:00.000123Z\""),
+            "{text}"
+        );
         assert!(!text.contains("null"), "{text}");
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }

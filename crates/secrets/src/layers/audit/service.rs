@@ -80,7 +80,12 @@ where
 }
 
 /// A read before anything was recorded: the log is opened first, so that nothing is asked for if it cannot be.
-async fn first_read<S>(shared: Arc<Shared>, mut inner: S, request: Request, asked: Asked) -> Result<Response>
+async fn first_read<S>(
+    shared: Arc<Shared>,
+    mut inner: S,
+    request: Request,
+    asked: Asked,
+) -> Result<Response>
 where
     S: Service<Request, Response = Response, Error = Error>,
 {
@@ -113,7 +118,10 @@ where
     let begun = match shared.writer().await {
         Ok(writer) => {
             let wanted = shared.wanted();
-            writer.write(vec![intent.clone()], wanted).await.map(|()| writer)
+            writer
+                .write(vec![intent.clone()], wanted)
+                .await
+                .map(|()| writer)
         }
         Err(error) => Err(error),
     };
@@ -158,10 +166,15 @@ struct Begun {
 }
 
 impl Begun {
-    fn conclude(&mut self, answer: Option<&Result<Response>>) -> impl Future<Output = Result<()>> + Send + 'static {
+    fn conclude(
+        &mut self,
+        answer: Option<&Result<Response>>,
+    ) -> impl Future<Output = Result<()>> + Send + 'static {
         self.concluded = true;
         let watch = &self.watch;
-        let outcome = watch.asked.outcome(&self.intent, answer, watch.shared.moment());
+        let outcome = watch
+            .asked
+            .outcome(&self.intent, answer, watch.shared.moment());
         watch.writer.conclude(outcome)
     }
 }
@@ -184,11 +197,14 @@ struct Watch {
 
 impl Watch {
     /// Records an answer; `None` where it was only counted, and can be given at once.
-    fn record(self, answer: Result<Response>) -> std::result::Result<Result<Response>, BoxFuture<'static, Result<Response>>> {
+    fn record(
+        self,
+        answer: Result<Response>,
+    ) -> std::result::Result<Result<Response>, BoxFuture<'static, Result<Response>>> {
         let counts = self.shared.hits == Hits::Aggregate;
-        let due = self
-            .asked
-            .settle(&answer, self.shared.moment(), |hit| counts && self.writer.count(hit));
+        let due = self.asked.settle(&answer, self.shared.moment(), |hit| {
+            counts && self.writer.count(hit)
+        });
         let Due::Records(records) = due else {
             return Ok(answer);
         };
@@ -227,7 +243,9 @@ pin_project! {
 
 impl<F> std::fmt::Debug for ReadFuture<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadFuture").field("watch", &self.watch).finish_non_exhaustive()
+        f.debug_struct("ReadFuture")
+            .field("watch", &self.watch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -285,7 +303,10 @@ impl Shared {
     }
 
     fn happened(&self, asked: &Asked, error: Error) -> Result<()> {
-        let message = format!("the {} is done, but its outcome is not recorded", asked.operation());
+        let message = format!(
+            "the {} is done, but its outcome is not recorded",
+            asked.operation()
+        );
         // Nothing is gained by doing it again.
         self.fail(asked, error, Some(ErrorKind::Unexpected), message)
     }

@@ -101,7 +101,14 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: record {}: {}", self.file.display(), self.line, self.seq, self.problem)
+        write!(
+            f,
+            "{}:{}: record {}: {}",
+            self.file.display(),
+            self.line,
+            self.seq,
+            self.problem
+        )
     }
 }
 
@@ -137,7 +144,9 @@ impl AuditLog {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?.file_name();
-            let number = entry.to_str().and_then(|entry| entry.strip_prefix(&*name)?.strip_prefix('.'));
+            let number = entry
+                .to_str()
+                .and_then(|entry| entry.strip_prefix(&*name)?.strip_prefix('.'));
             if let Some(number) = number.filter(|number| number.len() >= 12)
                 && let Ok(number) = number.parse::<u64>()
             {
@@ -237,7 +246,11 @@ impl AuditLog {
         }
     }
 
-    fn verify_with(&self, files: &[PathBuf], head: Option<Result<Head, Problem>>) -> Result<Verified> {
+    fn verify_with(
+        &self,
+        files: &[PathBuf],
+        head: Option<Result<Head, Problem>>,
+    ) -> Result<Verified> {
         let known = head.and_then(Result::ok);
         let mut verifier = Verifier::new(self.seal.clone(), known.map(|head| head.link));
         let mut verified = Verified {
@@ -260,7 +273,8 @@ impl AuditLog {
                 number += 1;
                 if !ended {
                     // What was never finished was never relied on, if the checkpoint is older.
-                    let relied_on = *file != self.path || known.is_none_or(|head| offset < head.end);
+                    let relied_on =
+                        *file != self.path || known.is_none_or(|head| offset < head.end);
                     match relied_on {
                         true => problem = Some(Problem::CutOff),
                         false => verified.unfinished = line.len() as u64,
@@ -373,7 +387,10 @@ impl Verifier {
                 return Err(Problem::Moved);
             }
         }
-        if self.through.is_some_and(|link| link.seq == line.seq && link.hash != line.hash) {
+        if self
+            .through
+            .is_some_and(|link| link.seq == line.seq && link.hash != line.hash)
+        {
             return Err(Problem::OtherHistory);
         }
         self.at_beginning = false;
@@ -391,7 +408,10 @@ pub(super) fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool) -> bool) 
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = (&mut reader).take(LONGEST).read_until(b'\n', &mut line).map_err(failed)?;
+        let read = (&mut reader)
+            .take(LONGEST)
+            .read_until(b'\n', &mut line)
+            .map_err(failed)?;
         if read == 0 {
             return Ok(());
         }

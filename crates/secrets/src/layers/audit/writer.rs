@@ -105,7 +105,11 @@ impl Writer {
             .name("secrets-audit".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| {
-                Error::new(ErrorKind::Unexpected, "the system gives no thread for the audit").with_source(error)
+                Error::new(
+                    ErrorKind::Unexpected,
+                    "the system gives no thread for the audit",
+                )
+                .with_source(error)
             })?;
         Ok(Self(Arc::new(Handle {
             shared,
@@ -130,7 +134,10 @@ impl Writer {
 
     /// Writes a record of something that happened, for which there is always room: what happened was recorded before, in
     /// the queue. It is written whatever becomes of the one who waits for it.
-    pub(super) fn conclude(&self, record: Record) -> impl Future<Output = Result<()>> + Send + 'static {
+    pub(super) fn conclude(
+        &self,
+        record: Record,
+    ) -> impl Future<Output = Result<()>> + Send + 'static {
         let answer = self.push(vec![record], Wanted::Always, None);
         let writer = self.clone();
         async move { writer.counted(writer.within(writer.0.deadline, answer).await) }
@@ -244,7 +251,9 @@ impl Drop for Handle {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("deadline", &self.0.deadline).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("deadline", &self.0.deadline)
+            .finish_non_exhaustive()
     }
 }
 
@@ -255,7 +264,10 @@ impl Shared {
 }
 
 fn ended() -> Error {
-    Error::new(ErrorKind::Unexpected, "the thread of the audit log has ended")
+    Error::new(
+        ErrorKind::Unexpected,
+        "the thread of the audit log has ended",
+    )
 }
 
 /// The thread's side.
@@ -292,7 +304,8 @@ impl Worker {
             }
             self.deliver(jobs);
             if flush || is_due {
-                let told = self.untold.is_empty() && self.shared.hits.told(self.shared.clock.monotonic());
+                let told =
+                    self.untold.is_empty() && self.shared.hits.told(self.shared.clock.monotonic());
                 due = (!told).then(|| Instant::now() + WINDOW);
             }
             if closing {
@@ -305,13 +318,20 @@ impl Worker {
     fn wait(&self, due: Option<Instant>) -> Inbox {
         let mut inbox = self.shared.inbox();
         loop {
-            let idle = inbox.jobs.is_empty() && !inbox.reopen && !inbox.closing && !(inbox.hits && due.is_none());
+            let idle = inbox.jobs.is_empty()
+                && !inbox.reopen
+                && !inbox.closing
+                && !(inbox.hits && due.is_none());
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
             if !idle || left == Some(Duration::ZERO) {
                 return std::mem::take(&mut *inbox);
             }
             inbox = match left {
-                None => self.shared.bell.wait(inbox).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .shared
+                    .bell
+                    .wait(inbox)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     let waited = self.shared.bell.wait_timeout(inbox, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -326,7 +346,11 @@ impl Worker {
         let mut given_up = 0;
         let mut records = Vec::new();
         if missed > 0 {
-            let mut gap = Record::new(Event::Gap, self.shared.actor.clone(), self.shared.clock.wall());
+            let mut gap = Record::new(
+                Event::Gap,
+                self.shared.actor.clone(),
+                self.shared.clock.wall(),
+            );
             gap.count = Some(missed);
             records.push(gap);
         }
@@ -351,7 +375,9 @@ impl Worker {
         let mut untold_gap = given_up;
         match &answer {
             Ok(()) => {
-                self.shared.written.fetch_add(records.len() as u64, Ordering::Relaxed);
+                self.shared
+                    .written
+                    .fetch_add(records.len() as u64, Ordering::Relaxed);
             }
             Err(error) => {
                 tracing::warn!(target: "secrets::audit", error = %error, records = awaited, "records are not written");
@@ -376,7 +402,12 @@ impl Worker {
         let written = catch_unwind(AssertUnwindSafe(|| {
             sinks.iter_mut().try_for_each(|sink| sink.write(records))
         }));
-        written.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unexpected, "a sink of the audit panicked")))
+        written.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Unexpected,
+                "a sink of the audit panicked",
+            ))
+        })
     }
 
     fn reopen(&mut self) {
