@@ -2,6 +2,7 @@
 
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use secrets_core::SecretValue;
 use zeroize::Zeroizing;
 
 use super::breaks;
@@ -10,6 +11,20 @@ use super::breaks;
 pub(super) struct Spelling {
     pub(super) text: Zeroizing<Vec<u8>>,
     pub(super) broken: Broken,
+}
+
+/// Every spelling that a [`Masker`](super::Masker) looks for in the place of a value of at least `shortest` bytes, line breaks left
+/// out: to be handed to what masks by exact texts alone.
+///
+/// The fields of an object are values of their own.
+pub fn spellings(value: &SecretValue, shortest: usize) -> Vec<SecretValue> {
+    let mut texts: Vec<Zeroizing<Vec<u8>>> = of(value.expose_bytes(), shortest)
+        .into_iter()
+        .map(|spelling| spelling.text)
+        .collect();
+    texts.sort_by(|one, other| one.cmp(other));
+    texts.dedup();
+    texts.into_iter().map(SecretValue::from_zeroizing).collect()
 }
 
 /// Whether a spelling is itself when it is broken over lines.
