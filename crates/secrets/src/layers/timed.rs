@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use secrets_core::{Error, ErrorKind, Operation, Response, Result};
-use tokio::time::Timeout;
+use tokio::time::Sleep;
 
 /// What is said when the time is up.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,9 @@ pin_project! {
     #[derive(Debug)]
     pub struct TimedFuture<F> {
         #[pin]
-        call: Timeout<F>,
+        call: F,
+        // Begun when there is something to wait for: a hit looks at no clock for it.
+        sleep: Option<Pin<Box<Sleep>>>,
         limit: Duration,
         operation: Operation,
         words: Words,
@@ -30,7 +32,8 @@ pin_project! {
 impl<F: Future<Output = Result<Response>>> TimedFuture<F> {
     pub(super) fn new(call: F, limit: Duration, operation: Operation, words: Words) -> Self {
         Self {
-            call: tokio::time::timeout(limit, call),
+            call,
+            sleep: None,
             limit,
             operation,
             words,
@@ -43,11 +46,16 @@ impl<F: Future<Output = Result<Response>>> Future for TimedFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_| {
-            let message = format!("{} {:?}", this.words.message, this.limit);
-            Err(Error::new(ErrorKind::Timeout, message)
-                .with_operation(*this.operation)
-                .with_hint(Cow::Borrowed(this.words.hint)))
-        }))
+        if let Poll::Ready(outcome) = this.call.poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        let sleep = this
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(*this.limit)));
+        ready!(sleep.as_mut().poll(cx));
+        let message = format!("{} {:?}", this.words.message, this.limit);
+        Poll::Ready(Err(Error::new(ErrorKind::Timeout, message)
+            .with_operation(*this.operation)
+            .with_hint(Cow::Borrowed(this.words.hint))))
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use quick_cache::sync::Cache as Quick;
@@ -20,6 +21,14 @@ const OVERHEAD: usize = 640;
 
 /// Into how many groups names are put, of which each has a generation.
 const GROUPS: usize = 4096;
+
+/// What those get who wait for a load that is given up.
+static LOST: LazyLock<Error> = LazyLock::new(|| {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the load of this secret was given up",
+    )
+});
 
 /// For whom, and of which provider or chain.
 type Target = (Arc<Scope>, Option<Arc<str>>);
@@ -189,13 +198,9 @@ impl Cache {
                 targets.insert(target);
             }
         }
-        let lost = Err(Error::new(
-            ErrorKind::Unavailable,
-            "the load of this secret was given up",
-        ));
         // Read before the provider is asked: an answer that an invalidation overtakes is of an earlier generation.
         let generation = self.0.generation(&key.name).load(Ordering::Acquire);
-        let (waiter, pilot) = self.0.flights.join(key, lost);
+        let (waiter, pilot) = self.0.flights.join(key, Err(LOST.clone()));
         let Some(pilot) = pilot else {
             return (waiter, None);
         };

@@ -943,3 +943,127 @@ fn a_load_that_lands_after_another_was_not_needed() {
         assert!(flight.is_some());
     });
 }
+
+#[tokio::test]
+async fn what_nobody_may_be_given_any_more_is_dropped_now_and_then() {
+    let setup = Setup::new(config());
+    for text in ["a", "b", "c"] {
+        setup.store.set(text, "1");
+        setup.value(text).await;
+    }
+    let entries = || setup.cache().stats().entries;
+    // Too old for anything, they stay until somebody loads, which looks for them every five minutes.
+    setup.later(300);
+    setup.value("b").await;
+    setup.later(299);
+    setup.store.set("d", "1");
+    setup.value("d").await;
+    assert_eq!(entries(), 4);
+    setup.later(1);
+    setup.store.set("e", "1");
+    setup.value("e").await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    // Only those that are ten minutes old: `b` was loaded again.
+    assert_eq!(entries(), 3);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_takes_no_room() {
+    let setup = Setup::new(config());
+    setup.value("a").await;
+    assert_eq!(setup.cache().stats().entries, 1);
+    setup.cache().invalidate(&name("b"));
+    assert_eq!(setup.cache().stats().entries, 1);
+    setup.cache().invalidate(&name("a"));
+    assert_eq!(setup.cache().stats().entries, 0);
+    let text = format!("{:?}", setup.cache());
+    assert!(
+        text.contains("loads: 1") && text.contains("ttl: 60s"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_time_of_its_own_may_be_that_of_one_provider() {
+    let own = OwnTtls::from([(name("a"), vec![(Some("main".into()), seconds(5))])]);
+    let setup = Setup::with_own(config(), own);
+    for (target, calls) in [(Some("main"), 2), (Some("other"), 3), (None, 4)] {
+        for _ in 0..2 {
+            let request = Request::new(get("a")).with_target(target.map(Arc::from));
+            setup.service.clone().oneshot(request).await.unwrap();
+            setup.later(5);
+        }
+        assert_eq!(setup.store.calls(), calls, "{target:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_error_is_remembered_as_an_absence() {
+    for (kind, calls) in [
+        (ErrorKind::NotFound, 1),
+        (ErrorKind::PermissionDenied, 2),
+        (ErrorKind::Unavailable, 2),
+    ] {
+        let setup = Setup::new(config().with_negative_ttl(seconds(5)));
+        setup.store.fail(kind);
+        for _ in 0..2 {
+            assert_eq!(setup.get("a").await.unwrap_err().kind(), kind);
+        }
+        assert_eq!(setup.store.calls(), calls, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_past_its_own_end_already_is_not_kept() {
+    let setup = Setup::new(config());
+    let end = setup.clock.wall();
+    setup
+        .store
+        .put("a", |secret| secret.metadata.expires_at = Some(end));
+    setup.value("a").await;
+    assert_eq!(setup.cache().stats().entries, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_near_its_end_is_not_fetched_again() {
+    let setup = Setup::new(config().with_refresh_ahead(true));
+    setup.value("a").await;
+    for _ in 0..20 {
+        setup.later(2);
+        setup.value("a").await;
+        setup
+            .call(Call::GetMany {
+                items: vec![GetItem::new(name("a"), GetOptions::default())],
+            })
+            .await
+            .unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(setup.store.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_is_tried_again_once_a_second() {
+    let setup = Setup::new(config().with_refresh_ahead(true));
+    setup.value("a").await;
+    setup.store.fail(ErrorKind::Unavailable);
+    setup.later(54);
+    for calls in 2..5 {
+        for _ in 0..10 {
+            setup.value("a").await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(setup.store.calls(), calls);
+        setup.clock.advance(Duration::from_secs(1));
+    }
+    // Past its time nobody waits, since it is known that the provider fails.
+    setup.store.hold();
+    setup.later(10);
+    let started = std::time::Instant::now();
+    assert!(matches!(
+        setup.get("a").await.unwrap().1,
+        Freshness::Stale { .. }
+    ));
+    assert!(started.elapsed() < Duration::from_millis(25));
+    setup.store.release();
+}
