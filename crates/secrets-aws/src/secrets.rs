@@ -23,7 +23,7 @@ use crate::open::RECOVERY_DAYS;
 /// The most secrets of one batch (API reference, BatchGetSecretValue, SecretIdList).
 const BATCH: usize = 20;
 /// How many requests of a [`Secrets::get_many`] are in flight.
-const IN_FLIGHT: usize = 8;
+pub(crate) const IN_FLIGHT: usize = 8;
 /// The lengths of a version's id (API reference, GetSecretValue, VersionId); all else is a stage.
 const VERSION_ID_BYTES: std::ops::RangeInclusive<usize> = 32..=64;
 /// The longest name of a stage (API reference, GetSecretValue, VersionStage).

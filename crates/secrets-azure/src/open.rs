@@ -15,6 +15,7 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::error::invalid_config;
+use crate::provider::GETS_IN_FLIGHT;
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
 /// The variables that name a vault, in the order in which they are looked at.
@@ -105,7 +106,8 @@ pub async fn open(
         context.clock.clone(),
     )?;
     let info = ProviderInfo::new(SCHEME, context.provider, location, CAPABILITIES)
-        .with_credential_variables(variables);
+        .with_credential_variables(variables)
+        .with_concurrency(GETS_IN_FLIGHT);
     Ok(AzureProvider::new(
         client,
         context.clock,

@@ -72,7 +72,8 @@ impl InfisicalProvider {
             root,
             behaviour,
             info: ProviderInfo::new(SCHEME, name, location, capabilities)
-                .with_credential_variables(variables),
+                .with_credential_variables(variables)
+                .with_concurrency(IN_FLIGHT),
         }
     }
 

@@ -116,7 +116,7 @@ impl Fake {
             \"$AZURE_AUTHORITY_HOST/$AZURE_TENANT_ID/oauth2/v2.0/token\" \
             | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/') && \
             exec curl --silent --fail --cacert \"$CA\" --parallel --parallel-max 32 --http2 \
-            --header \"Authorization: Bearer $token\" --config urls\n";
+            --header \"Authorization: Bearer $token\" --config urls 2>/dev/null\n";
         let path = ours::write(&folder.join("floor.sh"), script)?;
         let path = path.display().to_string();
         let mut invocation =

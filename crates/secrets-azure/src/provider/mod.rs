@@ -27,7 +27,7 @@ pub(crate) use names::encode as vault_name_of;
 pub(crate) use value::MAX_VALUE_BYTES;
 
 /// How many reads are in flight at once. A vault takes 4,000 in 10 seconds.
-const GETS_IN_FLIGHT: usize = 32;
+pub(crate) const GETS_IN_FLIGHT: usize = 32;
 /// What Key Vault calls a read.
 const GET: &str = "GetSecret";
 /// The length of a version's id.
