@@ -5,11 +5,13 @@
 
 mod aws;
 mod azure;
+mod cache;
 mod crashes;
 mod first;
 mod google;
 mod local;
 mod many;
+mod mask;
 mod measure;
 mod ours;
 mod peers;
@@ -86,6 +88,14 @@ const GROUPS: &[Group] = &[
     Group {
         name: "render",
         run: render::run,
+    },
+    Group {
+        name: "cache",
+        run: cache::run,
+    },
+    Group {
+        name: "mask",
+        run: mask::run,
     },
     Group {
         name: "crashes",

@@ -88,8 +88,8 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
         console.take()?;
         let _ = kill_process(leader, Signal::CONT);
     };
-    finish(&end, 1, program.palette);
     console.give_back()?;
+    finish(&end, 1, program.palette);
     Ok(code)
 }
 

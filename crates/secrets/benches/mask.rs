@@ -1,0 +1,113 @@
+//! How fast text is masked, beside a bare search for the same spellings with `aho-corasick` as it is out of the box.
+//! Prints a line for each figure: what, whose, and the best of all rounds.
+#![allow(clippy::print_stdout, reason = "figures are what it is for")]
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use secrets::SecretValue;
+use secrets::mask::{Masker, spellings};
+
+const ROUNDS: usize = 9;
+const MIB: usize = 1024 * 1024;
+/// What a pipe gives at once.
+const PIECE: usize = 64 * 1024;
+
+fn main() {
+    for count in [1, 5, 20, 100] {
+        let values: Vec<String> = (0..count).map(value).collect();
+        let masker = Masker::new(
+            values
+                .iter()
+                .map(|value| ("v", SecretValue::from(value.as_str()))),
+        );
+        let texts: Vec<SecretValue> = values
+            .iter()
+            .flat_map(|value| spellings(&value.as_str().into(), 4))
+            .collect();
+        let bare = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(texts.iter().map(SecretValue::expose_bytes))
+            .unwrap();
+        let started = Instant::now();
+        black_box(Masker::new(
+            values
+                .iter()
+                .map(|value| ("v", SecretValue::from(value.as_str()))),
+        ));
+        let build = started.elapsed();
+        let log = log(16 * MIB, &values);
+        let mut best = [f64::MAX; 3];
+        for _ in 0..ROUNDS {
+            let scan = || {
+                let found = bare.find_iter(&log).count();
+                assert!(found > 0);
+            };
+            let turns: [&dyn Fn(); 3] = [&scan, &|| stream(&masker, &log), &|| {
+                stream(&masker, &log[..log.len() / 8])
+            }];
+            for (best, turn) in best.iter_mut().zip(turns) {
+                let started = Instant::now();
+                turn();
+                *best = best.min(started.elapsed().as_secs_f64());
+            }
+        }
+        let figure = |what: &str, whose: &str, value: f64| {
+            println!("{what}, {count} values\t{whose}\t{value:.3}");
+        };
+        let speed = |seconds: f64| 16.0 / seconds;
+        figure("MiB/s", "aho-corasick", speed(best[0]));
+        figure("MiB/s", "ours", speed(best[1]));
+        figure(
+            "times the time for 8 times the text",
+            "ours",
+            best[1] / best[2],
+        );
+        figure("ms to build", "ours", build.as_secs_f64() * 1e3);
+        figure("MiB", "ours", masker.memory() as f64 / MIB as f64);
+    }
+}
+
+fn stream(masker: &Masker, text: &[u8]) {
+    let mut stream = masker.stream();
+    let mut output = Vec::with_capacity(2 * PIECE);
+    let mut masked = 0;
+    for piece in text.chunks(PIECE) {
+        stream.feed(piece, &mut output);
+        masked += output.len();
+        output.clear();
+    }
+    stream.finish(&mut output);
+    assert!(masked + output.len() < text.len());
+}
+
+/// 32 letters and digits, the same in each run.
+fn value(number: usize) -> String {
+    let mut random = fastrand::Rng::with_seed(number as u64 + 1);
+    (0..32).map(|_| random.alphanumeric()).collect()
+}
+
+/// Lines as servers write them, every 100th with a value.
+fn log(bytes: usize, values: &[String]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes + 256);
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut number = 0;
+    while text.len() < bytes {
+        let line = format!(
+            "2026-01-02T03:04:05.{:06}Z INFO service::handler: request {:08x} GET /items/{} took {} ms status=200{}\n",
+            number % 1_000_000,
+            random.u32(..),
+            random.u16(..),
+            random.u8(..),
+            match number % 100 {
+                0 => format!(" token={}", values[number / 100 % values.len()]),
+                _ => String::new(),
+            }
+        );
+        text.extend_from_slice(line.as_bytes());
+        number += 1;
+    }
+    text
+}
