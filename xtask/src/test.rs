@@ -2,6 +2,8 @@
 
 mod conformance;
 mod judges;
+mod models;
+mod mutants;
 mod totals;
 
 use std::cell::Cell;
@@ -20,7 +22,7 @@ use crate::workspace::{self, Package};
 use totals::{Totals, libtest, nextest};
 
 const USAGE: &str =
-    "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|judges]... [-- FILTER...]";
+    "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|judges|models]... [-- FILTER...]";
 
 /// An example shows one thing and ends; one that waits for something is broken.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
@@ -49,6 +51,8 @@ struct Options {
     packages: Vec<String>,
     /// `-p judges`, which is no crate.
     judges: bool,
+    /// `-p models`, which is outside of the workspace.
+    models: bool,
     filters: Vec<String>,
 }
 
@@ -75,7 +79,7 @@ pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
             (guard.variables(), Some(guard))
         }
     };
-    let all = chosen.is_empty() && !options.judges;
+    let all = chosen.is_empty() && !options.judges && !options.models;
     let run = Run {
         options,
         all,
@@ -110,6 +114,8 @@ impl Options {
                         .ok_or_else(|| format!("{word} wants a crate\n{USAGE}"))?;
                     if *name == judges::NAME {
                         options.judges = true;
+                    } else if *name == models::NAME {
+                        options.models = true;
                     } else {
                         options.packages.push((*name).to_owned());
                     }
@@ -139,11 +145,12 @@ impl Run<'_> {
             self.wants_judges()
                 .then(|| thread::spawn(|| judges::VENV.prepare())),
         );
-        let steps: [(&str, &dyn Fn() -> Result<Totals>); 5] = [
+        let steps: [(&str, &dyn Fn() -> Result<Totals>); 7] = [
             ("tests", &|| self.tests()),
             ("conformance", &|| self.conformance()),
             ("doc tests", &|| self.doc_tests()),
             ("examples", &|| self.examples()),
+            ("models", &|| self.models()),
             ("judges", &|| match installing.take() {
                 Some(installing) => {
                     installing
@@ -153,6 +160,7 @@ impl Run<'_> {
                 }
                 None => Ok(Totals::default()),
             }),
+            ("mutants", &|| self.mutants()),
         ];
         let mut sum = Totals::default();
         for (name, step) in steps {
@@ -261,6 +269,25 @@ impl Run<'_> {
             }
         }
         Ok(totals)
+    }
+
+    /// The model checkers.
+    fn models(&self) -> Result<Totals> {
+        if !self.all && !self.options.models {
+            return Ok(Totals::default());
+        }
+        let mut command = models::command(&self.options.filters);
+        self.surround(&mut command);
+        measured(&mut command, libtest)
+    }
+
+    /// Only in the deep run, and only in the whole one: hours.
+    fn mutants(&self) -> Result<Totals> {
+        if self.all && self.options.deep && self.options.filters.is_empty() {
+            mutants::run()
+        } else {
+            Ok(Totals::default())
+        }
     }
 
     fn wants_judges(&self) -> bool {
@@ -484,6 +511,7 @@ mod tests {
             fresh: false,
             packages: vec!["secrets-vault".to_owned()],
             judges: false,
+            models: false,
             filters: vec!["kv".to_owned(), "--deep".to_owned()],
         };
         assert_eq!(options, Ok(wanted));
@@ -494,6 +522,8 @@ mod tests {
         let options = Options::parse(&["-p", "judges", "--", "judge_vault"]).unwrap();
         assert!(options.judges && options.packages.is_empty());
         assert_eq!(options.filters, ["judge_vault"]);
+        let options = Options::parse(&["-p", "models", "--deep"]).unwrap();
+        assert!(options.models && options.deep && options.packages.is_empty());
     }
 
     #[test]

@@ -330,9 +330,11 @@ fn the_attentive_reader_reads_what_is_not_masked() {
     // The rest are escapes, which the property looks for as they are.
     for how in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15] {
         let text = spelled(value, how, 20, ("ab:", ":cdef"));
-        let found = readings(text.as_bytes())
-            .iter()
-            .any(|reading| reading.windows(value.len()).any(|at| at == value.as_bytes()));
+        let found = readings(text.as_bytes()).iter().any(|reading| {
+            reading
+                .windows(value.len())
+                .any(|at| at == value.as_bytes())
+        });
         assert!(found, "{how}: {text}");
     }
 }

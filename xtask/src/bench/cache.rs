@@ -1,0 +1,163 @@
+//! Reads through the cache inside of a program, beside the rivals: counts and ratios are gates, times are targets.
+
+use std::collections::BTreeMap;
+
+use super::Bench;
+use super::report::{Verdict, judge};
+use crate::shell::{Result, cargo, read, root, run as run_command, say, target};
+
+/// What was measured, whose it is, and the value.
+type Figures = BTreeMap<(String, String), f64>;
+
+const OURS: &str = "ours";
+const BOXED: &str = "ours, boxed stack";
+const TOWER: &str = "tower, 3 boxed layers";
+const AWS: &str = "aws";
+
+pub(super) fn run(_: &Bench) -> Result<Vec<String>> {
+    say("building the rivals");
+    // With `POLYSECRETS_BENCH_AWS` AWS's own client too, whose 170 crates take minutes to build.
+    let features = match std::env::var_os("POLYSECRETS_BENCH_AWS") {
+        Some(_) => "aws",
+        None => "",
+    };
+    let folder = target().join("rivals");
+    let mut build = cargo(["build", "--release", "--quiet", "--locked"]);
+    build
+        .arg("--manifest-path")
+        .arg(root().join("xtask/src/bench/rivals/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&folder)
+        .args(["--features", features]);
+    run_command(&mut build)?;
+    let mut rivals = std::process::Command::new(folder.join("release/rivals"));
+    let text = read(&mut rivals)?;
+    let figures = parse(&text).ok_or("the rivals printed a line that is not known")?;
+    print!("{}", table(&text));
+    if !figures.keys().any(|(_, whose)| whose == AWS) {
+        println!("  aws is left out: POLYSECRETS_BENCH_AWS=1 measures it");
+    }
+    Ok(judge(&verdicts(&figures)))
+}
+
+fn parse(text: &str) -> Option<Figures> {
+    text.lines()
+        .map(|line| {
+            let mut parts = line.split('\t');
+            let (what, whose) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+            Some(((what, whose), parts.next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+/// The lines as they came, in columns.
+fn table(text: &str) -> String {
+    let mut all = String::new();
+    for line in text.lines() {
+        let parts: Vec<&str> = line.split('\t').collect();
+        if let [what, whose, value] = parts[..] {
+            let value: f64 = value.parse().unwrap_or(f64::NAN);
+            all.push_str(&format!("{what:<34} {whose:<24} {value:>10.2}\n"));
+        }
+    }
+    all
+}
+
+fn verdicts(figures: &Figures) -> Vec<Verdict> {
+    let figure = |what: &str, whose: &str| figures.get(&(what.to_owned(), whose.to_owned()));
+    let mut all = Vec::new();
+    let mut limit = |gate: bool, what: &str, value: Option<f64>, most: bool, limit: f64| {
+        // A rival that was left out has no ratio; one of ours that is absent is a gate that is broken.
+        if value.is_none() && what.contains(AWS) {
+            return;
+        }
+        let value = value.unwrap_or(f64::NAN);
+        let kept = if most { value <= limit } else { value >= limit };
+        let sign = if most { "<=" } else { ">=" };
+        all.push(Verdict {
+            gate,
+            kept,
+            text: format!("{what}: {value:.2} (asked {sign} {limit})"),
+        });
+    };
+    for keys in [1, 1000] {
+        let (times, blocks) = (
+            format!("hit, {keys} keys, ns"),
+            format!("hit, {keys} keys, allocations"),
+        );
+        let ratio = |one: &str, other: &str| Some(figure(&times, one)? / figure(&times, other)?);
+        let of = |what: &str, whose: &str| figure(what, whose).copied();
+        limit(true, &blocks, of(&blocks, OURS), true, 0.0);
+        limit(false, &times, of(&times, OURS), true, 110.0);
+        limit(
+            true,
+            &format!("{blocks}, boxed stack"),
+            of(&blocks, BOXED),
+            true,
+            2.0,
+        );
+        limit(
+            true,
+            &format!("hit, {keys} keys, boxed stack to tower's"),
+            ratio(BOXED, TOWER),
+            true,
+            2.0,
+        );
+        limit(
+            true,
+            &format!("hit, {keys} keys, ours to aws"),
+            ratio(OURS, AWS),
+            true,
+            0.5,
+        );
+    }
+    let shared = "8 tasks on 2 threads, million/s";
+    let faster = |rival: &str| Some(figure(shared, OURS)? / figure(shared, rival)?);
+    limit(true, "8 tasks, ours to aws", faster(AWS), false, 2.0);
+    limit(true, "8 tasks, ours to moka", faster("moka"), false, 1.0);
+    let of = |what: &str| figure(what, OURS).copied();
+    limit(
+        true,
+        "1000 cold gets, calls",
+        of("1000 cold gets, calls"),
+        true,
+        1.0,
+    );
+    limit(
+        false,
+        "1000 cold gets, ms",
+        of("1000 cold gets, ms"),
+        true,
+        20.0,
+    );
+    for what in [
+        "stale in an outage, ms",
+        "stale in an outage, 99 %, ms",
+        "stale in an outage, first, ms",
+    ] {
+        limit(false, what, of(what), true, 1.0);
+    }
+    let added = (|| Some(figure("miss, ns", OURS)? - figure("miss, ns", "provider alone")?))();
+    limit(false, "a miss adds, ns", added, true, 2000.0);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_too_much_breaks_its_gate() {
+        let text = "hit, 1 keys, allocations\tours\t0\nhit, 1000 keys, allocations\tours\t1\n";
+        let verdicts = verdicts(&parse(text).unwrap());
+        let of = |name: &str| {
+            let mut found = verdicts.iter().filter(|one| one.text.starts_with(name));
+            found.next().map(|one| (one.gate, one.kept))
+        };
+        assert_eq!(of("hit, 1 keys, allocations:"), Some((true, true)));
+        assert_eq!(of("hit, 1000 keys, allocations:"), Some((true, false)));
+        assert_eq!(of("1000 cold gets, calls"), Some((true, false)));
+        assert_eq!(of("8 tasks, ours to aws"), None);
+        assert_eq!(parse("one\ttwo\tthree\n"), None);
+    }
+}
