@@ -37,7 +37,7 @@ fn told(records: &[Value]) -> Vec<String> {
 fn without_its_key_nothing_is_given_and_with_it_all_is_recorded() {
     let home = recorded();
     home.run(&["set", "db/password", "--generate"])
-        .refused(3)
+        .refused(6)
         .says("secrets audit init");
     home.run(&["audit", "init"]).ok();
     let again = home.run(&["audit", "init"]).ok();
@@ -137,7 +137,8 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
     home.run(&["get", "api"]).ok();
     home.run(&["get", "db/none"]).refused(3);
     let chosen = |words: &[&str]| told(&records(&home, words));
-    let reads = ["--operation", "get"];
+    // To set a secret is to look at what is read then.
+    let reads = ["--operation", "get", "--last", "3"];
     assert_eq!(
         chosen(&reads),
         [
@@ -173,12 +174,20 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
             "local"
         ])
         .len(),
-        2
+        4
     );
     home.run(&["audit", "show", "--since", "soon"]).refused(2);
 
     let events = home
-        .run(&["audit", "show", "--ocsf", "--operation", "get"])
+        .run(&[
+            "audit",
+            "show",
+            "--ocsf",
+            "--operation",
+            "get",
+            "--last",
+            "3",
+        ])
         .ok()
         .text()
         .to_owned();
@@ -190,7 +199,9 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
     assert_eq!(events[0]["class_uid"], 6003);
     assert_eq!(events[0]["type_uid"], 600_302);
     assert_eq!(events[0]["resources"][0]["name"], "db/a");
-    let table = home.run(&["audit", "show", "--operation", "get"]).ok();
+    let table = home
+        .run(&["audit", "show", "--operation", "get", "--last", "3"])
+        .ok();
     assert_eq!(table.text().lines().count(), 4);
 }
 

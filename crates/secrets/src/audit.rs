@@ -117,11 +117,18 @@ async fn read_key(source: Option<&KeySource>, router: &Router) -> Result<Option<
     let value = match source {
         None => return Ok(None),
         Some(KeySource::Secret(reference)) => router.read(reference).await.map_err(|error| {
-            let hint = match error.kind() {
-                ErrorKind::NotFound => "make the key with `secrets audit init`",
-                _ => "the key of the audit log is read before anything else",
+            let (kind, hint) = match error.kind() {
+                // The secret that was asked for may well be there.
+                ErrorKind::NotFound => (
+                    ErrorKind::InvalidConfig,
+                    "make the key with `secrets audit init`",
+                ),
+                kind => (
+                    kind,
+                    "the key of the audit log is read before anything else",
+                ),
             };
-            Error::new(error.kind(), "the key of the audit log cannot be read")
+            Error::new(kind, "the key of the audit log cannot be read")
                 .with_name(reference.name())
                 .with_hint(hint)
                 .with_source(error)

@@ -181,6 +181,50 @@ fn a_cache_that_makes_no_sense_is_refused_where_it_says_so() {
 }
 
 #[test]
+fn an_audit_that_makes_no_sense_is_refused_where_it_says_so() {
+    for (text, line, column, message) in [
+        (
+            "[audit]\nkey = \"local://k\"\nkey_file = \"k\"",
+            3,
+            12,
+            "`key` and `key_file` are one setting",
+        ),
+        (
+            "[audit]\ntrace = true\nkey = \"local://k\"",
+            3,
+            7,
+            "there is a key, but no file whose records it would chain",
+        ),
+        (
+            "[audit]\nkey = \"k?default=weak\"",
+            2,
+            7,
+            "the key of the audit log has no default",
+        ),
+        (
+            "[audit]\nsync = \"always\"",
+            2,
+            8,
+            "unknown value for `sync`",
+        ),
+        (
+            "[audit]\ndeadline = \"0s\"",
+            2,
+            12,
+            "expected a duration longer than nothing",
+        ),
+    ] {
+        let error = refused(text, line, column);
+        assert_eq!(error.message(), message);
+    }
+    let audit = |text: &str| toml(text).unwrap().audit;
+    assert!(audit("").is_none() && audit("[audit]\nenabled = false").is_none());
+    let set = audit("[audit]\nhits = \"aggregate\"\nmax_age = \"24h\"").unwrap();
+    assert_eq!(set.hits.as_str(), "aggregate");
+    assert_eq!(set.max_age.unwrap().as_secs(), 86_400);
+}
+
+#[test]
 fn a_cache_is_there_only_if_it_is_asked_for() {
     let ttl = |text: &str| toml(text).unwrap().cache.map(|cache| cache.ttl.as_secs());
     assert_eq!(ttl(""), None);
