@@ -321,7 +321,7 @@ impl Worker {
             let idle = inbox.jobs.is_empty()
                 && !inbox.reopen
                 && !inbox.closing
-                && !(inbox.hits && due.is_none());
+                && (!inbox.hits || due.is_some());
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
             if !idle || left == Some(Duration::ZERO) {
                 return std::mem::take(&mut *inbox);

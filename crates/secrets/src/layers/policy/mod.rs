@@ -24,7 +24,8 @@ mod memo;
 mod review;
 #[cfg(feature = "policy")]
 mod service;
-#[cfg(all(test, feature = "policy"))]
+#[cfg(test)]
+#[cfg(feature = "policy")]
 mod tests;
 
 pub use config::{PolicyConfig, PolicyFile, RoleConfig, RoleGrant};
