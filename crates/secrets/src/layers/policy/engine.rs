@@ -300,7 +300,10 @@ impl Engine {
             },
         };
         let fits = [has_name, has_operation, has_scope, has_environment];
-        Some((fits.into_iter().filter(|fits| *fits).count(), why))
+        // A role for another operation is meant for something else.
+        let weight = 2 * usize::from(has_operation);
+        let fits = fits.into_iter().filter(|fits| *fits).count() + weight;
+        Some((fits, why))
     }
 
     /// Whether anything at all can be listed there.

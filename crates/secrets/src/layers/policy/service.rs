@@ -100,7 +100,7 @@ impl Access {
         }
     }
 
-    /// Told by tracing, since whoever is denied may not tell.
+    /// What whoever is denied gets to know.
     fn denied(&self, operation: Operation, scope: &str, reason: &str) -> Error {
         let principal = &*self.principal;
         let error = Error::new(
@@ -116,7 +116,7 @@ impl Access {
     }
 
     fn tell(&self, error: &Error) {
-        tracing::warn!(
+        tracing::info!(
             principal = &*self.principal,
             operation = error.operation().map(Operation::as_str),
             provider = error.provider(),
