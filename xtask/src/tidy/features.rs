@@ -12,11 +12,18 @@ const DEFAULT: &[&str] = &["dotenv", "env"];
 const GATHERING: &[&str] = &["default", "full"];
 
 /// Features that stay where they are, with the reason.
-const NOT_FORWARDED: &[(&str, &str, &str)] = &[(
-    "secrets-vault",
-    "vaultrs",
-    "who has such a client builds the provider from it and hands it to the handle",
-)];
+const NOT_FORWARDED: &[(&str, &str, &str)] = &[
+    (
+        "secrets-vault",
+        "vaultrs",
+        "who has such a client builds the provider from it and hands it to the handle",
+    ),
+    (
+        "secrets",
+        "metrics",
+        "it tells a recorder that the program installs, and a command has none",
+    ),
+];
 
 pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     let of = |wanted: Role| packages.iter().find(move |package| role(package) == wanted);
@@ -116,7 +123,7 @@ fn forwarded(facade: &Package, provider: &Package) -> Vec<Problem> {
     problems
 }
 
-/// The command line has each feature of the facade, under the same name or always.
+/// The command line has each feature of the facade: under the same name, always, or where one that it has needs it.
 fn offered(command_line: &Package, facade: &Package) -> Vec<Problem> {
     let Some(dependency) = command_line
         .dependencies
@@ -127,13 +134,17 @@ fn offered(command_line: &Package, facade: &Package) -> Vec<Problem> {
         return Vec::new();
     };
     let called = dependency.called.as_str();
-    let always = reached(facade, dependency.features.iter().map(String::as_str));
+    let forwards = |feature: &&str| {
+        command_line
+            .feature(feature)
+            .is_some_and(|enables| enables.contains(&format!("{called}/{feature}")))
+    };
+    let always = dependency.features.iter().map(String::as_str);
+    let own = plain_features(facade).filter(forwards);
+    let had = reached(facade, always.chain(own));
     let mut problems = Vec::new();
     for feature in plain_features(facade) {
-        let own = command_line
-            .feature(feature)
-            .is_some_and(|enables| enables.contains(&format!("{called}/{feature}")));
-        if !own && !always.contains(feature) && !is_excepted("secrets", feature) {
+        if !had.contains(feature) && !is_excepted("secrets", feature) {
             problems.push(Problem::at_word(
                 &command_line.manifest,
                 "[features]",
