@@ -267,7 +267,7 @@ async fn infisical_gives_nothing_stale() {
     let (fake, provider) = infisical().await;
     let outage = async || fake.faults().push(down());
     let change = async || {
-        let options = DeleteOptions::default().with_mode(DeleteMode::Purge);
+        let options = DeleteOptions::default();
         provider.delete(&name("a"), &options).await.unwrap();
     };
     check(provider.clone(), "a", DELETED, change, outage).await;
@@ -299,8 +299,15 @@ async fn vault_gives_nothing_stale() {
         .unwrap();
     let provider = vault(server.url(), "kv", "token").await;
     let deny = async || {
+        // The token itself is good, which the provider makes sure of.
         let body = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
-        server.set_script(Script::always(reply(403, json, body)));
+        let good = r#"{"data":{"id":"token","policies":["app"],"ttl":3600}}"#;
+        server.set_script(Script::respond(move |request| {
+            Some(match request.path().starts_with("/v1/kv/") {
+                true => reply(403, json, body),
+                false => reply(200, json, good),
+            })
+        }));
     };
     let outage = async || server.set_script(Script::always(Reply::new(503)));
     check(provider, "a", DENIED, deny, outage).await;
