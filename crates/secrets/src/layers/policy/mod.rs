@@ -4,7 +4,15 @@
 //! `docs/layers/policy.md`. A decision is remembered by principal, operation, provider and name, in a bounded table that
 //! belongs to one policy: a reload starts with an empty one. What is remembered is answered without an allocation.
 
+#[cfg_attr(
+    not(feature = "policy"),
+    allow(dead_code, reason = "what is read is asked by the engine alone")
+)]
 mod config;
+#[cfg_attr(
+    not(feature = "policy"),
+    allow(dead_code, reason = "what is read is asked by the engine alone")
+)]
 mod glob;
 pub(crate) mod operations;
 
