@@ -341,7 +341,7 @@ pub(crate) struct Masking {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub(crate) mask_min: u16,
-    /// Put this in the place of a value: stars (***) or name ([NAME]).
+    /// Put this in the place of a value: stars (***) or name (its name in square brackets).
     #[arg(
         long,
         value_name = "WHAT",
