@@ -1,6 +1,7 @@
 //! Names do not escape their place in a path, whatever is in them.
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use secrets_core::{
     DeleteOptions, DescribeOptions, ErrorKind, GetOptions, NameMapping, NameRules, PutOptions,
     SecretName, SecretProvider, Version, VersionsOptions,
@@ -52,20 +53,35 @@ fn the_service_sees_the_name_that_was_asked_for() {
             kinds
         })
     };
-    proptest!(|(name in names(), version in "[0-9]{1,3}|[a-z/.:%-]{1,8}")| {
+    // A case is eight requests, and the log of all of them is read each time.
+    let config = ProptestConfig::default();
+    let cases = config.cases.min(500);
+    let mut runner = TestRunner::new(ProptestConfig { cases, ..config });
+    let versions = "[0-9]{1,3}|[a-z/.:%-]{1,8}";
+    let outcome = runner.run(&(names(), versions), |(name, version)| {
         let Ok(id) = mapping.encode(&name) else {
             let errors = all(&name, &version);
-            prop_assert!(errors.iter().all(|error| error.kind() == ErrorKind::InvalidName));
+            prop_assert!(
+                errors
+                    .iter()
+                    .all(|error| error.kind() == ErrorKind::InvalidName)
+            );
             return Ok(());
         };
         for error in all(&name, &version) {
             prop_assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error);
         }
         let value = name.as_str().into();
-        runtime.block_on(provider.put(&name, &value, &PutOptions::default())).unwrap();
-        let read = runtime.block_on(provider.get(&name, &GetOptions::default())).unwrap();
+        runtime
+            .block_on(provider.put(&name, &value, &PutOptions::default()))
+            .unwrap();
+        let read = runtime
+            .block_on(provider.get(&name, &GetOptions::default()))
+            .unwrap();
         prop_assert_eq!(read.value, value);
-        runtime.block_on(provider.delete(&name, &DeleteOptions::default())).unwrap();
+        runtime
+            .block_on(provider.delete(&name, &DeleteOptions::default()))
+            .unwrap();
 
         let asked = fake.asked();
         let root = format!("/v1/projects/{}/secrets", fake.project_id());
@@ -78,13 +94,20 @@ fn the_service_sees_the_name_that_was_asked_for() {
             let end = rest.find(['/', ':']).unwrap_or(rest.len());
             prop_assert_eq!(&rest[..end], &id);
             let tail = &rest[end..];
-            let version = tail.strip_prefix("/versions/").map(|tail| tail.trim_end_matches(":access"));
+            let version = tail
+                .strip_prefix("/versions/")
+                .map(|tail| tail.trim_end_matches(":access"));
             prop_assert!(
                 ["", "/versions", ":addVersion"].contains(&tail)
-                    || version.is_some_and(|version| version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')),
-                "{}", request.path
+                    || version.is_some_and(|version| version
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-')),
+                "{}",
+                request.path
             );
         }
         seen.set(asked.len());
+        Ok(())
     });
+    outcome.unwrap();
 }
