@@ -11,8 +11,8 @@ use base64::Engine as _;
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page,
-    PageToken, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    PageToken, PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
 use secrets_testkit::ManualClock;
 use secrets_testkit::conformance::{Fixture, KnownGap};
@@ -397,6 +397,16 @@ impl SecretProvider for Model {
         secret
     }
 
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        match items.len() {
+            0 => Vec::new(),
+            count if self.is(Defect::ClaimsBatch) => (0..count)
+                .map(|item| PlannedCall::new("read", vec![item], 1))
+                .collect(),
+            count => vec![PlannedCall::new("read", (0..count).collect(), 1)],
+        }
+    }
+
     async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
         if !items.is_empty() {
             let calls = match self.is(Defect::ClaimsBatch) {
@@ -777,8 +787,10 @@ impl Fixture for ModelFixture {
         self.is_disposable
     }
 
+    /// Providers with a store of their own count for themselves.
     fn requests_sent(&self) -> Option<u64> {
-        Some(self.shared.requests.load(Ordering::SeqCst))
+        let sent = self.shared.requests.load(Ordering::SeqCst);
+        self.is_shared.then_some(sent)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
