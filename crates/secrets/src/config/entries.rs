@@ -22,7 +22,7 @@ pub struct ProviderEntry {
     pub retry: Option<RetryConfig>,
     /// `attempt_timeout`: its own limit for one attempt; `None` for that of the whole configuration.
     pub attempt_timeout: Option<Duration>,
-    /// `rate`: how many calls it takes a second; `None` for the quota of its vendor.
+    /// `rate`: how many calls it takes a second; `None` for what its provider names, else no limit.
     pub rate: Option<u32>,
     /// `breaker`: when it is left alone; `None` for that of the whole configuration.
     pub breaker: Option<BreakerConfig>,

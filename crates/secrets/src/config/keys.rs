@@ -223,7 +223,7 @@ pub(super) const PROVIDER: &[Key] = &[
             min: 1,
             max: 1_000_000,
         },
-        "how many calls it takes a second; default: the quota of its vendor",
+        "how many calls it takes a second; default: what its provider names, else no limit",
     ),
     key(
         "breaker",
