@@ -278,7 +278,14 @@ async fn nothing_shows_a_credential_or_a_body() {
     for fault in [
         Fault::reply(Reply::new(200).body(value.reveal().as_str())),
         Fault::raw(value.reveal().as_str()),
-        Fault::redirect(307, format!("http://{}/", *value.reveal())),
+        // The host is told, it says what to change; nothing else of the target is.
+        Fault::redirect(
+            307,
+            format!(
+                "http://u:{0}@elsewhere.example/{0}?t={0}#{0}",
+                *value.reveal()
+            ),
+        ),
         Fault::truncated(Reply::new(200).body(value.reveal().as_str()), 3),
     ] {
         let server = FaultServer::start(fault).await.unwrap();

@@ -887,7 +887,13 @@ async fn nothing_shows_a_credential_or_a_value() {
         reply(400, format!(r#"{{"errors":["{}"]}}"#, *value.reveal())),
         reply(500, format!("<html>{}", *value.reveal())),
         Fault::truncated(Reply::new(200).body(good.clone()), 300),
-        Fault::redirect(307, format!("http://{}.example/", *value.reveal())),
+        Fault::redirect(
+            307,
+            format!(
+                "http://u:{0}@elsewhere.example/{0}?t={0}#{0}",
+                *value.reveal()
+            ),
+        ),
     ] {
         let server = FaultServer::start(fault).await.unwrap();
         let mut config = config(&server);
