@@ -48,6 +48,39 @@ impl BaseUrl {
         Ok(Self { url, origin })
     }
 
+    /// Reads the address that a setting or variable holds, with that name in the error and an address such as `example`
+    /// in its hint.
+    ///
+    /// # Errors
+    /// Those of [`parse`](Self::parse).
+    pub fn of_setting(setting: &str, text: &str, example: &str) -> Result<Self> {
+        Self::parse(text).map_err(|failure| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{setting}: {}", failure.message()),
+            )
+            .with_hint(format!("an address looks like `{example}`"))
+        })
+    }
+
+    /// Refuses plain http to another machine, unless that is allowed. `what` says what goes there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`].
+    pub fn refuse_clear(&self, what: &str, allow_http: bool) -> Result<()> {
+        if self.is_https() || self.is_loopback() || allow_http {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "{} is another machine, and {what} would go there in clear",
+                self.origin
+            ),
+        )
+        .with_hint("use https, or set `allow_http = true` if the network is your own"))
+    }
+
     /// Scheme, host and port, as it may be shown.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -153,6 +186,29 @@ mod tests {
             let error = BaseUrl::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(!format!("{error:?}").contains("hunter2"));
+            let error = BaseUrl::of_setting("VAULT_ADDR", text, "https://h:1").unwrap_err();
+            assert!(error.message().starts_with("VAULT_ADDR: the address "));
+            assert_eq!(error.hint(), Some("an address looks like `https://h:1`"));
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn nothing_goes_in_clear_to_another_machine() {
+        for (text, allow_http, is_refused) in [
+            ("https://vault.example", false, false),
+            ("http://127.0.0.1:8200", false, false),
+            ("http://vault.example", true, false),
+            ("http://vault.example", false, true),
+        ] {
+            let base = BaseUrl::parse(text).unwrap();
+            let checked = base.refuse_clear("credentials", allow_http);
+            assert_eq!(checked.is_err(), is_refused, "{text}");
+            if let Err(failure) = checked {
+                let says = "http://vault.example is another machine, and credentials would go there in clear";
+                assert_eq!(failure.message(), says);
+                assert!(failure.hint().is_some());
+            }
         }
     }
 }

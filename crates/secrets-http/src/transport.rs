@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use secrets_core::{Environment, Error, ErrorKind, Result, SecretValue};
 
 use crate::tls::{self, Roots};
-use crate::{HttpClient, proxy};
+use crate::{HttpClient, NamedFile, proxy};
 
 /// What all HTTP clients of a process share. Make one and clone it: clones share one TLS configuration, with it the
 /// store of TLS sessions, and one set of roots, which is parsed at the first TLS handshake.
@@ -112,6 +112,18 @@ impl ClientOptions {
     pub fn with_ca_pem(mut self, pem: impl Into<Option<Vec<u8>>>) -> Self {
         self.ca_pem = pem.into();
         self
+    }
+
+    /// Trusts only the CAs in this file, which errors then name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if it cannot be read.
+    pub fn with_ca_file(mut self, file: Option<&NamedFile>) -> Result<Self> {
+        if let Some(file) = file {
+            self.names.ca_file = file.to_string().into();
+            self.ca_pem = Some(file.read_public()?);
+        }
+        Ok(self)
     }
 
     /// Shows this certificate.

@@ -1,0 +1,127 @@
+//! What configuration and environment say, asked and refused in the same words by each provider.
+
+use secrets_core::{Environment, Error, ErrorKind, OpenContext, Result, SecretValue};
+
+/// The variables that say something of a provider, as far as they may be listened to: none where the location is of
+/// somebody else's choice.
+#[derive(Debug, Clone, Copy)]
+pub struct Ambient<'a>(Option<&'a Environment>);
+
+impl<'a> Ambient<'a> {
+    /// The variables that a provider may read in this context.
+    pub fn of(context: &'a OpenContext) -> Self {
+        let is_allowed = context.allow_ambient("the environment's settings").is_ok();
+        Self(is_allowed.then_some(&context.environment))
+    }
+
+    /// The first of these variables that is set and not empty, and its name.
+    pub fn variable<'n>(self, names: &[&'n str]) -> Option<(&'n str, &'a SecretValue)> {
+        let environment = self.0?;
+        names.iter().find_map(|name| {
+            let value = environment.var(name)?;
+            (!value.is_empty()).then_some((*name, value))
+        })
+    }
+
+    /// The same as text, where it is some.
+    pub fn text(self, names: &[&str]) -> Option<&'a str> {
+        self.variable(names)?.1.expose_str().ok()
+    }
+}
+
+/// Says which of the credentials in a configuration are set, if that is more than one.
+///
+/// # Errors
+/// [`ErrorKind::InvalidConfig`] with their names.
+pub fn at_most_one_credential(given: &[(&str, bool)]) -> Result<()> {
+    let given: Vec<&str> = given
+        .iter()
+        .filter_map(|(name, is_given)| is_given.then_some(*name))
+        .collect();
+    if given.len() < 2 {
+        return Ok(());
+    }
+    Err(
+        invalid(format!("more than one credential: {}", given.join(", ")))
+            .with_hint("keep the one to use"),
+    )
+}
+
+/// The value of a setting that the chosen login cannot do without.
+///
+/// # Errors
+/// That of [`missing`].
+pub fn required<T>(value: Option<T>, setting: &str) -> Result<T> {
+    value.ok_or_else(|| missing(setting))
+}
+
+/// [`ErrorKind::InvalidConfig`]: the chosen login cannot do without this setting.
+pub fn missing(setting: &str) -> Error {
+    invalid(format!("`{setting}` is missing")).with_hint("the chosen login needs it")
+}
+
+/// [`ErrorKind::InvalidConfig`]: two settings of a table say the same thing.
+pub fn both(table: &str, one: &str, other: &str) -> Error {
+    invalid(format!("`{table}` has both `{one}` and `{other}`")).with_hint("keep one of them")
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidConfig, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrets_core::AmbientCredentials;
+
+    use super::*;
+
+    fn context() -> OpenContext {
+        let variables = [("A", &b""[..]), ("B", b"b"), ("C", b"\xff")];
+        OpenContext::new("main").with_environment(variables.into_iter().collect())
+    }
+
+    #[test]
+    fn the_first_variable_that_says_something_counts() {
+        let context = context();
+        let ambient = Ambient::of(&context);
+        assert_eq!(
+            ambient.variable(&["X", "A", "B", "C"]),
+            Some(("B", &"b".into()))
+        );
+        assert_eq!(ambient.text(&["A", "B"]), Some("b"));
+        assert_eq!(ambient.variable(&["X", "A"]), None);
+        assert_eq!(
+            ambient.variable(&["C"]).map(|(name, _)| name),
+            Some("C"),
+            "what is no text is there all the same"
+        );
+        assert_eq!(ambient.text(&["C"]), None);
+    }
+
+    #[test]
+    fn a_config_of_somebody_else_hears_nothing() {
+        let context = context().with_ambient(AmbientCredentials::Refused {
+            config: "/repo/secrets.toml".into(),
+        });
+        assert_eq!(Ambient::of(&context).variable(&["B"]), None);
+        assert_eq!(Ambient::of(&context).text(&["B"]), None);
+    }
+
+    #[test]
+    fn two_credentials_are_one_too_many() {
+        at_most_one_credential(&[("token", false), ("jwt", false)]).unwrap();
+        at_most_one_credential(&[("token", false), ("jwt", true)]).unwrap();
+        let given = [("token", true), ("jwt", false), ("cert", true)];
+        let failure = at_most_one_credential(&given).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::InvalidConfig);
+        assert_eq!(failure.message(), "more than one credential: token, cert");
+        assert!(failure.hint().is_some());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(required(Some(1), "jwt.role").unwrap(), 1);
+        let failure = required::<u8>(None, "jwt.role").unwrap_err();
+        assert_eq!(failure.message(), "`jwt.role` is missing");
+    }
+}

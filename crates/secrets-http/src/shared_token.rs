@@ -1,0 +1,348 @@
+//! A token that many requests are sent with: one login for all who need one, whatever it comes to.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+
+use secrets_core::{Clock, Error, ErrorKind, Result};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
+
+use crate::Life;
+
+/// A token that has a life.
+pub trait Expiring {
+    /// When it ends.
+    fn life(&self) -> &Life;
+}
+
+/// The current token of a provider, and the turn of whoever tries to come by another one.
+///
+/// `O` is what an attempt comes to where it does not fail.
+pub struct SharedToken<T, O = ()> {
+    clock: Arc<dyn Clock>,
+    current: RwLock<Option<Arc<T>>>,
+    gate: Arc<Gate<O>>,
+}
+
+struct Gate<O> {
+    /// What the last attempt came to. Held by whoever has the turn.
+    last: Arc<Mutex<Option<Result<O>>>>,
+    attempts: AtomicU64,
+}
+
+impl<T, O> fmt::Debug for SharedToken<T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedToken(..)")
+    }
+}
+
+impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
+    /// No token yet. The clock is the one that lives are told by.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            current: RwLock::new(None),
+            gate: Arc::new(Gate {
+                last: Arc::default(),
+                attempts: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// The moment that a token's life is asked with.
+    pub fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// The current token, whether or not it is over.
+    pub fn current(&self) -> Option<Arc<T>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
+    }
+
+    /// The current token, if it is not over.
+    pub fn usable(&self) -> Option<Arc<T>> {
+        self.current()
+            .filter(|token| !token.life().is_over(self.now()))
+    }
+
+    /// The current token, if it is usable and another one than this.
+    pub fn other_than(&self, used: &Arc<T>) -> Option<Arc<T>> {
+        self.usable().filter(|token| !Arc::ptr_eq(token, used))
+    }
+
+    /// Makes a token the current one.
+    pub fn install(&self, token: T) -> Arc<T> {
+        let token = Arc::new(token);
+        *self.write() = Some(Arc::clone(&token));
+        token
+    }
+
+    /// Takes the current token away.
+    pub fn take(&self) -> Option<Arc<T>> {
+        self.write().take()
+    }
+
+    /// Takes this token away, unless another one has come in its place.
+    pub fn forget(&self, token: &Arc<T>) {
+        let mut current = self.write();
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, token))
+        {
+            *current = None;
+        }
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Arc<T>>> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the turn to come by a token.
+    pub async fn turn(&self) -> Turn<O> {
+        let gate = Arc::clone(&self.gate);
+        let seen = gate.attempts.load(Ordering::Acquire);
+        let last = Arc::clone(&gate.last).lock_owned().await;
+        let has_outcome = gate.attempts.load(Ordering::Acquire) != seen;
+        Turn {
+            last,
+            gate,
+            has_outcome,
+        }
+    }
+
+    /// The turn, if nobody else has it.
+    pub fn try_turn(&self) -> Option<Turn<O>> {
+        let gate = Arc::clone(&self.gate);
+        let last = Arc::clone(&gate.last).try_lock_owned().ok()?;
+        Some(Turn {
+            last,
+            gate,
+            has_outcome: false,
+        })
+    }
+
+    /// The token that is `wanted`, for which one caller of many makes the `attempt`, which installs it; the others take
+    /// what that comes to. `None` if there is no such token even then.
+    ///
+    /// # Errors
+    /// That of the attempt, for all who waited for it.
+    pub async fn one_for_all(
+        &self,
+        wanted: impl Fn() -> Option<Arc<T>>,
+        attempt: impl Future<Output = Result<O>> + Send + 'static,
+    ) -> Result<Option<Arc<T>>> {
+        let turn = self.turn().await;
+        if let Some(token) = wanted() {
+            return Ok(Some(token));
+        }
+        if let Some(Err(failure)) = turn.outcome() {
+            return Err(failure.clone());
+        }
+        turn.run(attempt).await?;
+        Ok(wanted())
+    }
+}
+
+/// The turn to come by a token. Dropped, it is the next one's.
+#[must_use = "nobody else comes by a token meanwhile"]
+pub struct Turn<O> {
+    last: OwnedMutexGuard<Option<Result<O>>>,
+    gate: Arc<Gate<O>>,
+    has_outcome: bool,
+}
+
+impl<O> fmt::Debug for Turn<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Turn(..)")
+    }
+}
+
+impl<O: Clone + Send + 'static> Turn<O> {
+    /// What an attempt came to that ended while this turn was waited for.
+    pub fn outcome(&self) -> Option<&Result<O>> {
+        self.last.as_ref().filter(|_| self.has_outcome)
+    }
+
+    /// Makes the attempt, and tells what it came to. It runs to its end even if the caller goes away: logins are counted,
+    /// and some credentials are used up by one.
+    ///
+    /// # Errors
+    /// That of the attempt; [`ErrorKind::Unexpected`] if it panicked or the runtime ends.
+    pub async fn run(self, attempt: impl Future<Output = Result<O>> + Send + 'static) -> Result<O> {
+        self.start(attempt)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login did not come to its end"))?
+    }
+
+    /// The same in the background. Needs the runtime.
+    pub fn start(
+        mut self,
+        attempt: impl Future<Output = Result<O>> + Send + 'static,
+    ) -> JoinHandle<Result<O>> {
+        tokio::spawn(async move {
+            let result = attempt.await;
+            *self.last = Some(result.clone());
+            self.gate.attempts.fetch_add(1, Ordering::Release);
+            result
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use secrets_testkit::ManualClock;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    struct Token(Life, usize);
+
+    impl Expiring for Token {
+        fn life(&self) -> &Life {
+            &self.0
+        }
+    }
+
+    #[derive(Clone)]
+    struct Logins {
+        shared: Arc<SharedToken<Token>>,
+        made: Arc<AtomicUsize>,
+        /// A login goes on when this is told.
+        go: Arc<Notify>,
+    }
+
+    const LIFE: Duration = Duration::from_secs(100);
+
+    impl Logins {
+        fn new(clock: &Arc<ManualClock>) -> Self {
+            Self {
+                shared: Arc::new(SharedToken::new(clock.clone())),
+                made: Arc::default(),
+                go: Arc::default(),
+            }
+        }
+
+        async fn log_in(self, fails: bool) -> Result<()> {
+            let number = self.made.fetch_add(1, Ordering::SeqCst);
+            self.go.notified().await;
+            if fails {
+                return Err(Error::of(ErrorKind::PermissionDenied));
+            }
+            let life = Life::ending(self.shared.now(), LIFE, Duration::ZERO);
+            self.shared.install(Token(life, number));
+            Ok(())
+        }
+
+        fn token(&self, fails: bool) -> JoinHandle<Result<Option<usize>>> {
+            let own = self.clone();
+            tokio::spawn(async move {
+                let wanted = || own.shared.usable();
+                let attempt = own.clone().log_in(fails);
+                let token = own.shared.one_for_all(wanted, attempt).await?;
+                Ok(token.map(|token| token.1))
+            })
+        }
+
+        fn made(&self) -> usize {
+            self.made.load(Ordering::SeqCst)
+        }
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_logs_in_for_all() {
+        let logins = Logins::new(&Arc::default());
+        let callers: Vec<_> = (0..20).map(|_| logins.token(false)).collect();
+        settle().await;
+        assert_eq!(logins.made(), 1);
+        logins.go.notify_one();
+        for caller in callers {
+            assert_eq!(caller.await.unwrap().unwrap(), Some(0));
+        }
+        assert_eq!(logins.made(), 1);
+    }
+
+    #[tokio::test]
+    async fn all_who_waited_take_the_failure_and_who_comes_later_tries_again() {
+        let logins = Logins::new(&Arc::default());
+        let callers: Vec<_> = (0..20).map(|_| logins.token(true)).collect();
+        settle().await;
+        logins.go.notify_one();
+        for caller in callers {
+            let failure = caller.await.unwrap().unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::PermissionDenied);
+        }
+        assert_eq!(logins.made(), 1);
+        logins.go.notify_one();
+        assert_eq!(logins.token(false).await.unwrap().unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_goes_away_does_not_end_the_login() {
+        let logins = Logins::new(&Arc::default());
+        let caller = logins.token(false);
+        settle().await;
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        logins.go.notify_one();
+        assert_eq!(logins.token(false).await.unwrap().unwrap(), Some(0));
+        assert_eq!(logins.made(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_panics_leaves_the_turn_to_the_next() {
+        let logins = Logins::new(&Arc::default());
+        let turn = logins.shared.turn().await;
+        let failure = turn.run(async { panic!("on purpose") }).await.unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Unexpected);
+        logins.go.notify_one();
+        assert_eq!(logins.token(false).await.unwrap().unwrap(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_usable_until_it_is_over() {
+        let clock = Arc::default();
+        let logins = Logins::new(&clock);
+        logins.go.notify_one();
+        logins.token(false).await.unwrap().unwrap();
+        let first = logins.shared.usable().unwrap();
+        assert!(logins.shared.other_than(&first).is_none());
+        clock.advance(LIFE);
+        assert!(logins.shared.usable().is_none());
+        assert!(logins.shared.current().is_some());
+
+        logins.go.notify_one();
+        assert_eq!(logins.token(false).await.unwrap().unwrap(), Some(1));
+        assert_eq!(logins.shared.other_than(&first).unwrap().1, 1);
+        logins.shared.forget(&first);
+        assert_eq!(logins.shared.current().unwrap().1, 1);
+        assert_eq!(logins.shared.take().unwrap().1, 1);
+        assert!(logins.shared.current().is_none());
+    }
+
+    #[tokio::test]
+    async fn in_the_background_there_is_one_attempt_too() {
+        let logins = Logins::new(&Arc::default());
+        let turn = logins.shared.try_turn().unwrap();
+        assert!(turn.outcome().is_none());
+        let running = turn.start(logins.clone().log_in(false));
+        assert!(logins.shared.try_turn().is_none());
+        let waits = logins.token(false);
+        settle().await;
+        logins.go.notify_one();
+        running.await.unwrap().unwrap();
+        assert_eq!(waits.await.unwrap().unwrap(), Some(0));
+        assert_eq!(logins.made(), 1);
+        assert!(logins.shared.try_turn().is_some());
+    }
+}
