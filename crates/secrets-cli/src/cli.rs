@@ -100,6 +100,7 @@ pub(crate) enum Verb {
     Trust(Trust),
     Store(Store),
     Audit(Audit),
+    Stats(Stats),
     Completions(Completions),
     Demo(Demo),
 }
@@ -756,6 +757,38 @@ pub(crate) struct AuditShow {
     /// Write one event of OCSF's class API Activity a line.
     #[arg(long, conflicts_with = "json")]
     pub(crate) ocsf: bool,
+}
+
+/// Sum up what the audit log recorded: how often secrets were used, how it ended, how long it took.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets stats --since 24h\n  secrets stats --prometheus > /var/lib/node_exporter/secrets.prom"
+)]
+pub(crate) struct Stats {
+    /// These files instead of the whole log.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only before this moment, written in the same way.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only this operation: get, get-many, list, put, delete, ….
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) operation: Option<String>,
+    /// Only secrets with such a name; * is anything without a slash, ** anything.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) name: Option<String>,
+    /// Only what this provider answered, or this chain led to.
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) of_provider: Option<String>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the text format of Prometheus, for node_exporter's textfile collector. Counters have no period.
+    #[arg(long, conflicts_with_all = ["json", "since", "until"])]
+    pub(crate) prometheus: bool,
 }
 
 /// Write a completion script for a shell.

@@ -102,6 +102,7 @@ fn start(verb: Verb, settings: &Settings) -> Outcome {
         Verb::Policy(command) => commands::policy::run(&command, settings),
         Verb::Trust(command) => commands::trust::run(&command, settings),
         Verb::Audit(command) => commands::audit::run(&command, settings),
+        Verb::Stats(command) => commands::stats::run(&command, settings),
         Verb::Store(command) => commands::store::run(&command, settings),
         Verb::Completions(command) => commands::completions::run(&command),
         Verb::Demo(command) => commands::demo::run(&command, settings),

@@ -16,13 +16,22 @@ use crate::failure::{Failure, Outcome, Told, reason};
 /// The version of the shape of every JSON output.
 const SCHEMA: u32 = 1;
 
-/// Whether standard error is coloured.
+/// Whether a stream is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Palette(bool);
 
 impl Palette {
-    /// What the user wants: the flag, then `NO_COLOR`, then whether somebody looks.
+    /// What the user wants of standard error: the flag, then `NO_COLOR`, then whether somebody looks.
     pub(crate) fn new(choice: ColorChoice) -> Self {
+        Self::of(choice, &io::stderr())
+    }
+
+    /// The same of standard output, for what only people read.
+    pub(crate) fn of_data(choice: ColorChoice) -> Self {
+        Self::of(choice, &io::stdout())
+    }
+
+    fn of(choice: ColorChoice, stream: &impl IsTerminal) -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         Self(match choice {
             ColorChoice::Always => true,
@@ -30,7 +39,7 @@ impl Palette {
             ColorChoice::Auto => {
                 !set("NO_COLOR")
                     && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-                    && io::stderr().is_terminal()
+                    && stream.is_terminal()
             }
         })
     }
@@ -57,6 +66,11 @@ impl Palette {
 
     pub(crate) fn hint(self, text: &str) -> String {
         self.paint("1;36", text)
+    }
+
+    /// A row of a table that tells of something wrong.
+    fn wrong(self, text: &str) -> String {
+        self.paint("31", text)
     }
 
     pub(crate) fn strong(self, text: &str) -> String {
@@ -200,6 +214,10 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<String>>,
+    /// From this column on there are numbers, which end where their column ends.
+    numbers: usize,
+    /// The rows that tell of something wrong.
+    wrong: Vec<usize>,
 }
 
 impl Table {
@@ -207,7 +225,20 @@ impl Table {
         Self {
             head: head.to_vec(),
             rows: Vec::new(),
+            numbers: head.len(),
+            wrong: Vec::new(),
         }
+    }
+
+    /// Says that the columns from this one on are numbers.
+    pub(crate) fn with_numbers_from(mut self, column: usize) -> Self {
+        self.numbers = column;
+        self
+    }
+
+    /// Says that the last row tells of something wrong, which its words do too.
+    pub(crate) fn mark_wrong(&mut self) {
+        self.wrong.extend(self.rows.len().checked_sub(1));
     }
 
     /// One cell a column; an empty one is shown as `-`, so that columns can be told apart by programs too.
@@ -226,34 +257,54 @@ impl Table {
 
     /// Writes the table as data.
     pub(crate) fn print(&self) -> Outcome<()> {
-        data(self.text().as_bytes())
+        self.print_in(Palette(false))
     }
 
-    fn text(&self) -> String {
+    /// The same in colours: the head, and what is wrong.
+    pub(crate) fn print_in(&self, palette: Palette) -> Outcome<()> {
+        data(self.text(palette).as_bytes())
+    }
+
+    fn text(&self, palette: Palette) -> String {
         let mut widths: Vec<usize> = self.head.iter().map(|cell| cell.width()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.width());
             }
         }
-        let mut text = String::new();
-        line(&mut text, self.head.iter().copied(), &widths);
-        for row in &self.rows {
-            line(&mut text, row.iter().map(String::as_str), &widths);
+        let mut text = palette.strong(&self.line(self.head.iter().copied(), &widths));
+        text.push('\n');
+        for (number, row) in self.rows.iter().enumerate() {
+            let line = self.line(row.iter().map(String::as_str), &widths);
+            text.push_str(&match self.wrong.contains(&number) {
+                true => palette.wrong(&line),
+                false => line,
+            });
+            text.push('\n');
         }
         text
     }
-}
 
-fn line<'a>(text: &mut String, cells: impl Iterator<Item = &'a str>, widths: &[usize]) {
-    const GAP: usize = 2;
-    let start = text.len();
-    for (cell, width) in cells.zip(widths) {
-        text.push_str(cell);
-        text.extend(std::iter::repeat_n(' ', width - cell.width() + GAP));
+    fn line<'a>(&self, cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+        const GAP: usize = 2;
+        let mut text = String::new();
+        for (column, (cell, width)) in cells.zip(widths).enumerate() {
+            let spare = std::iter::repeat_n(' ', width - cell.width());
+            match column < self.numbers {
+                true => {
+                    text.push_str(cell);
+                    text.extend(spare);
+                }
+                false => {
+                    text.extend(spare);
+                    text.push_str(cell);
+                }
+            }
+            text.extend(std::iter::repeat_n(' ', GAP));
+        }
+        text.truncate(text.trim_end().len());
+        text
     }
-    text.truncate(start + text[start..].trim_end().len());
-    text.push('\n');
 }
 
 #[cfg(test)]
@@ -266,8 +317,20 @@ mod tests {
         table.row(["db/密码".to_owned(), "enabled".to_owned()]);
         table.row(["a".to_owned(), String::new()]);
         assert_eq!(
-            table.text(),
+            table.text(Palette(false)),
             "NAME     STATE\ndb/密码  enabled\na        -\n"
+        );
+    }
+
+    #[test]
+    fn numbers_end_in_one_place_and_what_is_wrong_is_red() {
+        let mut table = Table::new(&["NAME", "COUNT", "ERRORS"]).with_numbers_from(1);
+        table.row(["a", "12345678", "0"].map(str::to_owned));
+        table.row(["bb", "1", "1"].map(str::to_owned));
+        table.mark_wrong();
+        assert_eq!(
+            table.text(Palette(true)),
+            "\u{1b}[1mNAME     COUNT  ERRORS\u{1b}[0m\na     12345678       0\n\u{1b}[31mbb           1       1\u{1b}[0m\n"
         );
     }
 

@@ -15,6 +15,8 @@ use crate::output::{self, Palette};
 pub(crate) struct Settings {
     /// How messages look.
     pub(crate) palette: Palette,
+    /// How tables look.
+    pub(crate) data_palette: Palette,
     /// Where the configuration comes from. A flag stands before the environment, the environment before the file.
     pub(crate) load: LoadOptions,
     /// What the user asked for, for the audit.
@@ -37,6 +39,7 @@ impl Settings {
         }
         Self {
             palette,
+            data_palette: Palette::of_data(global.color),
             load,
             command: format!("secrets {command}"),
             reason: global.reason,

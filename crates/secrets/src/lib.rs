@@ -15,6 +15,7 @@ pub mod layers;
 #[cfg(feature = "mask")]
 pub mod mask;
 mod plan;
+mod prometheus;
 mod registry;
 mod resolve;
 mod router;

@@ -1,7 +1,7 @@
-use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::layers::{BreakerState, CacheStats, CallStats, DURATION_BOUNDS};
+use crate::layers::{BreakerState, CacheStats, CallStats};
+use crate::prometheus::{self, PrometheusText, escaped};
 
 /// What a handle did since it was made.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,39 +30,25 @@ pub struct ProviderStats {
 impl Stats {
     /// The same in the text format of Prometheus, version 0.0.4. No label holds a secret's name or value.
     pub fn prometheus(&self) -> String {
-        let mut text = String::new();
-        let mut family = |name: &str, kind: &str, about: &str, lines: String| {
-            if !lines.is_empty() {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "# HELP {name} {about}\n# TYPE {name} {kind}\n{lines}");
-            }
-        };
-        family(
-            "secrets_provider_calls_total",
+        let mut text = PrometheusText::default();
+        let name = "secrets_provider_calls_total";
+        text.family(
+            name,
             "counter",
             "Calls to a provider, each attempt on its own.",
-            self.lines(|out, labels, call| {
-                let _ = writeln!(
-                    out,
-                    "secrets_provider_calls_total{{{labels}}} {}",
-                    call.count
-                );
-            }),
+            &self.lines(|out, labels, call| prometheus::line(out, name, labels, call.count)),
         );
-        family(
-            "secrets_provider_call_duration_seconds",
+        let name = "secrets_provider_call_duration_seconds";
+        text.family(
+            name,
             "histogram",
             "How long calls to a provider took.",
-            self.lines(|out, labels, call| {
-                let name = "secrets_provider_call_duration_seconds";
-                for (bound, within) in DURATION_BOUNDS.iter().zip(call.within) {
-                    let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {within}");
-                }
-                let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", call.count);
-                let _ = writeln!(out, "{name}_sum{{{labels}}} {}", call.total.as_secs_f64());
-                let _ = writeln!(out, "{name}_count{{{labels}}} {}", call.count);
+            &self.lines(|out, labels, call| {
+                let seconds = call.total.as_secs_f64();
+                prometheus::histogram(out, name, labels, &call.within, call.count, seconds);
             }),
         );
+        let name = "secrets_breaker_state";
         let mut breakers = String::new();
         for one in &self.providers {
             let state = match one.breaker {
@@ -70,18 +56,18 @@ impl Stats {
                 BreakerState::HalfOpen => 1,
                 BreakerState::Open => 2,
             };
-            let provider = escaped(&one.provider);
-            let _ = writeln!(
-                breakers,
-                "secrets_breaker_state{{provider=\"{provider}\",scheme=\"{}\"}} {state}",
+            let labels = format!(
+                "provider=\"{}\",scheme=\"{}\"",
+                escaped(&one.provider),
                 one.scheme
             );
+            prometheus::line(&mut breakers, name, &labels, state);
         }
-        family(
-            "secrets_breaker_state",
+        text.family(
+            name,
             "gauge",
             "0 closed, 1 about to be tried again, 2 open.",
-            breakers,
+            &breakers,
         );
         if let Some(cache) = &self.cache {
             for (name, kind, about, value) in [
@@ -125,10 +111,10 @@ impl Stats {
                 ("bytes", "gauge", "Bytes that they take.", cache.bytes),
             ] {
                 let name = format!("secrets_cache_{name}");
-                family(&name, kind, about, format!("{name} {value}\n"));
+                text.family(&name, kind, about, &format!("{name} {value}\n"));
             }
         }
-        text
+        text.finish()
     }
 
     fn lines(&self, line: impl Fn(&mut String, &str, &CallStats)) -> String {
@@ -147,13 +133,6 @@ impl Stats {
         }
         out
     }
-}
-
-/// A label's value, as the format wants it.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
 
 #[cfg(test)]

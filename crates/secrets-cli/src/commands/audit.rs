@@ -266,7 +266,7 @@ fn table(found: &[(u64, Record)]) -> Outcome<()> {
 }
 
 /// A moment: in RFC 3339, a day, or so long ago.
-fn moment(text: &str) -> Outcome<SystemTime> {
+pub(super) fn moment(text: &str) -> Outcome<SystemTime> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.into());
     }

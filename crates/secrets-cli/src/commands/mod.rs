@@ -21,6 +21,7 @@ pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod set;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod trust;

@@ -5,6 +5,7 @@ mod breaker;
 mod budget;
 mod cache;
 mod deadline;
+mod glance;
 mod limit;
 mod meter;
 mod policy;
@@ -18,8 +19,8 @@ use tower::BoxError;
 
 pub use audit::{
     Actor, AuditConfig, AuditKey, AuditLayer, AuditLog, AuditQuery, AuditService, AuditSink,
-    AuditStats, Event, Fault, FileSink, Hits, OnFailure, Problem, ReadFuture, Record, RecordId,
-    Source, Sync, TracingSink, Verified,
+    AuditStats, AuditSummary, Durations, Event, Fault, FileSink, Hits, OnFailure, Problem,
+    ReadFuture, Record, RecordId, Source, Sync, TracingSink, UseStats, Verified,
 };
 pub use breaker::{
     Breaker, BreakerConfig, BreakerFuture, BreakerLayer, BreakerService, BreakerState,
@@ -27,6 +28,7 @@ pub use breaker::{
 pub(crate) use cache::OwnTtls;
 pub use cache::{Cache, CacheConfig, CacheLayer, CacheService, CacheStats};
 pub use deadline::{DeadlineLayer, DeadlineService};
+pub(crate) use glance::{AtOnce, Glance};
 pub use limit::{RateLimitLayer, RateLimitService};
 pub use meter::{CallStats, DURATION_BOUNDS, Meter, MeterFuture, MeterLayer, MeterService};
 pub(crate) use policy::operations as policy_operations;

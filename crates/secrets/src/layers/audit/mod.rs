@@ -23,6 +23,7 @@ mod query;
 mod record;
 mod service;
 mod sink;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -47,6 +48,7 @@ pub use query::AuditQuery;
 pub use record::{Event, Record, Source};
 pub use service::{AuditService, ReadFuture};
 pub use sink::{AuditSink, TracingSink};
+pub use summary::{AuditSummary, Durations, UseStats};
 pub use verify::{AuditLog, Fault, Problem, Verified};
 pub use writer::AuditStats;
 

@@ -235,6 +235,57 @@ impl AuditLog {
         Ok(())
     }
 
+    /// The records of these files in order, as [`read`](Self::read) gives them, but a line that is no record, or not the one
+    /// that follows, ends it. An unfinished line at the end of a file, as a crash leaves it, is left out. Hashes are not
+    /// looked at, so no key is needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::IntegrityFailure`] with the file, the line and the number of the record; else if a file cannot be read.
+    pub fn read_strictly(files: &[PathBuf], mut take: impl FnMut(u64, Record)) -> Result<()> {
+        for file in files {
+            let (mut number, mut last) = (0, None);
+            let mut fault = None;
+            each_line(file, |line, ended| {
+                if !ended {
+                    return false;
+                }
+                number += 1;
+                let expected = last.map_or(1, |last: u64| last.saturating_add(1));
+                let frame = Line::parse(line);
+                let record = frame.as_ref().and_then(|frame| {
+                    let record = serde_json::from_slice::<Record>(line).ok()?;
+                    Some((frame.seq, record))
+                });
+                let (seq, problem) = match record {
+                    None => (frame.map_or(expected, |frame| frame.seq), Problem::NoRecord),
+                    Some((seq, _)) if last.is_some() && seq > expected => {
+                        (seq, Problem::Missing(seq - expected))
+                    }
+                    Some((seq, _)) if last.is_some() && seq < expected => (seq, Problem::Moved),
+                    Some((seq, record)) => {
+                        last = Some(seq);
+                        take(seq, record);
+                        return true;
+                    }
+                };
+                fault = Some(Fault {
+                    file: file.clone(),
+                    line: number,
+                    seq,
+                    problem,
+                });
+                false
+            })?;
+            if let Some(fault) = fault {
+                let error = Error::new(ErrorKind::IntegrityFailure, fault.to_string());
+                return Err(error.with_hint(
+                    "`secrets audit verify` tells which records before it can be relied on",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn head_path(&self) -> PathBuf {
         super::file::head_path(&self.path)
     }

@@ -1,0 +1,57 @@
+//! The text format of Prometheus, version 0.0.4.
+
+use std::fmt::{Display, Write};
+
+use crate::layers::DURATION_BOUNDS;
+
+/// A text of metrics, family by family.
+#[derive(Debug, Default)]
+pub(crate) struct PrometheusText(String);
+
+impl PrometheusText {
+    /// Adds the lines of one metric; without a line nothing is told of it.
+    pub(crate) fn family(&mut self, name: &str, kind: &str, about: &str, lines: &str) {
+        if !lines.is_empty() {
+            let text = format!("# HELP {name} {about}\n# TYPE {name} {kind}\n{lines}");
+            self.0.push_str(&text);
+        }
+    }
+
+    /// The whole of it.
+    pub(crate) fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// Adds a line with its labels to those of a family.
+pub(crate) fn line(lines: &mut String, name: &str, labels: &str, value: impl Display) {
+    // Writing to a string cannot fail.
+    let _ = match labels {
+        "" => writeln!(lines, "{name} {value}"),
+        labels => writeln!(lines, "{name}{{{labels}}} {value}"),
+    };
+}
+
+/// Adds the lines of one histogram over [`DURATION_BOUNDS`]; `within` counts what took at most as long.
+pub(crate) fn histogram(
+    lines: &mut String,
+    name: &str,
+    labels: &str,
+    within: &[u64; DURATION_BOUNDS.len()],
+    count: u64,
+    seconds: f64,
+) {
+    for (bound, within) in DURATION_BOUNDS.iter().zip(within) {
+        let _ = writeln!(lines, "{name}_bucket{{{labels},le=\"{bound}\"}} {within}");
+    }
+    let _ = writeln!(lines, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}");
+    let _ = writeln!(lines, "{name}_sum{{{labels}}} {seconds}");
+    let _ = writeln!(lines, "{name}_count{{{labels}}} {count}");
+}
+
+/// A label's value, as the format wants it.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
