@@ -69,7 +69,8 @@ impl NamedFile {
     /// A credential, without the white space that editors and `echo` leave at its ends.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`], which names setting and path, if it cannot be read, is empty or has more than 64 KiB.
+    /// [`ErrorKind::InvalidConfig`], which names setting and path, if it cannot be read, is empty, no text or more than
+    /// 64 KiB.
     pub fn read_credential(&self) -> Result<SecretValue> {
         let unreadable = |cause: io::Error| self.unreadable(&cause);
         let file = std::fs::File::open(&self.path).map_err(unreadable)?;
@@ -87,6 +88,11 @@ impl NamedFile {
         if trimmed.is_empty() {
             return Err(
                 invalid(format!("{self} is empty")).with_hint("write the credential into it")
+            );
+        }
+        if std::str::from_utf8(trimmed).is_err() {
+            return Err(
+                invalid(format!("{self} is not text")).with_hint("check that it is the right file")
             );
         }
         Ok(trimmed.into())
@@ -190,12 +196,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("empty"), " \n").unwrap();
+        std::fs::write(at("binary"), b"\xfft0ken").unwrap();
         std::fs::write(at("large"), vec![b'x'; 64 * 1024 + 1]).unwrap();
         for (path, says) in [
             ("absent", "`token_file`: there is no file "),
             ("empty/below", "`token_file`: there is no file "),
             (".", "is a folder, not a file"),
             ("empty", "of `token_file` is empty"),
+            ("binary", "of `token_file` is not text"),
             ("large", "of `token_file` is too large for a credential"),
         ] {
             let file = NamedFile::new("`token_file`", at(path));

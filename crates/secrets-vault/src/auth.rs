@@ -2,20 +2,19 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_http::{
-    HeaderValue, HttpResponse, Method as HttpMethod, decode, encode, sensitive_header,
+    Backoff, Credential, Expiring, HeaderValue, HttpResponse, Life, Method as HttpMethod,
+    NamedFile, SharedToken, decode, encode, sensitive_header,
 };
-use tokio::sync::OwnedMutexGuard;
 use tokio::task::AbortHandle;
 
 use crate::endpoint::{Call, Endpoint, encode_path};
 use crate::error::Asked;
-use crate::file::NamedFile;
 use crate::wire::{
     AppRoleLogin, CertLogin, Envelope, JwtLogin, PasswordLogin, TokenInfo, WrappedSecretId,
 };
@@ -76,27 +75,12 @@ impl Method {
     }
 }
 
-/// A credential that is given, or in a file that is read at each use.
-pub(crate) enum Credential {
-    Given(SecretValue),
-    File(NamedFile),
-}
-
-impl Credential {
-    fn read(&self) -> Result<SecretValue> {
-        match self {
-            Self::Given(value) => Ok(value.clone()),
-            Self::File(file) => file.read_credential(),
-        }
-    }
-}
-
 /// A token and what is known of its life.
 pub(crate) struct Token {
     pub(crate) header: HeaderValue,
-    /// When it ends, in milliseconds of the monotonic clock; `u64::MAX` if that is not known.
-    ends: AtomicU64,
-    life: Option<Duration>,
+    life: Life,
+    /// How long the server said that it lives.
+    granted: Option<Duration>,
     renewable: bool,
 }
 
@@ -104,20 +88,16 @@ impl Token {
     fn given(value: &SecretValue, what: &str) -> Result<Self> {
         Ok(Self {
             header: sensitive_header(value, what)?,
-            ends: AtomicU64::new(u64::MAX),
-            life: None,
+            life: Life::endless(),
+            granted: None,
             renewable: false,
         })
     }
+}
 
-    fn set_life(&self, now: Duration, life: Duration) {
-        let usable = life.saturating_sub(MARGIN.min(life / 10));
-        let ends = u64::try_from((now + usable).as_millis()).unwrap_or(u64::MAX);
-        self.ends.store(ends, Ordering::Relaxed);
-    }
-
-    fn is_over(&self, now: Duration) -> bool {
-        now.as_millis() >= u128::from(self.ends.load(Ordering::Relaxed))
+impl Expiring for Token {
+    fn life(&self) -> &Life {
+        &self.life
     }
 }
 
@@ -135,12 +115,11 @@ pub(crate) enum Refused {
     Denied,
 }
 
-/// The outcome of the last attempt, for those who waited while it was made.
+/// What an attempt came to that did not fail, also for those who waited while it was made.
 #[derive(Clone)]
 enum Outcome {
     Refreshed,
     TokenIsGood,
-    Failed(Error),
 }
 
 pub(crate) struct Auth(Arc<Inner>);
@@ -148,10 +127,7 @@ pub(crate) struct Auth(Arc<Inner>);
 struct Inner {
     endpoint: Endpoint,
     method: Method,
-    current: RwLock<Option<Arc<Token>>>,
-    /// Held by whoever logs in or looks up. Whoever waited for it takes the outcome instead of trying again.
-    gate: Arc<tokio::sync::Mutex<Option<Outcome>>>,
-    attempts: AtomicU64,
+    shared: SharedToken<Token, Outcome>,
     /// The secret id that was in the wrapping: that opens only once.
     unwrapped: Mutex<Option<SecretValue>>,
     upkeep: Mutex<Option<AbortHandle>>,
@@ -191,11 +167,9 @@ impl Auth {
             _ => {}
         }
         Ok(Self(Arc::new(Inner {
+            shared: SharedToken::new(endpoint.clock.clone()),
             endpoint,
             method,
-            current: RwLock::new(None),
-            gate: Arc::default(),
-            attempts: AtomicU64::new(0),
             unwrapped: Mutex::new(None),
             upkeep: Mutex::new(None),
             has_leases: AtomicBool::new(false),
@@ -204,7 +178,8 @@ impl Auth {
 
     /// The token to use; logs in if there is none. Of many callers at once one logs in, the others take its outcome.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
-        if let Some(token) = self.0.usable() {
+        let shared = &self.0.shared;
+        if let Some(token) = shared.usable() {
             return Ok(token);
         }
         // Neither needs a request, so there is nothing to do only once.
@@ -212,71 +187,31 @@ impl Auth {
             let token = self.0.acquire().await?;
             return Ok(self.0.install(token));
         }
-        let seen = self.0.attempts.load(Ordering::Acquire);
-        let gate = Arc::clone(&self.0.gate).lock_owned().await;
-        if let Some(token) = self.0.usable() {
-            return Ok(token);
-        }
-        if self.0.attempts.load(Ordering::Acquire) != seen
-            && let Some(Outcome::Failed(failure)) = &*gate
-        {
-            return Err(failure.clone());
-        }
-        self.attempt(gate, |inner| async move { inner.login().await })
-            .await?;
-        self.0.usable().ok_or_else(short_lived)
+        let login = Arc::clone(&self.0).login();
+        let token = shared.one_for_all(|| shared.usable(), login).await?;
+        token.ok_or_else(short_lived)
     }
 
     /// Says what to do after a 403: that may mean a token that has ended, or that the policies do not allow it. At most
     /// one lookup, or one login, for all callers that were refused with the same token.
     pub(crate) async fn refused(&self, used: &Arc<Token>, looks_bad: bool) -> Result<Refused> {
-        let seen = self.0.attempts.load(Ordering::Acquire);
-        let gate = Arc::clone(&self.0.gate).lock_owned().await;
-        if let Some(token) = self.0.other_than(used) {
+        let shared = &self.0.shared;
+        let turn = shared.turn().await;
+        if let Some(token) = shared.other_than(used) {
             return Ok(Refused::Repeat(token));
         }
-        if self.0.attempts.load(Ordering::Acquire) != seen {
-            match &*gate {
-                Some(Outcome::TokenIsGood) => return Ok(Refused::Denied),
-                Some(Outcome::Failed(failure)) => return Err(failure.clone()),
-                _ => {}
-            }
+        match turn.outcome() {
+            Some(Ok(Outcome::TokenIsGood)) => return Ok(Refused::Denied),
+            Some(Err(failure)) => return Err(failure.clone()),
+            _ => {}
         }
-        let used_by_task = Arc::clone(used);
-        let outcome = self
-            .attempt(gate, move |inner| async move {
-                inner.refresh(&used_by_task, looks_bad).await
-            })
-            .await?;
-        match (outcome, self.0.other_than(used)) {
+        let (inner, refused) = (Arc::clone(&self.0), Arc::clone(used));
+        let refresh = async move { inner.refresh(&refused, looks_bad).await };
+        match (turn.run(refresh).await?, shared.other_than(used)) {
             (Outcome::Refreshed, Some(token)) => Ok(Refused::Repeat(token)),
             (Outcome::Refreshed, None) => Err(short_lived()),
-            (_, _) => Ok(Refused::Denied),
+            (Outcome::TokenIsGood, _) => Ok(Refused::Denied),
         }
-    }
-
-    /// Runs one attempt to its end, even if the caller goes away: a secret id may be used up by it.
-    async fn attempt<F, R>(
-        &self,
-        mut gate: OwnedMutexGuard<Option<Outcome>>,
-        work: F,
-    ) -> Result<Outcome>
-    where
-        F: FnOnce(Arc<Inner>) -> R + Send + 'static,
-        R: Future<Output = Result<Outcome>> + Send,
-    {
-        let inner = Arc::clone(&self.0);
-        let task = tokio::spawn(async move {
-            let result = work(Arc::clone(&inner)).await;
-            *gate = Some(match &result {
-                Ok(outcome) => outcome.clone(),
-                Err(failure) => Outcome::Failed(failure.clone()),
-            });
-            inner.attempts.fetch_add(1, Ordering::Release);
-            result
-        });
-        task.await
-            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login did not come to its end"))?
     }
 
     /// A dynamic secret was given out under the token, which would be revoked together with it.
@@ -287,18 +222,10 @@ impl Auth {
     /// Ends renewal, and gives back the token of a login that no lease depends on.
     pub(crate) async fn close(&self) -> Result<()> {
         self.0.stop_upkeep();
-        let token = {
-            let mut current = self
-                .0
-                .current
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            current.take()
-        };
         let is_ours = self.0.method.is_login() && !self.0.has_leases.load(Ordering::Relaxed);
-        if let Some(token) = token
+        if let Some(token) = self.0.shared.take()
             && is_ours
-            && !token.is_over(self.0.now())
+            && !token.life.is_over(self.0.shared.now())
         {
             let revoke = Call {
                 method: HttpMethod::POST,
@@ -319,28 +246,10 @@ impl Auth {
 }
 
 impl Inner {
-    fn now(&self) -> Duration {
-        self.endpoint.clock.monotonic()
-    }
-
-    fn current(&self) -> Option<Arc<Token>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.clone()
-    }
-
-    fn usable(&self) -> Option<Arc<Token>> {
-        self.current().filter(|token| !token.is_over(self.now()))
-    }
-
-    fn other_than(&self, used: &Arc<Token>) -> Option<Arc<Token>> {
-        self.usable().filter(|token| !Arc::ptr_eq(token, used))
-    }
-
     /// Makes a token the current one and looks after it.
     fn install(self: &Arc<Self>, token: Token) -> Arc<Token> {
-        let token = Arc::new(token);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&token));
-        let first_wait = match (token.renewable, token.life) {
+        let token = self.shared.install(token);
+        let first_wait = match (token.renewable, token.granted) {
             (true, Some(life)) => Some(renew_after(life)),
             (_, None) => Some(LOOKUP_AFTER),
             _ => None,
@@ -351,16 +260,6 @@ impl Inner {
         });
         self.replace_upkeep(upkeep);
         token
-    }
-
-    fn forget(&self, token: &Arc<Token>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, token))
-        {
-            *current = None;
-        }
     }
 
     fn stop_upkeep(&self) {
@@ -389,7 +288,9 @@ impl Inner {
             }
         }
         let is_login = self.method.is_login();
-        if !(is_login && (looks_bad || used.is_over(self.now()))) && self.is_good(used).await? {
+        if !(is_login && (looks_bad || used.life.is_over(self.shared.now())))
+            && self.is_good(used).await?
+        {
             return Ok(Outcome::TokenIsGood);
         }
         if is_login {
@@ -542,13 +443,13 @@ impl Inner {
         let value = SecretValue::from(&*login.client_token);
         let mut token = Token::given(&value, "the token from the server")?;
         if login.lease_duration > 0 {
-            let life = Duration::from_secs(login.lease_duration);
-            token.life = Some(life);
+            let lasts = Duration::from_secs(login.lease_duration);
+            token.granted = Some(lasts);
             token.renewable = login.renewable;
-            token.set_life(self.now(), life);
+            token.life = Life::ending(self.shared.now(), lasts, MARGIN);
         } else {
             // A root token: it has no end, and nothing to renew.
-            token.life = Some(Duration::MAX);
+            token.granted = Some(Duration::MAX);
         }
         Ok(token)
     }
@@ -585,44 +486,45 @@ impl Inner {
 /// token cannot be renewed any more, it ends, and the next use logs in.
 async fn upkeep(inner: Weak<Inner>, token: Weak<Token>, first_wait: Duration) {
     let mut wait = first_wait;
-    let mut backoff = FIRST_BACKOFF;
-    let mut life = None;
+    let backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
+    let mut granted = None;
     loop {
         tokio::time::sleep(wait).await;
         let (Some(inner), Some(token)) = (inner.upgrade(), token.upgrade()) else {
             return;
         };
-        let known = life.or(token.life);
+        let known = granted.or(token.granted);
         let renewed = match known {
             Some(_) => inner.renew(&token).await.map(Some),
             None => inner.look_up(&token).await,
         };
         match (renewed, known) {
             (Ok(Some(lives)), None) => {
-                life = Some(lives);
+                granted = Some(lives);
                 wait = renew_after(lives);
             }
             // Less than half of what it was: the server will not let it live much longer.
             (Ok(Some(lives)), Some(before)) if lives >= before / 2 => {
-                token.set_life(inner.now(), lives);
-                life = Some(lives);
-                backoff = FIRST_BACKOFF;
+                token.life.prolong(inner.shared.now(), lives, MARGIN);
+                granted = Some(lives);
+                backoff.reset();
                 wait = renew_after(lives);
             }
             (Ok(Some(lives)), Some(_)) => {
-                token.set_life(inner.now(), lives);
+                token.life.prolong(inner.shared.now(), lives, MARGIN);
                 return;
             }
             (Ok(None), _) => return,
-            (Err(failure), _) if failure.is_retryable() && !token.is_over(inner.now()) => {
+            (Err(failure), _)
+                if failure.is_retryable() && !token.life.is_over(inner.shared.now()) =>
+            {
                 tracing::debug!(error = %failure, "the token was not renewed");
-                wait = jittered(failure.retry_after().unwrap_or(backoff).max(backoff));
-                backoff = (2 * backoff).min(LONGEST_BACKOFF);
+                wait = backoff.after(&failure);
             }
             (Err(failure), _) => {
                 tracing::debug!(error = %failure, "the token cannot be renewed");
                 if inner.method.is_login() {
-                    inner.forget(&token);
+                    inner.shared.forget(&token);
                 }
                 return;
             }
@@ -630,14 +532,9 @@ async fn upkeep(inner: Weak<Inner>, token: Weak<Token>, first_wait: Duration) {
     }
 }
 
-/// Two thirds of a life, so that there is time left to try again.
+/// A life of a second or less does not keep the server busy.
 fn renew_after(life: Duration) -> Duration {
-    jittered(life.mul_f64(2.0 / 3.0)).max(Duration::from_millis(500))
-}
-
-/// 10 % more or less, so that processes which started together do not stay together.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.9 + 0.2 * fastrand::f64())
+    secrets_http::renew_after(life).max(Duration::from_millis(500))
 }
 
 fn short_lived() -> Error {

@@ -6,7 +6,6 @@ mod client;
 mod config;
 mod endpoint;
 mod error;
-mod file;
 mod grants;
 mod open;
 mod provider;

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use secrets_core::{Environment, Error, ErrorKind, Location, OpenContext, Result, SecretValue};
-use secrets_http::{BaseUrl, ClientIdentity, ClientOptions, HeaderValue, SettingNames, Transport};
+use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
+use secrets_http::{
+    Ambient, BaseUrl, ClientIdentity, ClientOptions, Credential, HeaderValue, NamedFile,
+    SettingNames, Transport, at_most_one_credential, missing, required,
+};
 
-use crate::auth::{Auth, Credential, Method};
+use crate::auth::{Auth, Method};
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::invalid_config;
-use crate::file::NamedFile;
 use crate::shape::Shaper;
 use crate::{SCHEME, VaultConfig, VaultProvider};
 
@@ -17,8 +19,11 @@ const DEFAULT_MOUNT: &str = "secret";
 const DEFAULT_VALUE_FIELD: &str = "value";
 /// Where Kubernetes puts the token of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// The prefixes of the two programs' variables, in the order in which they are looked at.
-const PROGRAMS: [&str; 2] = ["VAULT_", "BAO_"];
+/// The variables of the two programs, in the order in which they are looked at.
+const ADDRESS: [&str; 2] = ["VAULT_ADDR", "BAO_ADDR"];
+const NAMESPACE: [&str; 2] = ["VAULT_NAMESPACE", "BAO_NAMESPACE"];
+const CA: [&str; 2] = ["VAULT_CACERT", "BAO_CACERT"];
+const TOKEN: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
 
 /// Opens one mount of a Vault or OpenBao server. Nothing is sent yet; the login happens at the first use.
 ///
@@ -32,18 +37,10 @@ pub async fn open(
     transport: Transport,
 ) -> Result<VaultProvider> {
     let ambient = Ambient::of(&context);
-    let base = base(&config, &ambient)?;
-    if !base.is_https() && !base.is_loopback() && !config.allow_http {
-        return Err(invalid_config(format!(
-            "{} is another machine, and credentials would go there in clear",
-            base.origin()
-        ))
-        .with_hint("use https, or set `allow_http = true` if the network is your own"));
-    }
-    let namespace = config
-        .namespace
-        .clone()
-        .or_else(|| ambient.text("NAMESPACE"));
+    let base = base(&config, ambient)?;
+    base.refuse_clear("credentials", config.allow_http)?;
+    let namespace = config.namespace.as_deref();
+    let namespace = namespace.or_else(|| ambient.text(&NAMESPACE));
     let namespace = namespace.map(|namespace| namespace.trim_matches('/').to_owned());
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     let mount = config
@@ -55,9 +52,9 @@ pub async fn open(
     check_path(&mount, "mount")?;
 
     let mut variables = Vec::new();
-    let method = method(&config, &context, &ambient, &mut variables)?;
+    let method = method(&config, &context, ambient, &mut variables)?;
     let endpoint = Endpoint {
-        http: transport.client(client_options(&config, &context, &ambient)?)?,
+        http: transport.client(client_options(&config, &context, ambient)?)?,
         namespace: namespace.as_deref().map(namespace_header).transpose()?,
         clock: context.clock.clone(),
         base,
@@ -82,56 +79,22 @@ pub async fn open(
     ))
 }
 
-/// What the environment says, as far as it may be listened to.
-struct Ambient<'a> {
-    environment: &'a Environment,
-    is_allowed: bool,
-}
-
-impl<'a> Ambient<'a> {
-    fn of(context: &'a OpenContext) -> Self {
-        Self {
-            environment: &context.environment,
-            is_allowed: context
-                .allow_ambient("the environment's settings for vault")
-                .is_ok(),
-        }
-    }
-
-    /// A variable of either program that is set and not empty, and its name.
-    fn variable(&self, name: &str) -> Option<(String, &'a SecretValue)> {
-        if !self.is_allowed {
-            return None;
-        }
-        PROGRAMS.iter().find_map(|program| {
-            let variable = format!("{program}{name}");
-            let value = self.environment.var(&variable)?;
-            (!value.is_empty()).then_some((variable, value))
-        })
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        let (_, value) = self.variable(name)?;
-        value.expose_str().ok().map(str::to_owned)
-    }
-}
-
-fn base(config: &VaultConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
+fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     if let Some(address) = &config.address {
         return BaseUrl::parse(address);
     }
-    let Some((variable, address)) = ambient.variable("ADDR") else {
+    let Some((variable, address)) = ambient.variable(&ADDRESS) else {
         return Err(
             invalid_config("the address of the server is missing").with_hint(
                 "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
             ),
         );
     };
-    // What it holds is not repeated: it may be a password.
-    BaseUrl::parse(address.expose_str().unwrap_or_default()).map_err(|failure| {
-        invalid_config(format!("{variable}: {}", failure.message()))
-            .with_hint("an address looks like `https://host:8200`")
-    })
+    BaseUrl::of_setting(
+        variable,
+        address.expose_str().unwrap_or_default(),
+        "https://host:8200",
+    )
 }
 
 fn check_path(path: &str, what: &str) -> Result<()> {
@@ -172,29 +135,24 @@ fn location(base: &BaseUrl, mount: &str, namespace: Option<&str>) -> Location {
 fn client_options(
     config: &VaultConfig,
     context: &OpenContext,
-    ambient: &Ambient<'_>,
+    ambient: Ambient<'_>,
 ) -> Result<ClientOptions> {
     let mut names = SettingNames::default();
-    names.address = match (&config.address, ambient.variable("ADDR")) {
+    names.address = match (&config.address, ambient.variable(&ADDRESS)) {
         (None, Some((variable, _))) => variable.into(),
         _ => "`address`, `location` or VAULT_ADDR".into(),
     };
-    let ca = match (&config.ca_cert, ambient.variable("CACERT")) {
-        (Some(path), _) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
-        (None, Some((variable, value))) => value
-            .expose_str()
-            .ok()
-            .map(|path| NamedFile::new(variable, PathBuf::from(path))),
-        (None, None) => None,
+    let ca = match &config.ca_cert {
+        Some(path) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
+        None => ambient.variable(&CA).and_then(|(variable, path)| {
+            let path = PathBuf::from(path.expose_str().ok()?);
+            Some(NamedFile::new(variable, path))
+        }),
     };
     names.ca = match &config.ca_cert {
         Some(_) => "`ca_cert`".into(),
         None => "`ca_cert`, or VAULT_CACERT,".into(),
     };
-    if let Some(ca) = &ca {
-        names.ca_file = ca.to_string().into();
-    }
-    let ca = ca.map(|file| file.read_public()).transpose()?;
     let identity = match (&config.client_cert, &config.client_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => {
@@ -215,19 +173,19 @@ fn client_options(
             );
         }
     };
-    Ok(ClientOptions::default()
-        .with_ca_pem(ca)
+    ClientOptions::default()
         .with_identity(identity)
-        .with_names(names))
+        .with_names(names)
+        .with_ca_file(ca.as_ref())
 }
 
 fn method(
     config: &VaultConfig,
     context: &OpenContext,
-    ambient: &Ambient<'_>,
+    ambient: Ambient<'_>,
     variables: &mut Vec<String>,
 ) -> Result<Method> {
-    let given: Vec<&str> = [
+    at_most_one_credential(&[
         ("token", config.token.is_some()),
         ("token_file", config.token_file.is_some()),
         ("wrapped_token", config.wrapped_token.is_some()),
@@ -236,21 +194,7 @@ fn method(
         ("kubernetes", config.kubernetes.is_some()),
         ("jwt", config.jwt.is_some()),
         ("cert", config.cert.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_given)| is_given.then_some(name))
-    .collect();
-    if given.len() > 1 {
-        return Err(
-            invalid_config(format!("more than one credential: {}", given.join(", ")))
-                .with_hint("keep the one to use"),
-        );
-    }
-    // A file is named by the configuration, but what is in it is the user's, and must not go where somebody else says.
-    let file = |setting: &'static str, path: &Path| {
-        context.allow_ambient("a credential from a file")?;
-        Ok::<_, Error>(NamedFile::new(setting, context.base_dir.join(path)))
-    };
+    ])?;
     let mount_of = |given: &Option<String>, default: &str| {
         let mount = given
             .as_deref()
@@ -263,18 +207,18 @@ fn method(
         return Ok(Method::Token(token.clone(), "`token`".into()));
     }
     if let Some(path) = &config.token_file {
-        return Ok(Method::TokenFile(file("`token_file`", path)?));
+        return NamedFile::of_credential("`token_file`", path, context).map(Method::TokenFile);
     }
     if let Some(token) = &config.wrapped_token {
         return Ok(Method::WrappedToken(token.clone()));
     }
     if let Some(approle) = &config.approle {
-        let secret_id = match (&approle.secret_id, &approle.secret_id_file) {
-            (Some(_), Some(_)) => return Err(both("approle", "secret_id", "secret_id_file")),
-            (Some(value), None) => Some(Credential::Given(value.clone())),
-            (None, Some(path)) => Some(Credential::File(file("`approle.secret_id_file`", path)?)),
-            (None, None) => None,
-        };
+        let secret_id = Credential::of(
+            ("approle", "secret_id"),
+            approle.secret_id.as_ref(),
+            approle.secret_id_file.as_deref(),
+            context,
+        )?;
         return Ok(Method::AppRole {
             mount: mount_of(&approle.mount, "approle")?,
             role_id: required(approle.role_id.clone(), "approle.role_id")?,
@@ -297,20 +241,24 @@ fn method(
         return Ok(Method::Jwt {
             mount: mount_of(&kubernetes.mount, "kubernetes")?,
             role: Some(required(kubernetes.role.clone(), "kubernetes.role")?),
-            jwt: Credential::File(file("`kubernetes.token_file`", path)?),
+            jwt: Credential::File(NamedFile::of_credential(
+                "`kubernetes.token_file`",
+                path,
+                context,
+            )?),
         });
     }
     if let Some(jwt) = &config.jwt {
-        let credential = match (&jwt.token, &jwt.token_file) {
-            (Some(value), None) => Credential::Given(value.clone()),
-            (None, Some(path)) => Credential::File(file("`jwt.token_file`", path)?),
-            (Some(_), Some(_)) => return Err(both("jwt", "token", "token_file")),
-            (None, None) => return Err(missing("jwt.token")),
-        };
+        let credential = Credential::of(
+            ("jwt", "token"),
+            jwt.token.as_ref(),
+            jwt.token_file.as_deref(),
+            context,
+        )?;
         return Ok(Method::Jwt {
             mount: mount_of(&jwt.mount, "jwt")?,
             role: jwt.role.clone(),
-            jwt: credential,
+            jwt: required(credential, "jwt.token")?,
         });
     }
     if let Some(cert) = &config.cert {
@@ -328,12 +276,12 @@ fn method(
 /// The credential of the person at the keyboard.
 fn ambient_method(
     context: &OpenContext,
-    ambient: &Ambient<'_>,
+    ambient: Ambient<'_>,
     variables: &mut Vec<String>,
 ) -> Result<Method> {
     context.allow_ambient("the token of VAULT_TOKEN or ~/.vault-token")?;
-    if let Some((name, value)) = ambient.variable("TOKEN") {
-        variables.push(name.clone());
+    if let Some((name, value)) = ambient.variable(&TOKEN) {
+        variables.push(name.to_owned());
         return Ok(Method::Token(value.clone(), name.into()));
     }
     let file = context
@@ -345,17 +293,4 @@ fn ambient_method(
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
             .with_hint("set VAULT_TOKEN, log in with `vault login` or `bao login`, or configure a login such as `approle`")),
     }
-}
-
-fn required<T>(value: Option<T>, what: &str) -> Result<T> {
-    value.ok_or_else(|| missing(what))
-}
-
-fn missing(what: &str) -> Error {
-    invalid_config(format!("`{what}` is missing")).with_hint("the chosen login needs it")
-}
-
-fn both(table: &str, one: &str, other: &str) -> Error {
-    invalid_config(format!("`{table}` has both `{one}` and `{other}`"))
-        .with_hint("keep one of them")
 }

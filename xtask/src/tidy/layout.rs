@@ -79,11 +79,6 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "what only a real server can prove",
     ),
     (
-        "secrets-vault",
-        "src/file.rs",
-        "files that settings name, read with the setting in each error",
-    ),
-    (
         "secrets-infisical",
         "src/open.rs",
         "what files and variables a configuration leads to",
@@ -92,11 +87,6 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "secrets-infisical",
         "src/endpoint.rs",
         "requests of login and client alike, below both",
-    ),
-    (
-        "secrets-infisical",
-        "src/file.rs",
-        "files that settings name, read with the setting in each error",
     ),
     (
         "secrets-infisical",
