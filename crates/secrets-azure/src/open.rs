@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{
-    Environment, Error, ErrorKind, Location, OpenContext, ProviderInfo, Result, SecretValue,
+use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue};
+use secrets_http::{
+    Ambient, AzureHttpClient, BaseUrl, ClientOptions, NamedFile, Transport, Url,
+    at_most_one_credential, missing, required,
 };
-use secrets_http::{AzureHttpClient, BaseUrl, ClientOptions, SettingNames, Transport, Url};
 
 use crate::auth::Proof;
 use crate::auth::{
@@ -44,9 +45,9 @@ const IDENTITY_LIMIT: Duration = Duration::from_secs(20);
 /// Opens one vault. Nothing is sent yet; the login happens at the first use.
 ///
 /// # Errors
-/// - [`ErrorKind::InvalidConfig`]: an address, path, certificate or credential that cannot be used, plain http, or more
+/// - [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig): an address, path, certificate or credential that cannot be used, plain http, or more
 ///   than one credential.
-/// - [`ErrorKind::Unauthenticated`]: a credential of the machine or the user that must not go to a location of somebody
+/// - [`Unauthenticated`](secrets_core::ErrorKind::Unauthenticated): a credential of the machine or the user that must not go to a location of somebody
 ///   else's choice.
 pub async fn open(
     config: AzureConfig,
@@ -54,7 +55,7 @@ pub async fn open(
     transport: Transport,
 ) -> Result<AzureProvider> {
     let ambient = Ambient::of(&context);
-    let vault = vault(&config, &ambient)?;
+    let vault = vault(&config, ambient)?;
     let cloud = CLOUDS
         .iter()
         .find(|(hosts, _)| is_below(vault.host(), hosts));
@@ -62,20 +63,16 @@ pub async fn open(
         Some(resource) => Some(checked_resource(resource)?),
         None => cloud.map(|(hosts, _)| format!("https://{hosts}")),
     };
-    let authority = authority(&config, &ambient, cloud.map(|(_, login)| *login))?;
+    let authority = authority(&config, ambient, cloud.map(|(_, login)| *login))?;
 
-    let ca = ca(&config, &context)?;
+    let ca = config.ca_cert.as_ref();
+    let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
+    let trusting = ClientOptions::default().with_ca_file(ca.as_ref())?;
     let options = |address: &'static str| {
-        let mut names = SettingNames::default();
-        names.address = address.into();
-        names.ca = "`ca_cert`".into();
-        if let Some(path) = &config.ca_cert {
-            let path = context.base_dir.join(path);
-            names.ca_file = format!("the file {} of `ca_cert`", path.display()).into();
-        }
-        ClientOptions::default()
-            .with_ca_pem(ca.clone())
-            .with_names(names)
+        let mut options = trusting.clone();
+        options.names.address = address.into();
+        options.names.ca = "`ca_cert`".into();
+        options
     };
     let mut variables = Vec::new();
     let sources = {
@@ -116,38 +113,17 @@ pub async fn open(
     ))
 }
 
-/// What the environment says, as far as it may be listened to.
-struct Ambient<'a> {
-    environment: &'a Environment,
-    is_allowed: bool,
-}
-
-impl<'a> Ambient<'a> {
-    fn of(context: &'a OpenContext) -> Self {
-        Self {
-            environment: &context.environment,
-            is_allowed: context
-                .allow_ambient("the environment's settings for azure")
-                .is_ok(),
-        }
-    }
-
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.is_allowed.then(|| self.environment.text(name))?
-    }
-}
-
 fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain)
         .is_some_and(|label| label.len() > 1 && label.ends_with('.'))
 }
 
-fn vault(config: &AzureConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
+fn vault(config: &AzureConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     let (setting, text) = match &config.vault_url {
         Some(url) => ("vault_url", url.as_str()),
         None => VAULT_VARIABLES
             .iter()
-            .find_map(|name| Some((*name, ambient.text(name)?)))
+            .find_map(|name| Some((*name, ambient.text(&[name])?)))
             .ok_or_else(|| {
                 invalid_config("the address of the vault is missing").with_hint(
                     "set `vault_url`, or `location = \"azure-kv://contoso.vault.azure.net\"`, or AZURE_KEYVAULT_URL",
@@ -182,14 +158,10 @@ fn checked_resource(resource: &str) -> Result<String> {
     https("resource", trimmed, "https://vault.azure.net").map(|_| trimmed.to_owned())
 }
 
-fn authority(
-    config: &AzureConfig,
-    ambient: &Ambient<'_>,
-    of_cloud: Option<&str>,
-) -> Result<String> {
+fn authority(config: &AzureConfig, ambient: Ambient<'_>, of_cloud: Option<&str>) -> Result<String> {
     let (setting, text) = match &config.authority_host {
         Some(host) => ("authority_host", host.as_str()),
-        None => match ambient.text("AZURE_AUTHORITY_HOST") {
+        None => match ambient.text(&["AZURE_AUTHORITY_HOST"]) {
             Some(host) => ("AZURE_AUTHORITY_HOST", host),
             None => ("authority_host", of_cloud.unwrap_or(CLOUDS[0].1)),
         },
@@ -200,22 +172,6 @@ fn authority(
         false => format!("https://{text}"),
     };
     https(setting, &text, CLOUDS[0].1).map(|base| base.origin().to_owned())
-}
-
-fn ca(config: &AzureConfig, context: &OpenContext) -> Result<Option<Vec<u8>>> {
-    let Some(path) = &config.ca_cert else {
-        return Ok(None);
-    };
-    let path = context.base_dir.join(path);
-    std::fs::read(&path).map(Some).map_err(|cause| {
-        let why = match cause.kind() {
-            std::io::ErrorKind::NotFound => "is not there",
-            std::io::ErrorKind::PermissionDenied => "may not be read",
-            _ => "cannot be read",
-        };
-        invalid_config(format!("`ca_cert`: the file {} {why}", path.display()))
-            .with_hint("check the path; a relative one starts from the folder of the configuration")
-    })
 }
 
 /// Which credentials there are.
@@ -231,21 +187,12 @@ struct Opening<'a> {
 impl Opening<'_> {
     fn sources(&mut self) -> Result<Vec<Source>> {
         let config = self.config;
-        let given: Vec<&str> = [
+        at_most_one_credential(&[
             ("service_principal", config.service_principal.is_some()),
             ("workload_identity", config.workload_identity.is_some()),
             ("managed_identity", config.managed_identity.is_some()),
             ("developer_tools", config.developer_tools.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_given)| is_given.then_some(name))
-        .collect();
-        if given.len() > 1 {
-            return Err(
-                invalid_config(format!("more than one credential: {}", given.join(", ")))
-                    .with_hint("keep the one to use"),
-            );
-        }
+        ])?;
         if let Some(client) = &config.service_principal {
             let tenant = self.tenant(&client.tenant_id);
             let tenant_id = required(tenant, "service_principal.tenant_id")?;
@@ -313,7 +260,7 @@ impl Opening<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        Ambient::of(self.context).text(name).map(str::to_owned)
+        Ambient::of(self.context).text(&[name]).map(str::to_owned)
     }
 
     fn tenant(&self, own: &Option<String>) -> Option<String> {
@@ -336,8 +283,8 @@ impl Opening<'_> {
         file: &Path,
         setting: &'static str,
     ) -> Result<Source> {
-        let file = self.context.base_dir.join(file);
-        self.application(tenant_id, client_id, Proof::TokenFile(file, setting.into()))
+        let file = NamedFile::new(setting, self.context.base_dir.join(file));
+        self.application(tenant_id, client_id, Proof::TokenFile(file))
     }
 
     fn application(&self, tenant_id: String, client_id: String, proof: Proof) -> Result<Source> {
@@ -418,13 +365,4 @@ fn check_tenant(tenant: &str) -> Result<()> {
         false => Err(invalid_config("`tenant_id` is neither an id nor a domain")
             .with_hint("it looks like `72f988bf-86f1-41af-91ab-2d7cd011db47` or `contoso.com`")),
     }
-}
-
-fn required<T>(value: Option<T>, what: &str) -> Result<T> {
-    value.ok_or_else(|| missing(what))
-}
-
-fn missing(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, format!("`{what}` is missing"))
-        .with_hint("the chosen credential needs it")
 }

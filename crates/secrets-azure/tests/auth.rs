@@ -473,7 +473,11 @@ async fn what_cannot_be_used_is_refused_when_it_is_opened() {
     )
     .await;
     refused(|c| c.resource = Some("vault".into()), "`resource`").await;
-    refused(|c| c.ca_cert = Some("absent.pem".into()), "is not there").await;
+    refused(
+        |c| c.ca_cert = Some("absent.pem".into()),
+        "there is no file",
+    )
+    .await;
     refused(
         |c| c.managed_identity = Some(Default::default()),
         "more than one credential",

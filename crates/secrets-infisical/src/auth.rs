@@ -2,19 +2,18 @@
 //! refusal. There is no ticking task: a token that nobody uses is not kept alive.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_http::{
-    HeaderValue, HttpResponse, Method as HttpMethod, WipedBuffer, decode, encode, sensitive_header,
+    Credential, Expiring, HeaderValue, HttpResponse, Life, Method as HttpMethod, NamedFile,
+    SharedToken, WipedBuffer, decode, encode, renew_after, sensitive_header,
 };
-use tokio::sync::OwnedMutexGuard;
 
 use crate::endpoint::{Call, Endpoint};
 use crate::error::Asked;
-use crate::file::NamedFile;
 use crate::value::text_of;
 use crate::wire::{Issued, TokenBody, UniversalLogin};
 
@@ -41,34 +40,23 @@ pub(crate) enum Method {
     },
 }
 
-/// A credential that is given, or in a file that is read at each use.
-pub(crate) enum Credential {
-    Given(SecretValue),
-    File(NamedFile),
-}
-
-impl Credential {
-    fn read(&self) -> Result<SecretValue> {
-        match self {
-            Self::Given(value) => Ok(value.clone()),
-            Self::File(file) => file.read_credential(),
-        }
-    }
-}
-
 /// A token and what is known of its life, in durations of the monotonic clock.
 pub(crate) struct Token {
     pub(crate) header: HeaderValue,
     value: SecretValue,
     /// When the login was; renewals are counted from it.
     born: Duration,
-    /// `None` where it has no end, or none that is known.
-    ends: Option<Duration>,
-    life: Duration,
+    life: Life,
+    /// How long the server said that it lives; zero where it has no end, or none that is known.
+    granted: Duration,
     /// Beyond this moment the server does not renew it.
     last: Option<Duration>,
-    /// When a fresh one is wanted, in milliseconds; put off when that fails.
-    due: AtomicU64,
+}
+
+impl Expiring for Token {
+    fn life(&self) -> &Life {
+        &self.life
+    }
 }
 
 impl fmt::Debug for Token {
@@ -88,10 +76,9 @@ impl Token {
             header: sensitive_header(&bearer.into_value(), what)?,
             value,
             born: now,
-            ends: None,
-            life: Duration::ZERO,
+            life: Life::endless(),
+            granted: Duration::ZERO,
             last: None,
-            due: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -102,41 +89,27 @@ impl Token {
         token.born = born.unwrap_or(now);
         let max = Duration::from_secs(issued.max_ttl);
         token.last = (!max.is_zero()).then(|| token.born.saturating_add(max));
-        token.life = Duration::from_secs(issued.expires_in);
-        if !token.life.is_zero() {
-            let mut ends = now.saturating_add(token.life);
-            if let Some(last) = token.last {
-                ends = ends.min(last);
-            }
-            let left = ends.saturating_sub(now);
-            token.ends = Some(ends - MARGIN.min(left / 10));
-            let wait = left.mul_f64((2.0 / 3.0) * (0.9 + 0.2 * fastrand::f64()));
-            token.due = AtomicU64::new(millis(now + wait));
+        token.granted = Duration::from_secs(issued.expires_in);
+        if !token.granted.is_zero() {
+            let ends = now.saturating_add(token.granted);
+            let left = token
+                .last
+                .map_or(ends, |last| ends.min(last))
+                .saturating_sub(now);
+            token.life = Life::ending(now, left, MARGIN).with_due(now + renew_after(left));
         }
         Ok(token)
     }
 
-    fn is_over(&self, now: Duration) -> bool {
-        self.ends.is_some_and(|ends| now >= ends)
-    }
-
-    fn is_due(&self, now: Duration) -> bool {
-        millis(now) >= self.due.load(Ordering::Relaxed)
-    }
-
     /// Whether a renewal would stay within the maximum life. The server deletes a token whose renewal would not.
     fn is_renewable(&self, now: Duration) -> bool {
-        let after = now.saturating_add(self.life).saturating_add(MARGIN);
-        !self.is_over(now) && self.last.is_none_or(|last| after <= last)
+        let after = now.saturating_add(self.granted).saturating_add(MARGIN);
+        !self.life.is_over(now) && self.last.is_none_or(|last| after <= last)
     }
 }
 
 fn is_service_token(token: &SecretValue) -> bool {
     token.expose_bytes().starts_with(SERVICE_TOKEN)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A login that was refused, with which secret, and until when it is not repeated.
@@ -151,10 +124,7 @@ pub(crate) struct Auth(Arc<Inner>);
 struct Inner {
     endpoint: Endpoint,
     method: Method,
-    current: RwLock<Option<Arc<Token>>>,
-    /// Held by whoever logs in. Whoever waited for it takes the outcome instead of trying again.
-    gate: Arc<tokio::sync::Mutex<Option<Error>>>,
-    attempts: AtomicU64,
+    shared: SharedToken<Token>,
     held: Mutex<Option<Held>>,
     is_warned: AtomicBool,
 }
@@ -173,11 +143,9 @@ impl Auth {
     /// Checks what can be checked without a request.
     pub(crate) fn new(endpoint: Endpoint, method: Method) -> Result<Self> {
         let auth = Self(Arc::new(Inner {
+            shared: SharedToken::new(endpoint.clock.clone()),
             endpoint,
             method,
-            current: RwLock::new(None),
-            gate: Arc::default(),
-            attempts: AtomicU64::new(0),
             held: Mutex::new(None),
             is_warned: AtomicBool::new(false),
         }));
@@ -189,51 +157,36 @@ impl Auth {
 
     /// The token to use; logs in if there is none. Of many callers at once one logs in, the others take its outcome.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
-        if let Some(token) = self.0.usable() {
-            if token.is_due(self.0.now())
-                && let Ok(gate) = Arc::clone(&self.0.gate).try_lock_owned()
+        let shared = &self.0.shared;
+        if let Some(token) = shared.usable() {
+            if token.life.is_due(shared.now())
+                && let Some(turn) = shared.try_turn()
             {
                 // In the background: the token at hand still serves.
-                let old = Arc::clone(&token);
-                self.spawn(gate, |inner| async move { inner.freshen(&old).await });
+                let (inner, old) = (Arc::clone(&self.0), Arc::clone(&token));
+                drop(turn.start(async move { inner.freshen(&old).await }));
             }
             return Ok(token);
         }
         // Needs no request, so there is nothing to do only once.
         if !matches!(self.0.method, Method::Universal { .. }) {
-            return Ok(self.0.install(self.0.read_token()?));
+            return Ok(shared.install(self.0.read_token()?));
         }
-        let seen = self.0.attempts.load(Ordering::Acquire);
-        let gate = Arc::clone(&self.0.gate).lock_owned().await;
-        if let Some(token) = self.0.usable() {
-            return Ok(token);
-        }
-        if self.0.attempts.load(Ordering::Acquire) != seen
-            && let Some(failure) = &*gate
-        {
-            return Err(failure.clone());
-        }
-        self.attempt(gate, |inner| async move { inner.log_in().await })
-            .await?;
-        self.0.usable().ok_or_else(short_lived)
+        let inner = Arc::clone(&self.0);
+        let login = async move { inner.log_in().await };
+        let token = shared.one_for_all(|| shared.usable(), login).await?;
+        token.ok_or_else(short_lived)
     }
 
     /// The token to ask once more with after the server has refused this one: one login for all that were refused with it.
     pub(crate) async fn refused(&self, used: &Arc<Token>) -> Result<Arc<Token>> {
-        let seen = self.0.attempts.load(Ordering::Acquire);
-        let gate = Arc::clone(&self.0.gate).lock_owned().await;
-        if let Some(token) = self.0.other_than(used) {
-            return Ok(token);
-        }
-        if self.0.attempts.load(Ordering::Acquire) != seen
-            && let Some(failure) = &*gate
-        {
-            return Err(failure.clone());
-        }
-        let old = Arc::clone(used);
-        self.attempt(gate, move |inner| async move { inner.replace(&old).await })
+        let shared = &self.0.shared;
+        let (inner, old) = (Arc::clone(&self.0), Arc::clone(used));
+        let replace = async move { inner.replace(&old).await };
+        let token = shared
+            .one_for_all(|| shared.other_than(used), replace)
             .await?;
-        self.0.other_than(used).ok_or_else(short_lived)
+        token.ok_or_else(short_lived)
     }
 
     /// A token that was fresh is refused too: more logins would not help, and may be counted.
@@ -252,42 +205,14 @@ impl Auth {
         }
     }
 
-    /// Runs one attempt to its end, even if the caller goes away: logins are counted by the server.
-    async fn attempt<F, R>(&self, gate: OwnedMutexGuard<Option<Error>>, work: F) -> Result<()>
-    where
-        F: FnOnce(Arc<Inner>) -> R + Send + 'static,
-        R: Future<Output = Result<()>> + Send,
-    {
-        self.spawn(gate, work)
-            .await
-            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login did not come to its end"))?
-    }
-
-    fn spawn<F, R>(
-        &self,
-        mut gate: OwnedMutexGuard<Option<Error>>,
-        work: F,
-    ) -> tokio::task::JoinHandle<Result<()>>
-    where
-        F: FnOnce(Arc<Inner>) -> R + Send + 'static,
-        R: Future<Output = Result<()>> + Send,
-    {
-        let inner = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let result = work(Arc::clone(&inner)).await;
-            *gate = result.as_ref().err().cloned();
-            inner.attempts.fetch_add(1, Ordering::Release);
-            result
-        })
-    }
-
     /// Whether requests carry a service token, whose scope the server puts before what is asked for.
     pub(crate) fn is_service_token(&self) -> bool {
         match &self.0.method {
             Method::Token(value, _) => is_service_token(value),
             Method::TokenFile(_) => {
-                let read = || self.0.read_token().ok().map(|token| self.0.install(token));
-                let token = self.0.current().or_else(read);
+                let shared = &self.0.shared;
+                let read = || self.0.read_token().ok().map(|token| shared.install(token));
+                let token = shared.current().or_else(read);
                 token.is_some_and(|token| is_service_token(&token.value))
             }
             Method::Universal { .. } => false,
@@ -296,18 +221,10 @@ impl Auth {
 
     /// Gives back the token of a login.
     pub(crate) async fn close(&self) -> Result<()> {
-        let token = {
-            let mut current = self
-                .0
-                .current
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            current.take()
-        };
         let is_ours = matches!(self.0.method, Method::Universal { .. });
-        if let Some(token) = token
+        if let Some(token) = self.0.shared.take()
             && is_ours
-            && !token.is_over(self.0.now())
+            && !token.life.is_over(self.0.shared.now())
         {
             let revoked = self.0.post_token("v1/auth/token/revoke", &token).await;
             // A token that cannot be revoked ends by itself.
@@ -321,26 +238,7 @@ impl Auth {
 
 impl Inner {
     fn now(&self) -> Duration {
-        self.endpoint.clock.monotonic()
-    }
-
-    fn current(&self) -> Option<Arc<Token>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.clone()
-    }
-
-    fn usable(&self) -> Option<Arc<Token>> {
-        self.current().filter(|token| !token.is_over(self.now()))
-    }
-
-    fn other_than(&self, used: &Arc<Token>) -> Option<Arc<Token>> {
-        self.usable().filter(|token| !Arc::ptr_eq(token, used))
-    }
-
-    fn install(&self, token: Token) -> Arc<Token> {
-        let token = Arc::new(token);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&token));
-        token
+        self.shared.now()
     }
 
     /// The token that is given, or in its file now.
@@ -396,7 +294,7 @@ impl Inner {
             self.hold(secret, failure);
         }
         let token = Token::issued(&answer?, self.now(), None)?;
-        self.install(token);
+        self.shared.install(token);
         Ok(())
     }
 
@@ -429,7 +327,7 @@ impl Inner {
             Method::TokenFile(file) => {
                 let token = self.read_token()?;
                 if token.header != used.header {
-                    self.install(token);
+                    self.shared.install(token);
                     return Ok(());
                 }
                 format!("the token in {file}")
@@ -449,7 +347,7 @@ impl Inner {
         let fresh = if old.is_renewable(now) {
             match self.post_token("v1/auth/token/renew", old).await {
                 Ok(response) => Token::issued(&response, self.now(), Some(old.born)).map(|token| {
-                    self.install(token);
+                    self.shared.install(token);
                 }),
                 Err(failure) if failure.is_retryable() => Err(failure),
                 Err(_) => self.log_in().await,
@@ -460,7 +358,7 @@ impl Inner {
         if let Err(failure) = &fresh {
             tracing::debug!(error = %failure, "the token was not renewed");
             let wait = failure.retry_after().unwrap_or(BACKOFF).max(BACKOFF);
-            old.due.store(millis(now + wait), Ordering::Relaxed);
+            old.life.put_off(now + wait);
         }
         fresh
     }

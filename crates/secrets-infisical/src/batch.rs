@@ -12,12 +12,10 @@ use secrets_core::{Error, ErrorKind, GetItem, PlannedCall, Result, Secret, Secre
 use crate::client::{Contents, Found};
 use crate::error;
 use crate::names::{Place, Root};
-use crate::provider::InfisicalProvider;
+use crate::provider::{IN_FLIGHT, InfisicalProvider};
 
 /// From this many different secrets of one folder on, the folder is listed.
 const LIST_FROM: usize = 3;
-/// How many requests are in flight at once.
-const IN_FLIGHT: usize = 8;
 
 /// One step of the work, and the items that it answers.
 pub(crate) enum Step {

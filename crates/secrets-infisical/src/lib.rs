@@ -7,7 +7,6 @@ mod client;
 mod config;
 mod endpoint;
 mod error;
-mod file;
 mod grants;
 mod names;
 mod open;

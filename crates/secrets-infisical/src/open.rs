@@ -1,15 +1,17 @@
 //! From configuration and context to a provider, without a request.
 
-use secrets_core::{Error, ErrorKind, Location, OpenContext, Result, SecretValue};
-use secrets_http::{BaseUrl, ClientOptions, SettingNames, Transport};
+use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
+use secrets_http::{
+    Ambient, BaseUrl, ClientOptions, Credential, NamedFile, SettingNames, Transport,
+    at_most_one_credential, required,
+};
 
 use crate::SCHEME;
-use crate::auth::{Auth, Credential, Method};
+use crate::auth::{Auth, Method};
 use crate::client::Client;
 use crate::config::{InfisicalConfig, Region, UniversalAuthConfig};
 use crate::endpoint::Endpoint;
 use crate::error::invalid_config;
-use crate::file::NamedFile;
 use crate::names::Root;
 use crate::provider::{Behaviour, InfisicalProvider};
 use crate::value::Codec;
@@ -32,16 +34,10 @@ pub async fn open(
     transport: Transport,
 ) -> Result<InfisicalProvider> {
     let ambient = Ambient::of(&context);
-    let base = base(&config, &ambient)?;
-    if !base.is_https() && !base.is_loopback() && !config.allow_http {
-        return Err(invalid_config(format!(
-            "{} is another machine, and credentials would go there in clear",
-            base.origin()
-        ))
-        .with_hint("use https, or set `allow_http = true` if the network is your own"));
-    }
+    let base = base(&config, ambient)?;
+    base.refuse_clear("credentials", config.allow_http)?;
     let setting = |given: &Option<String>, variable: &str| {
-        let given = given.clone().or_else(|| ambient.text(variable));
+        let given = given.as_deref().or_else(|| ambient.text(&[variable]));
         given
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty())
@@ -67,7 +63,7 @@ pub async fn open(
     }
 
     let mut variables = Vec::new();
-    let method = method(&config, &context, &ambient, &mut variables)?;
+    let method = method(&config, &context, ambient, &mut variables)?;
     let endpoint = Endpoint {
         http: transport.client(client_options(&config, &context)?)?,
         clock: context.clock.clone(),
@@ -93,33 +89,7 @@ pub async fn open(
     ))
 }
 
-/// What the environment says, as far as it may be listened to.
-struct Ambient<'a> {
-    context: &'a OpenContext,
-    is_allowed: bool,
-}
-
-impl<'a> Ambient<'a> {
-    fn of(context: &'a OpenContext) -> Self {
-        Self {
-            context,
-            is_allowed: context
-                .allow_ambient("the environment's settings for infisical")
-                .is_ok(),
-        }
-    }
-
-    fn value(&self, name: &str) -> Option<&'a SecretValue> {
-        let value = self.context.environment.var(name)?;
-        (self.is_allowed && !value.is_empty()).then_some(value)
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.value(name)?.expose_str().ok().map(str::to_owned)
-    }
-}
-
-fn base(config: &InfisicalConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
+fn base(config: &InfisicalConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     if let Some(address) = &config.base_url {
         if config.region.is_some() {
             return Err(invalid_config("both `base_url` and `region` are set")
@@ -131,11 +101,9 @@ fn base(config: &InfisicalConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
         return BaseUrl::parse(region.url());
     }
     for variable in ADDRESSES {
-        if let Some(address) = ambient.text(variable) {
-            return BaseUrl::parse(without_api(&address)).map_err(|failure| {
-                invalid_config(format!("{variable}: {}", failure.message()))
-                    .with_hint("an address looks like `https://infisical.example`")
-            });
+        if let Some(address) = ambient.text(&[variable]) {
+            let example = "https://infisical.example";
+            return BaseUrl::of_setting(variable, without_api(address), example);
         }
     }
     BaseUrl::parse(Region::Us.url())
@@ -167,38 +135,25 @@ fn client_options(config: &InfisicalConfig, context: &OpenContext) -> Result<Cli
     let mut names = SettingNames::default();
     names.address = "`base_url`, `location` or INFISICAL_API_URL".into();
     names.ca = "`ca_cert`".into();
-    let ca = config
-        .ca_cert
-        .as_ref()
-        .map(|path| NamedFile::new("ca_cert", context.base_dir.join(path)));
-    if let Some(ca) = &ca {
-        names.ca_file = ca.to_string().into();
-    }
-    let ca = ca.map(|file| file.read_public()).transpose()?;
-    Ok(ClientOptions::default().with_ca_pem(ca).with_names(names))
+    let ca = config.ca_cert.as_ref();
+    let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
+    ClientOptions::default()
+        .with_names(names)
+        .with_ca_file(ca.as_ref())
 }
 
 fn method(
     config: &InfisicalConfig,
     context: &OpenContext,
-    ambient: &Ambient<'_>,
+    ambient: Ambient<'_>,
     variables: &mut Vec<String>,
 ) -> Result<Method> {
-    let given: Vec<&str> = [
+    at_most_one_credential(&[
         ("universal_auth", config.universal_auth.is_some()),
         ("token", config.token.is_some()),
         ("token_file", config.token_file.is_some()),
         ("service_token", config.service_token.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_given)| is_given.then_some(name))
-    .collect();
-    if given.len() > 1 {
-        return Err(
-            invalid_config(format!("more than one credential: {}", given.join(", ")))
-                .with_hint("keep the one to use"),
-        );
-    }
+    ])?;
     if let Some(universal) = &config.universal_auth {
         return universal_auth(universal, context);
     }
@@ -209,38 +164,21 @@ fn method(
         return Ok(Method::Token(token.clone(), "`service_token`"));
     }
     if let Some(path) = &config.token_file {
-        // Named by the configuration, but what is in it is the user's, and must not go where somebody else says.
-        context.allow_ambient("a credential from a file")?;
-        let file = NamedFile::new("token_file", context.base_dir.join(path));
-        return Ok(Method::TokenFile(file));
+        return NamedFile::of_credential("`token_file`", path, context).map(Method::TokenFile);
     }
     ambient_method(context, ambient, variables)
 }
 
 fn universal_auth(config: &UniversalAuthConfig, context: &OpenContext) -> Result<Method> {
-    let client_secret = match (&config.client_secret, &config.client_secret_file) {
-        (Some(value), None) => Credential::Given(value.clone()),
-        (None, Some(path)) => {
-            context.allow_ambient("a credential from a file")?;
-            Credential::File(NamedFile::new(
-                "universal_auth.client_secret_file",
-                context.base_dir.join(path),
-            ))
-        }
-        (Some(_), Some(_)) => {
-            return Err(invalid_config(
-                "`universal_auth` has both `client_secret` and `client_secret_file`",
-            )
-            .with_hint("keep one of them"));
-        }
-        (None, None) => return Err(missing("universal_auth.client_secret")),
-    };
+    let client_secret = Credential::of(
+        ("universal_auth", "client_secret"),
+        config.client_secret.as_ref(),
+        config.client_secret_file.as_deref(),
+        context,
+    )?;
     Ok(Method::Universal {
-        client_id: config
-            .client_id
-            .clone()
-            .ok_or_else(|| missing("universal_auth.client_id"))?,
-        client_secret,
+        client_secret: required(client_secret, "universal_auth.client_secret")?,
+        client_id: required(config.client_id.clone(), "universal_auth.client_id")?,
         sub_organization: config.sub_organization.clone(),
     })
 }
@@ -248,19 +186,22 @@ fn universal_auth(config: &UniversalAuthConfig, context: &OpenContext) -> Result
 /// The credential of the person at the keyboard.
 fn ambient_method(
     context: &OpenContext,
-    ambient: &Ambient<'_>,
+    ambient: Ambient<'_>,
     variables: &mut Vec<String>,
 ) -> Result<Method> {
     context.allow_ambient("the credential of INFISICAL_TOKEN or universal auth's variables")?;
-    if let (Some(id), Some(secret)) = (ambient.text(CLIENT_ID), ambient.value(CLIENT_SECRET)) {
+    if let (Some(id), Some((_, secret))) = (
+        ambient.text(&[CLIENT_ID]),
+        ambient.variable(&[CLIENT_SECRET]),
+    ) {
         variables.extend([CLIENT_ID, CLIENT_SECRET].map(str::to_owned));
         return Ok(Method::Universal {
-            client_id: id,
+            client_id: id.to_owned(),
             client_secret: Credential::Given(secret.clone()),
             sub_organization: None,
         });
     }
-    if let Some(token) = ambient.value(TOKEN) {
+    if let Some((_, token)) = ambient.variable(&[TOKEN]) {
         variables.push(TOKEN.to_owned());
         return Ok(Method::Token(token.clone(), TOKEN));
     }
@@ -269,8 +210,4 @@ fn ambient_method(
             "set `universal_auth`, or INFISICAL_UNIVERSAL_AUTH_CLIENT_ID and INFISICAL_UNIVERSAL_AUTH_CLIENT_SECRET, or INFISICAL_TOKEN",
         ),
     )
-}
-
-fn missing(what: &str) -> Error {
-    invalid_config(format!("`{what}` is missing")).with_hint("the chosen login needs it")
 }

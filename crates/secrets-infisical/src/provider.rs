@@ -24,7 +24,7 @@ use crate::{CAPABILITIES, SCHEME};
 /// How many versions are on a page unless asked otherwise: each costs a request.
 const VERSIONS_ON_A_PAGE: usize = 50;
 /// How many requests are in flight at once, where one call needs several.
-const IN_FLIGHT: usize = 8;
+pub(crate) const IN_FLIGHT: usize = 8;
 /// The server's limits for metadata (its `ResourceMetadataWithEncryptionSchema`), in UTF-16 units.
 const MAX_TAG_KEY_UNITS: usize = 255;
 const MAX_TAG_VALUE_UNITS: usize = 1020;

@@ -221,11 +221,11 @@ async fn folders_are_made_where_they_are_missing() {
 
     let mut config = support::config(&fake);
     config.create_folders = Some(false);
-    let asked = fake.asked().len();
+    let asked = fake.asked_count();
     let error = put(&open(config).await, "z/key", "1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.hint().unwrap().contains("create_folders"));
-    let asked = paths(&fake.asked()[asked..]);
+    let asked = paths(&fake.asked_since(asked));
     assert!(
         !asked.iter().any(|path| path.contains("folders")),
         "{asked:?}"
@@ -291,7 +291,7 @@ async fn values_stay_at_the_server_where_they_are_not_asked_for() {
     fake.seed("dev", "/db", "a", "2");
     fake.seed("dev", "/lib", "b", "3");
     import(&fake, "/db", "/lib").await;
-    let asked = fake.asked().len();
+    let asked = fake.asked_count();
     let provider = open(support::config(&fake)).await;
     let describe = DescribeOptions::default();
     provider.describe(&name("db/a"), &describe).await.unwrap();
@@ -301,7 +301,8 @@ async fn values_stay_at_the_server_where_they_are_not_asked_for() {
     provider.list(&ListOptions::default()).await.unwrap();
     let versions = VersionsOptions::default();
     provider.versions(&name("db/a"), &versions).await.unwrap();
-    let reads: Vec<_> = fake.asked()[asked..]
+    let reads: Vec<_> = fake
+        .asked_since(asked)
         .iter()
         .filter(|asked| asked.path.contains("/v4/secrets"))
         .map(|asked| asked.query.clone())
@@ -947,13 +948,13 @@ async fn the_environment_is_used_only_where_the_user_has_chosen_the_place() {
     let strange = context.clone().with_ambient(AmbientCredentials::Refused {
         config: "/tmp/secrets.toml".into(),
     });
-    let asked = fake.asked().len();
+    let asked = fake.asked_count();
     let error = secrets_infisical::open(again, strange, Transport::default())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     assert!(error.hint().unwrap().contains("secrets trust"));
-    assert_eq!(fake.asked().len(), asked);
+    assert_eq!(fake.asked_count(), asked);
     let round: secrets_core::Location = location.to_string().parse().unwrap();
     assert_eq!(round, location);
 }

@@ -1,9 +1,7 @@
 //! Logins at Entra, made by the SDK over our transport: an application with a client secret, or with a token of an issuer
 //! that it trusts.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +17,11 @@ use azure_identity::{
     ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions,
     ClientSecretCredential, ClientSecretCredentialOptions,
 };
-use secrets_core::{Clock, Error, Result, SecretValue};
-use secrets_http::{AzureHttpClient, azure_headers, carry_error};
+use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
+use secrets_http::{AzureHttpClient, NamedFile, azure_headers, carry_error};
 
 use super::Token;
-use crate::error::{self, invalid_config};
-
-/// The largest file that is taken for a token; a real one has a few kilobytes.
-const MAX_TOKEN_FILE_BYTES: u64 = 64 * 1024;
+use crate::error;
 
 /// Where logins go.
 #[derive(Debug, Clone)]
@@ -88,8 +83,8 @@ pub(crate) struct ClientCredential {
 /// How an application shows that it is the one.
 pub(crate) enum Proof {
     Secret(SecretValue),
-    /// A file with another issuer's token, and what names it.
-    TokenFile(PathBuf, Cow<'static, str>),
+    /// A file with another issuer's token.
+    TokenFile(NamedFile),
 }
 
 impl fmt::Debug for ClientCredential {
@@ -102,16 +97,14 @@ impl ClientCredential {
     pub(crate) fn title(&self) -> &'static str {
         match self.proof {
             Proof::Secret(_) => "service principal",
-            Proof::TokenFile(..) => "workload identity",
+            Proof::TokenFile(_) => "workload identity",
         }
     }
 
     pub(crate) async fn token(&self, scope: &str) -> Result<Token> {
         let got = match &self.proof {
             Proof::Secret(secret) => self.with_secret(secret, scope).await,
-            Proof::TokenFile(path, setting) => {
-                self.with_file(path.clone(), setting.clone(), scope).await
-            }
+            Proof::TokenFile(file) => self.with_file(file.clone(), scope).await,
         };
         let token = got.map_err(|failure| error::from_sdk(&failure, "the login"))?;
         Ok(of_sdk(&token))
@@ -135,20 +128,14 @@ impl ClientCredential {
         credential.get_token(&[scope], None).await
     }
 
-    async fn with_file(
-        &self,
-        path: PathBuf,
-        setting: Cow<'static, str>,
-        scope: &str,
-    ) -> azure_core::Result<AccessToken> {
+    async fn with_file(&self, file: NamedFile, scope: &str) -> azure_core::Result<AccessToken> {
         let options = ClientAssertionCredentialOptions {
             client_options: self.entra.client_options(),
         };
-        let file = TokenFile { path, setting };
         let credential = ClientAssertionCredential::new(
             self.tenant_id.clone(),
             self.client_id.clone(),
-            file,
+            TokenFile(file),
             Some(options),
         )?;
         credential.get_token(&[scope], None).await
@@ -165,49 +152,15 @@ pub(super) fn of_sdk(token: &AccessToken) -> Token {
 }
 
 #[derive(Debug)]
-struct TokenFile {
-    path: PathBuf,
-    setting: Cow<'static, str>,
-}
+struct TokenFile(NamedFile);
 
 #[async_trait]
 impl ClientAssertion for TokenFile {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        let (path, setting) = (self.path.clone(), self.setting.clone());
-        let read = tokio::task::spawn_blocking(move || read_token(&path, &setting)).await;
-        match read {
-            Ok(text) => text.map_err(carry_error),
-            Err(_) => Err(carry_error(Error::of(secrets_core::ErrorKind::Unexpected))),
-        }
+        let file = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || file.read_credential()).await;
+        let token = read.unwrap_or_else(|_| Err(Error::of(ErrorKind::Unexpected)));
+        let text = |token: SecretValue| token.expose_str().map(str::to_owned);
+        token.and_then(text).map_err(carry_error)
     }
-}
-
-fn read_token(path: &std::path::Path, setting: &str) -> Result<String> {
-    let shown = path.display();
-    let unreadable = |cause: std::io::Error| {
-        let message = match cause.kind() {
-            std::io::ErrorKind::NotFound => format!("{setting}: there is no file {shown}"),
-            std::io::ErrorKind::PermissionDenied => {
-                format!("{setting}: the file {shown} may not be read")
-            }
-            _ => format!("{setting}: the file {shown} cannot be read"),
-        };
-        invalid_config(message).with_hint("check the path, the file's mode, and what writes it")
-    };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > MAX_TOKEN_FILE_BYTES {
-        return Err(invalid_config(format!(
-            "{setting}: the file {shown} is too large for a token"
-        ))
-        .with_hint("check that it is the right file"));
-    }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let token = zeroize::Zeroizing::new(text);
-    if token.trim().is_empty() {
-        return Err(
-            invalid_config(format!("{setting}: the file {shown} is empty"))
-                .with_hint("check what writes it"),
-        );
-    }
-    Ok(token.trim().to_owned())
 }

@@ -120,7 +120,12 @@ impl Vault {
 
     /// Method and path of what the fake was asked so far.
     pub(crate) fn log(&self) -> Vec<String> {
-        let asked = self.fake.asked();
+        self.log_since(0)
+    }
+
+    /// The same without the first `start`.
+    pub(crate) fn log_since(&self, start: usize) -> Vec<String> {
+        let asked = self.fake.asked_since(start);
         asked
             .iter()
             .map(|asked| format!("{} {}", asked.method, asked.path))

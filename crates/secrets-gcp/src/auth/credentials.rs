@@ -4,12 +4,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 use secrets_core::{OpenContext, Result, SecretValue};
+use secrets_http::NamedFile;
 
 use super::exchange::Exchange;
 use super::external::{ExternalAccount, ImpersonatedAccount};
 use super::service_account::{DEFAULT_TOKEN_URI, ServiceAccount, Skew};
 use super::{AccessToken, TokenSource};
-use crate::config::NamedFile;
 use crate::error::invalid_config;
 
 const USER_HINT: &str =

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrets_core::{Result, SecretValue};
-use secrets_http::{HeaderName, HeaderValue, HttpRequest, Method, Url, decode, encode, header};
+use secrets_http::{
+    HeaderName, HeaderValue, HttpRequest, Method, NamedFile, Url, decode, encode, header,
+};
 
 use super::exchange::Exchange;
 use super::{AccessToken, SCOPE, bearer};
-use crate::config::NamedFile;
 use crate::error::{self, Asked, invalid_config};
 use crate::wire::{Impersonate, Impersonated};
 

@@ -8,16 +8,14 @@ mod service_account;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{HeaderValue, WipedBuffer, sensitive_header};
-use tokio::sync::OwnedMutexGuard;
-
-use crate::config::NamedFile;
+use secrets_http::{
+    Backoff, Expiring, HeaderValue, Life, NamedFile, SharedToken, WipedBuffer, sensitive_header,
+};
 
 pub(crate) use credentials::{CredentialsJson, CredentialsSource};
 pub(crate) use exchange::Exchange;
@@ -98,10 +96,13 @@ impl TokenSource for TokenFile {
 /// A token as it is sent, and what is known of its life.
 pub(crate) struct Token {
     pub(crate) header: HeaderValue,
-    /// On the monotonic clock.
-    ends: Duration,
-    /// When it is time to renew it, in milliseconds of the monotonic clock.
-    renew_at: AtomicU64,
+    life: Life,
+}
+
+impl Expiring for Token {
+    fn life(&self) -> &Life {
+        &self.life
+    }
 }
 
 impl fmt::Debug for Token {
@@ -118,13 +119,8 @@ struct Inner {
     source: Arc<dyn TokenSource>,
     /// What the credential is called in errors.
     what: Cow<'static, str>,
-    clock: Arc<dyn Clock>,
-    current: RwLock<Option<Arc<Token>>>,
-    /// Held by whoever logs in; what failed last, for those who waited meanwhile.
-    gate: Arc<tokio::sync::Mutex<Option<Error>>>,
-    attempts: AtomicU64,
-    is_renewing: AtomicBool,
-    failures: AtomicU32,
+    shared: SharedToken<Token>,
+    backoff: Backoff,
 }
 
 impl fmt::Debug for Auth {
@@ -143,31 +139,28 @@ impl Auth {
         Self(Arc::new(Inner {
             source,
             what: what.into(),
-            clock,
-            current: RwLock::new(None),
-            gate: Arc::default(),
-            attempts: AtomicU64::new(0),
-            is_renewing: AtomicBool::new(false),
-            failures: AtomicU32::new(0),
+            shared: SharedToken::new(clock),
+            backoff: Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF),
         }))
     }
 
     /// The token to use. Of many callers at once one logs in, and the others take its outcome; who finds a token that
     /// nears its end uses it, and has it renewed meanwhile.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
-        if let Some(token) = self.0.usable() {
-            if millis(self.0.clock.monotonic()) >= token.renew_at.load(Ordering::Relaxed) {
-                self.renew(&token);
+        let shared = &self.0.shared;
+        if let Some(token) = shared.usable() {
+            if token.life.is_due(shared.now())
+                && let Some(turn) = shared.try_turn()
+            {
+                let (inner, old) = (Arc::clone(&self.0), Arc::clone(&token));
+                drop(turn.start(async move { inner.renew(&old).await }));
             }
             return Ok(token);
         }
-        let seen = self.0.attempts.load(Ordering::Acquire);
-        let gate = Arc::clone(&self.0.gate).lock_owned().await;
-        if let Some(token) = self.0.usable() {
-            return Ok(token);
-        }
-        self.outcome_since(seen, &gate)?;
-        self.login(gate).await
+        let inner = Arc::clone(&self.0);
+        let login = async move { inner.log_in().await };
+        let token = shared.one_for_all(|| shared.usable(), login).await?;
+        token.ok_or_else(over_already)
     }
 
     /// Another token than the one that was refused: one login for all callers that it was refused to.
@@ -175,128 +168,75 @@ impl Auth {
     /// # Errors
     /// [`ErrorKind::Unauthenticated`] if there is no other one.
     pub(crate) async fn instead_of(&self, refused: &Arc<Token>) -> Result<Arc<Token>> {
-        let seen = self.0.attempts.load(Ordering::Acquire);
-        let gate = Arc::clone(&self.0.gate).lock_owned().await;
-        let other = self
-            .0
-            .usable()
-            .filter(|token| token.header != refused.header);
-        if let Some(other) = other {
-            return Ok(other);
-        }
-        self.outcome_since(seen, &gate)?;
-        let token = self.login(gate).await?;
-        if token.header == refused.header {
-            return Err(Error::new(
+        let shared = &self.0.shared;
+        let other = || {
+            let token = shared.usable();
+            token.filter(|token| token.header != refused.header)
+        };
+        let inner = Arc::clone(&self.0);
+        let login = async move { inner.log_in().await };
+        shared.one_for_all(other, login).await?.ok_or_else(|| {
+            Error::new(
                 ErrorKind::Unauthenticated,
                 format!("the service does not accept {}", self.0.what),
             )
-            .with_hint(
-                "it is wrong or has expired, or belongs to another service; set a new one",
-            ));
-        }
-        Ok(token)
+            .with_hint("it is wrong or has expired, or belongs to another service; set a new one")
+        })
     }
 
     /// Forgets the token.
     pub(crate) fn close(&self) {
-        *self.0.write() = None;
-    }
-
-    /// Fails if somebody tried in vain while we waited for the gate.
-    fn outcome_since(&self, seen: u64, gate: &OwnedMutexGuard<Option<Error>>) -> Result<()> {
-        match &**gate {
-            Some(failure) if self.0.attempts.load(Ordering::Acquire) != seen => {
-                Err(failure.clone())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Logs in, to the end even if the caller goes away: others wait for the outcome.
-    async fn login(&self, mut gate: OwnedMutexGuard<Option<Error>>) -> Result<Arc<Token>> {
-        let inner = Arc::clone(&self.0);
-        let task = tokio::spawn(async move {
-            let outcome = inner.acquire().await;
-            *gate = outcome.as_ref().err().cloned();
-            inner.attempts.fetch_add(1, Ordering::Release);
-            outcome
-        });
-        task.await
-            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login did not come to its end"))?
-    }
-
-    fn renew(&self, token: &Arc<Token>) {
-        if self.0.is_renewing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (inner, token) = (Arc::clone(&self.0), Arc::clone(token));
-        tokio::spawn(async move {
-            if let Err(failure) = inner.acquire().await {
-                tracing::debug!(error = %failure, "the access token was not renewed");
-                let failures = inner.failures.fetch_add(1, Ordering::Relaxed).min(16);
-                let wait = (FIRST_BACKOFF * 2u32.pow(failures)).min(LONGEST_BACKOFF);
-                let wait = wait.mul_f64(0.8 + 0.4 * fastrand::f64());
-                let wait = wait.max(failure.retry_after().unwrap_or_default());
-                let again = millis(inner.clock.monotonic() + wait);
-                token.renew_at.store(again, Ordering::Relaxed);
-            }
-            inner.is_renewing.store(false, Ordering::Release);
-        });
+        self.0.shared.take();
     }
 }
 
 impl Inner {
-    fn usable(&self) -> Option<Arc<Token>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let token = current.as_ref()?;
-        (self.clock.monotonic() < token.ends).then(|| Arc::clone(token))
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Option<Arc<Token>>> {
-        self.current.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Asks the source, and makes what it gives the current token.
-    async fn acquire(&self) -> Result<Arc<Token>> {
+    async fn log_in(&self) -> Result<()> {
         let issued = self.source.token().await?;
-        let token = Arc::new(self.token_of(&issued)?);
-        self.failures.store(0, Ordering::Relaxed);
-        *self.write() = Some(Arc::clone(&token));
-        Ok(token)
+        self.shared.install(self.token_of(&issued)?);
+        self.backoff.reset();
+        Ok(())
+    }
+
+    /// The same while the token at hand still serves; after a failure it is tried again later.
+    async fn renew(&self, old: &Token) -> Result<()> {
+        let renewed = self.log_in().await;
+        if let Err(failure) = &renewed {
+            tracing::debug!(error = %failure, "the access token was not renewed");
+            let wait = self.backoff.after(failure);
+            old.life.put_off(self.shared.now().saturating_add(wait));
+        }
+        renewed
     }
 
     fn token_of(&self, issued: &AccessToken) -> Result<Token> {
         let header = bearer(&issued.value, &self.what)?;
-        let now = self.clock.monotonic();
-        let Some(life) = issued.expires_in else {
+        let Some(lasts) = issued.expires_in else {
             return Ok(Token {
                 header,
-                ends: Duration::MAX,
-                renew_at: AtomicU64::new(u64::MAX),
+                life: Life::endless(),
             });
         };
-        if life.is_zero() {
-            return Err(Error::new(
-                ErrorKind::Unauthenticated,
-                "the access token from the login has ended already",
-            )
-            .with_hint("check this machine's clock, and what the credential is"));
+        if lasts.is_zero() {
+            return Err(over_already());
         }
         // Processes that started together do not stay together.
         let early = RENEW_BEFORE
-            .min(life / 4)
+            .min(lasts / 4)
             .mul_f64(0.75 + 0.25 * fastrand::f64());
-        Ok(Token {
-            header,
-            ends: now.saturating_add(life - MARGIN.min(life / 10)),
-            renew_at: AtomicU64::new(millis(now.saturating_add(life - early))),
-        })
+        let now = self.shared.now();
+        let life = Life::ending(now, lasts, MARGIN).with_due(now.saturating_add(lasts - early));
+        Ok(Token { header, life })
     }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn over_already() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        "the access token from the login has ended already",
+    )
+    .with_hint("check this machine's clock, and what the credential is")
 }
 
 /// The value of the header `Authorization`.

@@ -1,4 +1,3 @@
-mod file;
 mod open;
 
 use std::fmt;
@@ -10,7 +9,6 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::TokenSource;
 
-pub(crate) use file::NamedFile;
 pub use open::open;
 
 /// Which project of Secret Manager is used, and who we are to it.

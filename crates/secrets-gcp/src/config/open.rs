@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrets_core::{Environment, Error, Location, OpenContext, Result, SecretValue};
-use secrets_http::{BaseUrl, ClientOptions, HeaderValue, HttpClient, SettingNames, Transport};
+use secrets_core::{Environment, Location, OpenContext, Result, SecretValue};
+use secrets_http::{
+    Ambient, BaseUrl, ClientOptions, HeaderValue, HttpClient, NamedFile, SettingNames, Transport,
+    at_most_one_credential,
+};
 
-use super::{GcpConfig, NamedFile, ReplicaConfig};
+use super::{GcpConfig, ReplicaConfig};
 use crate::SCHEME;
 use crate::auth::{
     Auth, CredentialsJson, CredentialsSource, Exchange, GivenToken, MetadataServer, TokenFile,
@@ -43,18 +46,12 @@ pub async fn open(
     transport: Transport,
 ) -> Result<GcpProvider> {
     let ambient = Ambient::of(&context);
-    let base = base(&config, &ambient)?;
-    if !base.is_https() && !base.is_loopback() && !config.allow_http {
-        return Err(invalid_config(format!(
-            "{} is another machine, and values and credentials would go there in clear",
-            base.origin()
-        ))
-        .with_hint("use https, or set `allow_http = true` if the network is your own"));
-    }
+    let base = base(&config, ambient)?;
+    base.refuse_clear("values and credentials", config.allow_http)?;
     let ids = Ids::new(config.secret_prefix.as_deref().unwrap_or_default())?;
     let placement = placement(&config)?;
-    let http = transport.client(client_options(&config, &context, &ambient)?)?;
-    let login = Login::of(&config, &context, &ambient, &http)?;
+    let http = transport.client(client_options(&config, &context, ambient)?)?;
+    let login = Login::of(&config, &context, ambient, &http)?;
 
     let project = match config
         .project_id
@@ -112,37 +109,7 @@ pub async fn open(
     ))
 }
 
-/// What the environment says, as far as it may be listened to.
-struct Ambient<'a> {
-    environment: &'a Environment,
-    is_allowed: bool,
-}
-
-impl<'a> Ambient<'a> {
-    fn of(context: &'a OpenContext) -> Self {
-        Self {
-            environment: &context.environment,
-            is_allowed: context
-                .allow_ambient("the environment's settings for google cloud")
-                .is_ok(),
-        }
-    }
-
-    /// The first of these variables that is set and not empty.
-    fn variable(&self, names: &[&'static str]) -> Option<(&'static str, &'a SecretValue)> {
-        let environment = self.is_allowed.then_some(self.environment)?;
-        names.iter().find_map(|name| {
-            let value = environment.var(name)?;
-            (!value.is_empty()).then_some((*name, value))
-        })
-    }
-
-    fn text(&self, names: &[&'static str]) -> Option<&'a str> {
-        self.variable(names)?.1.expose_str().ok()
-    }
-}
-
-fn base(config: &GcpConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
+fn base(config: &GcpConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     if let Some(region) = &config.region {
         check_region(region, "region")?;
     }
@@ -150,11 +117,7 @@ fn base(config: &GcpConfig, ambient: &Ambient<'_>) -> Result<BaseUrl> {
         return BaseUrl::parse(endpoint);
     }
     if let Some(endpoint) = ambient.text(&[ENDPOINT_VARIABLE]) {
-        // What it holds is not repeated: it may be a password.
-        return BaseUrl::parse(endpoint).map_err(|failure| {
-            invalid_config(format!("{ENDPOINT_VARIABLE}: {}", failure.message()))
-                .with_hint("it looks like `https://secretmanager.googleapis.com/`")
-        });
+        return BaseUrl::of_setting(ENDPOINT_VARIABLE, endpoint, GLOBAL);
     }
     match &config.region {
         None => BaseUrl::parse(GLOBAL),
@@ -266,7 +229,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
 fn client_options(
     config: &GcpConfig,
     context: &OpenContext,
-    ambient: &Ambient<'_>,
+    ambient: Ambient<'_>,
 ) -> Result<ClientOptions> {
     let mut names = SettingNames::default();
     names.address = match (&config.endpoint, ambient.text(&[ENDPOINT_VARIABLE])) {
@@ -278,11 +241,9 @@ fn client_options(
     names.ca = "`ca_cert`".into();
     let ca = config.ca_cert.as_ref();
     let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
-    if let Some(ca) = &ca {
-        names.ca_file = ca.to_string().into();
-    }
-    let ca = ca.map(|file| file.read_public()).transpose()?;
-    Ok(ClientOptions::default().with_ca_pem(ca).with_names(names))
+    ClientOptions::default()
+        .with_names(names)
+        .with_ca_file(ca.as_ref())
 }
 
 /// Who we are, and what comes to light on the way to that.
@@ -302,35 +263,21 @@ impl Login {
     fn of(
         config: &GcpConfig,
         context: &OpenContext,
-        ambient: &Ambient<'_>,
+        ambient: Ambient<'_>,
         http: &HttpClient,
     ) -> Result<Self> {
-        let given: Vec<&str> = [
+        at_most_one_credential(&[
             ("credentials", config.credentials.is_some()),
             ("credentials_file", config.credentials_file.is_some()),
             ("token", config.token.is_some()),
             ("token_file", config.token_file.is_some()),
             ("anonymous", config.anonymous),
             ("a token source", config.token_source.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_given)| is_given.then_some(name))
-        .collect();
-        if given.len() > 1 {
-            return Err(
-                invalid_config(format!("more than one credential: {}", given.join(", ")))
-                    .with_hint("keep the one to use"),
-            );
-        }
+        ])?;
         let exchange = Exchange {
             http: http.clone(),
             clock: Arc::clone(&context.clock),
             allow_http: config.allow_http,
-        };
-        // A file is named by the configuration, but what is in it is the user's, and must not go where somebody else says.
-        let file = |setting: &'static str, path: &Path| {
-            context.allow_ambient("a credential from a file")?;
-            Ok::<_, Error>(NamedFile::new(setting, context.base_dir.join(path)))
         };
         if config.anonymous {
             return Ok(Self::default());
@@ -342,7 +289,7 @@ impl Login {
             return Self::given(token, "the token of `token`");
         }
         if let Some(path) = &config.token_file {
-            let file = file("`token_file`", path)?;
+            let file = NamedFile::of_credential("`token_file`", path, context)?;
             let what = format!("the token in {file}");
             return Ok(Self::with(Arc::new(TokenFile(file)), what));
         }
@@ -351,14 +298,15 @@ impl Login {
             return Self::by_json(json, exchange, context);
         }
         if let Some(path) = &config.credentials_file {
-            let json = CredentialsJson::File(file("`credentials_file`", path)?);
+            let file = NamedFile::of_credential("`credentials_file`", path, context)?;
+            let json = CredentialsJson::File(file);
             return Self::by_json(json, exchange, context);
         }
         Self::ambient(context, ambient, exchange)
     }
 
     /// The credential of the person at the keyboard, or of the machine.
-    fn ambient(context: &OpenContext, ambient: &Ambient<'_>, exchange: Exchange) -> Result<Self> {
+    fn ambient(context: &OpenContext, ambient: Ambient<'_>, exchange: Exchange) -> Result<Self> {
         context.allow_ambient(
             "the credential of GOOGLE_APPLICATION_CREDENTIALS, gcloud or the machine",
         )?;

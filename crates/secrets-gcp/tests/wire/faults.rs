@@ -28,15 +28,15 @@ async fn seeded() -> (GcpFake, GcpProvider) {
 async fn a_damaged_value_is_never_given_out() {
     let (fake, provider) = seeded().await;
     for switch in ["corrupt_crc", "corrupt_data", "no_crc"] {
-        let before = fake.asked().len();
+        let before = fake.asked_count();
         fake.faults().push(Fault::switch(switch));
         read(&provider).await.unwrap();
-        assert_eq!(fake.asked().len() - before, 2, "{switch}");
+        assert_eq!(fake.asked_count() - before, 2, "{switch}");
         fake.faults().push(Fault::switch(switch).times(2));
         let error = read(&provider).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::IntegrityFailure, "{switch}");
         assert!(!error.is_retryable() && !error.is_stale_ok());
-        assert_eq!(fake.asked().len() - before, 4, "{switch}");
+        assert_eq!(fake.asked_count() - before, 4, "{switch}");
     }
 }
 
@@ -67,7 +67,7 @@ async fn outages_and_throttling_are_told_with_the_wait_and_not_repeated() {
         (Fault::truncated(10), ErrorKind::Unavailable, None),
         (Fault::garbled(), ErrorKind::InvalidResponse, None),
     ] {
-        let before = fake.asked().len();
+        let before = fake.asked_count();
         fake.faults().push(fault.clone());
         let error = read(&provider).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{fault:?}: {error}");
@@ -76,7 +76,7 @@ async fn outages_and_throttling_are_told_with_the_wait_and_not_repeated() {
             wait.map(Duration::from_secs),
             "{fault:?}"
         );
-        assert_eq!(fake.asked().len() - before, 1, "{fault:?}");
+        assert_eq!(fake.asked_count() - before, 1, "{fault:?}");
     }
 }
 

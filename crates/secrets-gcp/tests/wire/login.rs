@@ -147,18 +147,18 @@ async fn a_refusal_that_stays_is_two_requests_and_a_denial_one() {
     let fake = fake().await;
     let provider = support::open(support::key_file(&fake, Credential::ServiceAccount)).await;
     read(&provider).await.unwrap();
-    let before = fake.asked().len();
+    let before = fake.asked_count();
     fake.faults()
         .push(Fault::status(401).on_path("/v1/").always());
     let error = read(&provider).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
-    assert_eq!(fake.asked().len() - before, 3, "a read, a login, a read");
+    assert_eq!(fake.asked_count() - before, 3, "a read, a login, a read");
     fake.faults().clear();
-    let before = fake.asked().len();
+    let before = fake.asked_count();
     fake.faults().push(Fault::switch("deny"));
     let error = read(&provider).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert_eq!(fake.asked().len() - before, 1);
+    assert_eq!(fake.asked_count() - before, 1);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_given_token_that_is_refused_is_named_and_not_sent_again() {
         error.message(),
         "the service does not accept the token of `token`"
     );
-    assert_eq!(fake.asked().len(), 1);
+    assert_eq!(fake.asked_count(), 1);
 }
 
 #[tokio::test]
@@ -231,12 +231,12 @@ async fn a_key_that_is_gone_is_told_after_one_login() {
     let fake = fake().await;
     for kind in [Credential::ServiceAccount, Credential::AuthorizedUser] {
         let provider = support::open(support::key_file(&fake, kind)).await;
-        let before = fake.asked().len();
+        let before = fake.asked_count();
         fake.faults().push(Fault::switch("invalid_grant"));
         let error = read(&provider).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
         assert!(error.hint().unwrap().contains("gcloud"), "{error:?}");
-        assert_eq!(fake.asked().len() - before, 1);
+        assert_eq!(fake.asked_count() - before, 1);
         read(&provider).await.unwrap();
     }
 }
@@ -395,7 +395,7 @@ async fn a_login_that_fails_fails_for_all_who_wait() {
     for answer in join_all((0..50).map(|_| read(&provider))).await {
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
-    assert_eq!(fake.asked().len(), 1);
+    assert_eq!(fake.asked_count(), 1);
 }
 
 #[tokio::test]

@@ -647,5 +647,5 @@ async fn a_hundred_reads_over_tls_share_connections() {
         assert_eq!(answer.unwrap().value, text.as_str().into());
     }
     // One login for all of them.
-    assert_eq!(fake.asked().len(), 101);
+    assert_eq!(fake.asked_count(), 101);
 }

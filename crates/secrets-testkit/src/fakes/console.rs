@@ -159,7 +159,7 @@ async fn clear_faults(State(console): State<Console>) -> StatusCode {
 }
 
 async fn asked(State(console): State<Console>) -> Json<Vec<Asked>> {
-    Json(console.recorder.asked())
+    Json(console.recorder.asked_since(0))
 }
 
 async fn clear_asked(State(console): State<Console>) -> StatusCode {

@@ -18,9 +18,13 @@ pub struct Asked {
 pub(super) struct Recorder(Arc<Mutex<Vec<Asked>>>);
 
 impl Recorder {
-    /// Every request so far, in the order of their arrival.
-    pub(super) fn asked(&self) -> Vec<Asked> {
-        self.lock().clone()
+    /// Every request so far, in the order of their arrival, but for the first `start`.
+    pub(super) fn asked_since(&self, start: usize) -> Vec<Asked> {
+        self.lock().get(start..).unwrap_or_default().to_vec()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
     }
 
     pub(super) fn clear(&self) {

@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attributes::{Attributes, SentAttributes};
-use super::lists;
+use super::items::{self, Change, Kind};
 use super::material::Material;
 use super::refusal::{Outcome, Refusal};
-use super::request::{Ask, check_name};
-use super::shelf::{Deletion, Entry, Item, Policy, Revision};
+use super::request::Ask;
+use super::shelf::{Item, Policy, Revision, Shelf};
 use super::state::{Service, Vault};
-use super::vault::{Answer, no_operation};
+use super::vault::Answer;
 
 const OPERATIONS: [&str; 7] = [
     "encrypt",
@@ -37,6 +37,58 @@ impl Item for Key {
     const NOUN: &'static str = "Key";
     const PATH: &'static str = "keys";
     const NOT_FOUND: &'static str = "KeyNotFound";
+    const DISABLED: &'static str = "KeyDisabled";
+}
+
+impl Kind for Key {
+    const ID: &'static str = "kid";
+
+    fn shelf(vault: &Vault) -> &Shelf<Self> {
+        &vault.keys
+    }
+
+    fn shelf_mut(vault: &mut Vault) -> &mut Shelf<Self> {
+        &mut vault.keys
+    }
+
+    fn change(ask: &Ask) -> Outcome<Change<Self>> {
+        let sent: Update = ask.json()?;
+        not_exportable(sent.attributes.as_ref())?;
+        if let Some(operations) = &sent.key_ops {
+            check_operations(operations)?;
+        }
+        Ok(Change {
+            attributes: sent.attributes,
+            tags: sent.tags,
+            apply: Box::new(|key| {
+                key.operations = sent.key_ops.unwrap_or(std::mem::take(&mut key.operations));
+            }),
+        })
+    }
+
+    fn bundle(
+        ask: &Ask,
+        policy: Policy,
+        name: &str,
+        revision: &Revision<Self>,
+    ) -> Map<String, Value> {
+        let key = &revision.item;
+        let mut jwk = Map::new();
+        jwk.insert(
+            "kid".to_owned(),
+            ask.id::<Self>(name, Some(&revision.version)).into(),
+        );
+        jwk.insert("kty".to_owned(), key.kty.as_str().into());
+        jwk.insert("key_ops".to_owned(), json!(key.operations));
+        key.material.write(&mut jwk);
+        let mut body = Map::new();
+        body.insert("key".to_owned(), jwk.into());
+        revision.attributes.write(policy, &mut body);
+        if let Some(attributes) = body.get_mut("attributes") {
+            attributes["exportable"] = false.into();
+        }
+        body
+    }
 }
 
 #[derive(Deserialize)]
@@ -74,59 +126,20 @@ struct Verify {
     value: String,
 }
 
-pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
-    let segments: Vec<&str> = ask.segments.iter().map(String::as_str).collect();
-    let Some((area, rest)) = segments.split_first() else {
-        return Err(no_operation(ask));
-    };
-    if let Some(name) = rest.first() {
-        check_name(name)?;
-    }
-    if let ("keys", "POST", [name, "create"]) = (*area, ask.method.as_str(), rest) {
+pub(super) fn serve(service: &Service, ask: &Ask, area: &str, rest: &[&str]) -> Outcome<Answer> {
+    if let ("keys", "POST", [name, "create"]) = (area, ask.method.as_str(), rest) {
         return create(service, ask, name).map(Answer::from);
     }
     let mut vault = service.vault_for(ask);
-    let vault = &mut *vault;
-    let value = match (*area, ask.method.as_str(), rest) {
-        ("keys", "GET", []) => lists::live(ask, &vault.keys, vault.now, item(ask, vault.policy))?,
-        ("keys", "GET", [name, "versions"]) => {
-            let item = item(ask, vault.policy);
-            lists::versions(ask, &vault.keys, name, vault.now, item)?
+    match (area, ask.method.as_str(), rest) {
+        ("keys", "POST", [name, version, "sign"]) => {
+            sign(&vault, ask, name, version).map(Answer::from)
         }
-        ("keys", "GET", [name]) => get(vault, ask, name, "")?,
-        ("keys", "GET", [name, version]) => get(vault, ask, name, version)?,
-        ("keys", "PATCH", [name]) => update(vault, ask, name, "")?,
-        ("keys", "PATCH", [name, version]) => update(vault, ask, name, version)?,
-        ("keys", "POST", [name, version, "sign"]) => sign(vault, ask, name, version)?,
-        ("keys", "POST", [name, version, "verify"]) => verify(vault, ask, name, version)?,
-        ("keys", "DELETE", [name]) => {
-            ask.bare()?;
-            let policy = vault.policy;
-            let (entry, deletion) = vault.keys.delete(name, vault.now)?;
-            deleted_bundle(ask, policy, entry, deletion)
+        ("keys", "POST", [name, version, "verify"]) => {
+            verify(&vault, ask, name, version).map(Answer::from)
         }
-        ("deletedkeys", "GET", []) => {
-            lists::deleted(ask, &vault.keys, vault.now, item(ask, vault.policy))?
-        }
-        ("deletedkeys", "GET", [name]) => {
-            ask.bare()?;
-            let (entry, deletion) = vault.keys.deleted(name, vault.now)?;
-            deleted_bundle(ask, vault.policy, entry, deletion)
-        }
-        ("deletedkeys", "DELETE", [name]) => {
-            ask.bare()?;
-            vault.keys.purge(name, vault.now)?;
-            return Ok(Answer::Nothing);
-        }
-        ("deletedkeys", "POST", [name, "recover"]) => {
-            ask.bare()?;
-            let policy = vault.policy;
-            let entry = vault.keys.recover(name, vault.now)?;
-            bundle(ask, policy, &entry.name, entry.latest()).into()
-        }
-        _ => return Err(no_operation(ask)),
-    };
-    Ok(value.into())
+        _ => items::serve::<Key>(&mut vault, ask, area, rest),
+    }
 }
 
 fn create(service: &Service, ask: &Ask, name: &str) -> Outcome<Value> {
@@ -167,36 +180,7 @@ fn create(service: &Service, ask: &Ask, name: &str) -> Outcome<Value> {
     let attributes = Attributes::new(sent.attributes, sent.tags, vault.now.unix)?;
     let policy = vault.policy;
     let (name, revision) = vault.keys.add(name, attributes, key, vault.now)?;
-    Ok(bundle(ask, policy, name, revision).into())
-}
-
-fn get(vault: &Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Value> {
-    ask.bare()?;
-    let (name, revision) = vault.keys.revision(name, version, vault.now)?;
-    if !revision.attributes.enabled {
-        return Err(Refusal::forbidden(
-            "KeyDisabled",
-            "Operation get is not allowed on a disabled key.",
-        ));
-    }
-    Ok(bundle(ask, vault.policy, name, revision).into())
-}
-
-fn update(vault: &mut Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Value> {
-    let sent: Update = ask.json()?;
-    not_exportable(sent.attributes.as_ref())?;
-    if let Some(operations) = &sent.key_ops {
-        check_operations(operations)?;
-    }
-    let (now, policy) = (vault.now, vault.policy);
-    let (name, revision) = vault.keys.revision_mut(name, version, now)?;
-    revision
-        .attributes
-        .update(sent.attributes, sent.tags, now.unix)?;
-    if let Some(operations) = sent.key_ops {
-        revision.item.operations = operations;
-    }
-    Ok(bundle(ask, policy, name, revision).into())
+    Ok(Key::bundle(ask, policy, name, revision).into())
 }
 
 fn sign(vault: &Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Value> {
@@ -233,12 +217,10 @@ fn usable<'a>(
     let (name, revision) = vault.keys.revision(name, version, vault.now)?;
     let attributes = &revision.attributes;
     let now = i64::try_from(vault.now.unix).unwrap_or(i64::MAX);
-    let refusal = if !attributes.enabled {
-        Some((
-            "KeyDisabled",
-            format!("Operation {operation} is not allowed on a disabled key."),
-        ))
-    } else if attributes.expires.is_some_and(|expires| expires <= now) {
+    if !attributes.enabled {
+        return Err(items::disabled::<Key>(operation));
+    }
+    let refusal = if attributes.expires.is_some_and(|expires| expires <= now) {
         Some((
             "KeyExpired",
             format!("Operation {operation} is not allowed on an expired key."),
@@ -286,42 +268,4 @@ fn bytes(text: &str) -> Outcome<Vec<u8>> {
     URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
         .map_err(|_| Refusal::bad("Property value has invalid value"))
-}
-
-fn bundle(ask: &Ask, policy: Policy, name: &str, revision: &Revision<Key>) -> Map<String, Value> {
-    let key = &revision.item;
-    let mut jwk = Map::new();
-    jwk.insert(
-        "kid".to_owned(),
-        ask.id::<Key>(name, Some(&revision.version)).into(),
-    );
-    jwk.insert("kty".to_owned(), key.kty.as_str().into());
-    jwk.insert("key_ops".to_owned(), json!(key.operations));
-    key.material.write(&mut jwk);
-    let mut body = Map::new();
-    body.insert("key".to_owned(), jwk.into());
-    revision.attributes.write(policy, &mut body);
-    if let Some(attributes) = body.get_mut("attributes") {
-        attributes["exportable"] = false.into();
-    }
-    body
-}
-
-fn deleted_bundle(ask: &Ask, policy: Policy, entry: &Entry<Key>, deletion: Deletion) -> Value {
-    let mut body = bundle(ask, policy, &entry.name, entry.latest());
-    deletion.write::<Key>(&ask.base, &entry.name, &mut body);
-    body.into()
-}
-
-/// Writes what a list tells: without a version it is the key itself.
-fn item(
-    ask: &Ask,
-    policy: Policy,
-) -> impl Fn(&str, Option<&str>, &Revision<Key>) -> Map<String, Value> {
-    move |name, version, revision| {
-        let mut body = Map::new();
-        body.insert("kid".to_owned(), ask.id::<Key>(name, version).into());
-        revision.attributes.write(policy, &mut body);
-        body
-    }
 }

@@ -1,35 +1,25 @@
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::items::{Kind, listed};
 use super::refusal::Outcome;
 use super::request::Ask;
-use super::shelf::{Item, Moment, Revision, Shelf};
+use super::state::Vault;
 
 /// All that are there, each as its latest version.
-pub(super) fn live<T: Item>(
-    ask: &Ask,
-    shelf: &Shelf<T>,
-    now: Moment,
-    item: impl Fn(&str, Option<&str>, &Revision<T>) -> Map<String, Value>,
-) -> Outcome<Value> {
+pub(super) fn live<T: Kind>(ask: &Ask, vault: &Vault) -> Outcome<Value> {
     let paging = ask.paging()?;
-    let entries = shelf.all_live(&paging.after, now);
+    let entries = T::shelf(vault).all_live(&paging.after, vault.now);
     let written = entries.map(|(key, entry)| {
-        let item = item(&entry.name, None, entry.latest());
+        let item = listed(ask, vault.policy, &entry.name, None, entry.latest());
         (key.clone(), item.into())
     });
     Ok(ask.page(&paging, written))
 }
 
 /// By version, as the service sorts them, which is not by age.
-pub(super) fn versions<T: Item>(
-    ask: &Ask,
-    shelf: &Shelf<T>,
-    name: &str,
-    now: Moment,
-    item: impl Fn(&str, Option<&str>, &Revision<T>) -> Map<String, Value>,
-) -> Outcome<Value> {
+pub(super) fn versions<T: Kind>(ask: &Ask, vault: &Vault, name: &str) -> Outcome<Value> {
     let paging = ask.paging()?;
-    let entry = shelf.live(name, now)?;
+    let entry = T::shelf(vault).live(name, vault.now)?;
     let mut revisions: Vec<_> = entry
         .revisions
         .iter()
@@ -37,23 +27,19 @@ pub(super) fn versions<T: Item>(
         .collect();
     revisions.sort_by(|one, other| one.version.cmp(&other.version));
     let written = revisions.into_iter().map(|revision| {
-        let item = item(&entry.name, Some(&revision.version), revision);
+        let version = Some(revision.version.as_str());
+        let item = listed(ask, vault.policy, &entry.name, version, revision);
         (revision.version.clone(), item.into())
     });
     Ok(ask.page(&paging, written))
 }
 
 /// All that are deleted and can be recovered.
-pub(super) fn deleted<T: Item>(
-    ask: &Ask,
-    shelf: &Shelf<T>,
-    now: Moment,
-    item: impl Fn(&str, Option<&str>, &Revision<T>) -> Map<String, Value>,
-) -> Outcome<Value> {
+pub(super) fn deleted<T: Kind>(ask: &Ask, vault: &Vault) -> Outcome<Value> {
     let paging = ask.paging()?;
-    let entries = shelf.all_deleted(&paging.after, now);
+    let entries = T::shelf(vault).all_deleted(&paging.after, vault.now);
     let written = entries.map(|(key, (entry, deletion))| {
-        let mut item = item(&entry.name, None, entry.latest());
+        let mut item = listed(ask, vault.policy, &entry.name, None, entry.latest());
         deletion.write::<T>(&ask.base, &entry.name, &mut item);
         (key.clone(), item.into())
     });

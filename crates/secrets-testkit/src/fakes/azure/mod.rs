@@ -53,6 +53,7 @@ mod attributes;
 mod backup;
 mod entra;
 mod identity;
+mod items;
 mod keys;
 mod lists;
 mod material;
@@ -220,7 +221,18 @@ impl AzureFake {
 
     /// What both hosts were asked so far, in the order of arrival.
     pub fn asked(&self) -> Vec<Asked> {
-        self.service.console.recorder.asked()
+        self.asked_since(0)
+    }
+
+    /// The same without the first `start`: what was asked since [`asked_count`](Self::asked_count) was so much. It costs
+    /// no more than what it returns, however long the log has become.
+    pub fn asked_since(&self, start: usize) -> Vec<Asked> {
+        self.service.console.recorder.asked_since(start)
+    }
+
+    /// How many requests [`asked`](Self::asked) tells.
+    pub fn asked_count(&self) -> usize {
+        self.service.console.recorder.count()
     }
 
     /// What it does wrong on purpose.

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 
 use super::attributes::{Attributes, SentAttributes};
 use super::backup;
-use super::lists;
+use super::items::{self, Change, Kind};
 use super::refusal::{Outcome, Refusal};
-use super::request::{Ask, check_name};
-use super::shelf::{Deletion, Entry, Item, Policy, Revision};
+use super::request::Ask;
+use super::shelf::{Item, Shelf};
 use super::state::{Service, Vault};
-use super::vault::{Answer, no_operation};
+use super::vault::Answer;
 
 /// The largest value, in bytes: "25 KB" in the service's documentation.
 const MAX_VALUE: usize = 25 * 1024;
@@ -31,6 +31,42 @@ impl Item for Secret {
     const NOUN: &'static str = "Secret";
     const PATH: &'static str = "secrets";
     const NOT_FOUND: &'static str = "SecretNotFound";
+    const DISABLED: &'static str = "SecretDisabled";
+}
+
+impl Kind for Secret {
+    const ID: &'static str = "id";
+
+    fn shelf(vault: &Vault) -> &Shelf<Self> {
+        &vault.secrets
+    }
+
+    fn shelf_mut(vault: &mut Vault) -> &mut Shelf<Self> {
+        &mut vault.secrets
+    }
+
+    fn change(ask: &Ask) -> Outcome<Change<Self>> {
+        let sent: Update = ask.json()?;
+        no_exportable(sent.attributes.as_ref())?;
+        check_content_type(sent.content_type.as_deref())?;
+        Ok(Change {
+            attributes: sent.attributes,
+            tags: sent.tags,
+            apply: Box::new(|secret| {
+                secret.content_type = sent.content_type.or(secret.content_type.take());
+            }),
+        })
+    }
+
+    fn write_facts(&self, into: &mut Map<String, Value>) {
+        if let Some(content_type) = &self.content_type {
+            into.insert("contentType".to_owned(), content_type.as_str().into());
+        }
+    }
+
+    fn write_value(&self, into: &mut Map<String, Value>) {
+        into.insert("value".to_owned(), self.value.as_str().into());
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -62,72 +98,23 @@ struct Restore {
     value: String,
 }
 
-pub(super) fn serve(service: &Service, ask: &Ask) -> Outcome<Answer> {
-    let segments: Vec<&str> = ask.segments.iter().map(String::as_str).collect();
-    let Some((area, rest)) = segments.split_first() else {
-        return Err(no_operation(ask));
-    };
-    if let Some(name) = rest.first() {
-        check_name(name)?;
-    }
-    let (method, empty_page) = (
-        ask.method.as_str(),
-        ask.method == Method::GET
-            && service
-                .console
-                .faults
-                .take_switch("empty_page", &ask.method, ask.uri_path()),
-    );
+pub(super) fn serve(service: &Service, ask: &Ask, area: &str, rest: &[&str]) -> Outcome<Answer> {
+    let faults = &service.console.faults;
+    let empty_page =
+        ask.method == Method::GET && faults.take_switch("empty_page", &ask.method, ask.uri_path());
     let mut vault = service.vault_for(ask);
-    let vault = &mut *vault;
     if empty_page {
         return Ok(ask.empty_page(&ask.paging()?).into());
     }
-    let value = match (*area, method, rest) {
-        ("secrets", "GET", []) => {
-            lists::live(ask, &vault.secrets, vault.now, item(ask, vault.policy))?
-        }
-        ("secrets", "POST", ["restore"]) => restore(vault, ask)?,
-        ("secrets", "PUT", [name]) => set(vault, ask, name)?,
-        ("secrets", "DELETE", [name]) => {
-            ask.bare()?;
-            let policy = vault.policy;
-            let (entry, deletion) = vault.secrets.delete(name, vault.now)?;
-            deleted_bundle(ask, policy, entry, deletion)
-        }
-        ("secrets", "GET", [name, "versions"]) => {
-            let item = item(ask, vault.policy);
-            lists::versions(ask, &vault.secrets, name, vault.now, item)?
-        }
+    let value = match (area, ask.method.as_str(), rest) {
+        ("secrets", "POST", ["restore"]) => restore(&mut vault, ask)?,
+        ("secrets", "PUT", [name]) => set(&mut vault, ask, name)?,
         ("secrets", "POST", [name, "backup"]) => {
             ask.bare()?;
             let entry = vault.secrets.live(name, vault.now)?;
             json!({ "value": backup::seal(entry) })
         }
-        ("secrets", "GET", [name]) => get(vault, ask, name, "")?,
-        ("secrets", "GET", [name, version]) => get(vault, ask, name, version)?,
-        ("secrets", "PATCH", [name]) => update(vault, ask, name, "")?,
-        ("secrets", "PATCH", [name, version]) => update(vault, ask, name, version)?,
-        ("deletedsecrets", "GET", []) => {
-            lists::deleted(ask, &vault.secrets, vault.now, item(ask, vault.policy))?
-        }
-        ("deletedsecrets", "GET", [name]) => {
-            ask.bare()?;
-            let (entry, deletion) = vault.secrets.deleted(name, vault.now)?;
-            deleted_bundle(ask, vault.policy, entry, deletion)
-        }
-        ("deletedsecrets", "DELETE", [name]) => {
-            ask.bare()?;
-            vault.secrets.purge(name, vault.now)?;
-            return Ok(Answer::Nothing);
-        }
-        ("deletedsecrets", "POST", [name, "recover"]) => {
-            ask.bare()?;
-            let policy = vault.policy;
-            let entry = vault.secrets.recover(name, vault.now)?;
-            bundle(ask, policy, &entry.name, entry.latest()).into()
-        }
-        _ => return Err(no_operation(ask)),
+        _ => return items::serve::<Secret>(&mut vault, ask, area, rest),
     };
     Ok(value.into())
 }
@@ -141,40 +128,11 @@ fn set(vault: &mut Vault, ask: &Ask, name: &str) -> Outcome<Value> {
     no_exportable(sent.attributes.as_ref())?;
     let secret = Secret::checked(value, sent.content_type)?;
     let attributes = Attributes::new(sent.attributes, sent.tags, vault.now.unix)?;
-    let policy = vault.policy;
-    let (name, revision) = vault.secrets.add(name, attributes, secret, vault.now)?;
-    Ok(with_value(bundle(ask, policy, name, revision), revision))
-}
-
-fn get(vault: &Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Value> {
-    ask.bare()?;
-    let (name, revision) = vault.secrets.revision(name, version, vault.now)?;
-    if !revision.attributes.enabled {
-        return Err(Refusal::forbidden(
-            "SecretDisabled",
-            "Operation get is not allowed on a disabled secret.",
-        ));
-    }
-    // The service gives out secrets before their time and after it: clients are to look at `nbf` and `exp`.
-    Ok(with_value(
-        bundle(ask, vault.policy, name, revision),
-        revision,
-    ))
-}
-
-fn update(vault: &mut Vault, ask: &Ask, name: &str, version: &str) -> Outcome<Value> {
-    let sent: Update = ask.json()?;
-    no_exportable(sent.attributes.as_ref())?;
-    check_content_type(sent.content_type.as_deref())?;
-    let (now, policy) = (vault.now, vault.policy);
-    let (name, revision) = vault.secrets.revision_mut(name, version, now)?;
-    revision
-        .attributes
-        .update(sent.attributes, sent.tags, now.unix)?;
-    if sent.content_type.is_some() {
-        revision.item.content_type = sent.content_type;
-    }
-    Ok(bundle(ask, policy, name, revision).into())
+    let (policy, now) = (vault.policy, vault.now);
+    let (name, revision) = vault.secrets.add(name, attributes, secret, now)?;
+    let mut body = Secret::bundle(ask, policy, name, revision);
+    revision.item.write_value(&mut body);
+    Ok(body.into())
 }
 
 fn restore(vault: &mut Vault, ask: &Ask) -> Outcome<Value> {
@@ -182,7 +140,7 @@ fn restore(vault: &mut Vault, ask: &Ask) -> Outcome<Value> {
     let (name, revisions) = backup::open(&sent.value)?;
     let policy = vault.policy;
     let entry = vault.secrets.restore(&name, revisions, vault.now)?;
-    Ok(bundle(ask, policy, &entry.name, entry.latest()).into())
+    Ok(Secret::bundle(ask, policy, &entry.name, entry.latest()).into())
 }
 
 impl Secret {
@@ -215,42 +173,5 @@ fn no_exportable(attributes: Option<&SentAttributes>) -> Outcome<()> {
         Some(_) => Err(Refusal::bad(
             "Property exportable is not one of a secret's.",
         )),
-    }
-}
-
-/// A version without its value.
-fn bundle(
-    ask: &Ask,
-    policy: Policy,
-    name: &str,
-    revision: &Revision<Secret>,
-) -> Map<String, Value> {
-    item(ask, policy)(name, Some(&revision.version), revision)
-}
-
-fn with_value(mut body: Map<String, Value>, revision: &Revision<Secret>) -> Value {
-    body.insert("value".to_owned(), revision.item.value.as_str().into());
-    body.into()
-}
-
-fn deleted_bundle(ask: &Ask, policy: Policy, entry: &Entry<Secret>, deletion: Deletion) -> Value {
-    let mut body = bundle(ask, policy, &entry.name, entry.latest());
-    deletion.write::<Secret>(&ask.base, &entry.name, &mut body);
-    body.into()
-}
-
-/// Writes what a list tells: without a version it is the secret itself.
-fn item(
-    ask: &Ask,
-    policy: Policy,
-) -> impl Fn(&str, Option<&str>, &Revision<Secret>) -> Map<String, Value> {
-    move |name, version, revision| {
-        let mut body = Map::new();
-        body.insert("id".to_owned(), ask.id::<Secret>(name, version).into());
-        if let Some(content_type) = &revision.item.content_type {
-            body.insert("contentType".to_owned(), content_type.as_str().into());
-        }
-        revision.attributes.write(policy, &mut body);
-        body
     }
 }

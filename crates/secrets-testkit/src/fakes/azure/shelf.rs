@@ -10,13 +10,15 @@ use super::random::random_hex;
 use super::refusal::{Outcome, Refusal};
 
 /// What tells secrets and keys apart where their lives are the same.
-pub(super) trait Item {
+pub(super) trait Item: Sized {
     /// `Secret`, `Key`.
     const NOUN: &'static str;
     /// `secrets`, `keys`.
     const PATH: &'static str;
     /// The code of a 404.
     const NOT_FOUND: &'static str;
+    /// The inner code of a 403.
+    const DISABLED: &'static str;
 }
 
 /// One version of a secret or of a key.

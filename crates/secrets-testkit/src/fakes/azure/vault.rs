@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::random::random_uuid;
 use super::refusal::{Outcome, Refusal, answer};
-use super::request::Ask;
+use super::request::{Ask, check_name};
 use super::state::Service;
 use super::tokens::Found;
 use super::{keys, secrets};
@@ -78,15 +78,26 @@ async fn carry_out(service: &Service, parts: Parts, body: Body) -> Outcome<Answe
         |host| format!("https://{host}"),
     );
     let ask = Ask::new(parts.method, &parts.uri, &parts.headers, body, base)?;
-    match ask.segments.first().map(String::as_str) {
-        Some("secrets" | "deletedsecrets") => secrets::serve(service, &ask),
-        Some("keys" | "deletedkeys") => keys::serve(service, &ask),
-        _ => Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            "The resource was not found.",
-        )),
+    let segments: Vec<&str> = ask.segments.iter().map(String::as_str).collect();
+    let (area, rest) = match segments.split_first() {
+        Some((area, rest)) => (*area, rest),
+        None => ("", &[][..]),
+    };
+    let serve = match area {
+        "secrets" | "deletedsecrets" => secrets::serve,
+        "keys" | "deletedkeys" => keys::serve,
+        _ => {
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "NotFound",
+                "The resource was not found.",
+            ));
+        }
+    };
+    if let Some(name) = rest.first() {
+        check_name(name)?;
     }
+    serve(service, &ask, area, rest)
 }
 
 /// What is no operation of the vault's.

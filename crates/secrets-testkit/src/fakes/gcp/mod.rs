@@ -276,7 +276,18 @@ impl GcpFake {
 
     /// Every request so far, those to the token endpoint and the metadata server included.
     pub fn asked(&self) -> Vec<Asked> {
-        self.shared.console.recorder.asked()
+        self.asked_since(0)
+    }
+
+    /// The same without the first `start`: what was asked since [`asked_count`](Self::asked_count) was so much. It costs
+    /// no more than what it returns, however long the log has become.
+    pub fn asked_since(&self, start: usize) -> Vec<Asked> {
+        self.shared.console.recorder.asked_since(start)
+    }
+
+    /// How many requests [`asked`](Self::asked) tells.
+    pub fn asked_count(&self) -> usize {
+        self.shared.console.recorder.count()
     }
 
     /// What the fake does wrong on purpose.

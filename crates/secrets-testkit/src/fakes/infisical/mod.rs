@@ -198,7 +198,18 @@ impl InfisicalFake {
 
     /// Every request so far, in the order of arrival.
     pub fn asked(&self) -> Vec<Asked> {
-        self.served.console.recorder.asked()
+        self.asked_since(0)
+    }
+
+    /// The same without the first `start`: what was asked since [`asked_count`](Self::asked_count) was so much. It costs
+    /// no more than what it returns, however long the log has become.
+    pub fn asked_since(&self, start: usize) -> Vec<Asked> {
+        self.served.console.recorder.asked_since(start)
+    }
+
+    /// How many requests [`asked`](Self::asked) tells.
+    pub fn asked_count(&self) -> usize {
+        self.served.console.recorder.count()
     }
 
     /// What the next requests meet. The module's documentation tells the switches.
