@@ -195,13 +195,10 @@ impl FileSink {
             locked.state.link = last;
         }
         locked.state.end += finished as u64;
-        let unfinished = bytes.len() - finished;
+        let unfinished = (bytes.len() - finished) as u64;
         if unfinished > 0 {
             log.set_len(locked.state.end).map_err(&failed)?;
-            locked.notes.push(self.note(
-                Event::Recovered,
-                format!("{unfinished} bytes of a record that was not finished were taken away"),
-            ));
+            locked.notes.push(self.unfinished(unfinished));
         }
         Ok(())
     }
@@ -210,9 +207,16 @@ impl FileSink {
     fn rebuild(&self, log: &File, locked: &mut Locked) -> Result<()> {
         let mut verifier = Verifier::new(self.seal.clone(), None);
         let mut begins = None;
+        let (mut follows_to, mut unfinished) = (0, 0);
         each_line(&self.path, |line, ended| {
-            let follows = ended && verifier.line(line).is_ok();
             begins.get_or_insert_with(|| line.starts_with(b"{\"seq\":"));
+            if !ended {
+                unfinished = line.len() as u64;
+            }
+            let follows = ended && verifier.line(line).is_ok();
+            if follows {
+                follows_to += line.len() as u64 + 1;
+            }
             follows
         })?;
         if begins != Some(true) {
@@ -236,7 +240,12 @@ impl FileSink {
         };
         let failed = self.failed("write");
         let length = log.metadata().map_err(&failed)?.len();
-        end_line(log, length).map_err(&failed)?;
+        if unfinished > 0 && follows_to + unfinished == length {
+            log.set_len(follows_to).map_err(&failed)?;
+            locked.notes.push(self.unfinished(unfinished));
+        } else {
+            end_line(log, length).map_err(&failed)?;
+        }
         locked.state.link = last;
         locked.state.end = log.metadata().map_err(&failed)?.len();
         locked.state.began = self.now();
@@ -288,7 +297,14 @@ impl FileSink {
             Sync::Each | Sync::Batch => log.sync_data(),
         });
         state.end += text.len() as u64;
-        let written = written.and_then(|()| self.write_head(&locked.head, state));
+        let written = written.and_then(|()| {
+            self.write_head(&locked.head, state)?;
+            match locked.state.end == 0 && self.sync != Sync::None {
+                // Later it may be behind; but that there is one at all must not be lost.
+                true => locked.head.sync_data(),
+                false => Ok(()),
+            }
+        });
         if let Err(error) = written {
             // Nobody may rely on what is refused now; if it cannot be taken away, the next writer takes it over.
             let _ = log.set_len(locked.state.end);
@@ -319,6 +335,11 @@ impl FileSink {
             // What cannot be taken away, the next writer takes over.
             let _ = log.set_len(start.end);
         }
+    }
+
+    fn unfinished(&self, bytes: u64) -> Record {
+        let note = format!("{bytes} bytes of a record that was not finished were taken away");
+        self.note(Event::Recovered, note)
     }
 
     fn note(&self, event: Event, note: String) -> Record {

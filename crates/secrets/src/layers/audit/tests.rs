@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -14,9 +13,15 @@ use secrets_core::{
 use tempfile::TempDir;
 use tower::{ServiceExt, service_fn};
 
-use super::chain::{Link, Seal};
+use super::chain::{Head, Link, Seal};
 use super::verify::Verifier;
 use super::*;
+
+mod crash;
+#[cfg(unix)]
+mod full;
+#[cfg(unix)]
+mod tamper;
 
 fn name(text: &str) -> SecretName {
     SecretName::new(text).unwrap()
@@ -579,131 +584,6 @@ fn the_file_is_private_and_goes_on() {
 }
 
 #[test]
-fn a_log_of_a_thousand_shows_every_missing_record() {
-    let room = Room::with(999);
-    let whole = fs::read_to_string(room.path()).unwrap();
-    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
-    assert_eq!(lines.len(), 1000);
-    let step = if is_deep() { 1 } else { 37 };
-    for missing in (0..1000).step_by(step).chain([1, 998, 999]) {
-        let left: String = lines
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| *at != missing)
-            .map(|(_, line)| *line)
-            .collect();
-        fs::write(room.path(), left).unwrap();
-        let fault = room
-            .log()
-            .verify()
-            .unwrap()
-            .fault
-            .unwrap_or_else(|| panic!("{missing} is not missed"));
-        let (line, problem) = match missing {
-            0 => (1, Problem::NoBeginning),
-            999 => (999, Problem::EndMissing(1)),
-            _ => (missing as u64 + 1, Problem::Missing(1)),
-        };
-        assert_eq!((fault.line, fault.problem), (line, problem), "{missing}");
-    }
-}
-
-/// What comes before a change does not depend on it, so that each change is judged from the state before its line.
-#[test]
-fn a_log_of_a_thousand_shows_every_changed_byte() {
-    let room = Room::with(999);
-    let whole = fs::read(room.path()).unwrap();
-    let seal = Seal::new(key());
-    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
-    let mut verifier = Verifier::new(seal, None);
-    let mut random = fastrand::Rng::with_seed(4);
-    let mut tried = 0_u64;
-    for (at, line) in lines.iter().enumerate() {
-        let next = lines.get(at + 1).copied().unwrap_or_default();
-        for place in 0..line.len() {
-            let others: Vec<u8> = if is_deep() {
-                (0..=255).filter(|byte| *byte != line[place]).collect()
-            } else if place == line.len() - 1 || random.u8(..) < 4 {
-                vec![line[place] ^ 1, b'\n', b'"']
-            } else {
-                continue;
-            };
-            for other in others.into_iter().filter(|other| *other != line[place]) {
-                let mut changed = line.to_vec();
-                changed[place] = other;
-                changed.extend_from_slice(next);
-                let mut judge = verifier.clone();
-                let mut parts = changed.split_inclusive(|byte| *byte == b'\n');
-                let first = parts.next().unwrap();
-                let found = match first.strip_suffix(b"\n") {
-                    Some(first) => judge.line(first).is_err(),
-                    // The last line of the file has lost its end, which the checkpoint tells.
-                    None => at == lines.len() - 1,
-                };
-                assert!(found, "byte {place} of line {} as {other}", at + 1);
-                tried += 1;
-            }
-        }
-        verifier.line(line.strip_suffix(b"\n").unwrap()).unwrap();
-    }
-    assert!(tried > 5000, "{tried}");
-    eprintln!("{tried} changes, all found in their line");
-}
-
-#[test]
-fn a_changed_byte_is_located_in_the_file() {
-    let room = Room::with(99);
-    let whole = fs::read(room.path()).unwrap();
-    let mut random = fastrand::Rng::with_seed(9);
-    let mut places: Vec<usize> = (0..60).map(|_| random.usize(..whole.len())).collect();
-    places.push(whole.len() - 1);
-    for place in places {
-        let mut changed = whole.clone();
-        changed[place] ^= 1 << random.u8(..8);
-        fs::write(room.path(), &changed).unwrap();
-        let fault = room.log().verify().unwrap().fault.unwrap();
-        let line = whole[..place].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        assert_eq!(fault.line, line, "byte {place}: {fault}");
-    }
-}
-
-#[test]
-fn records_that_were_moved_put_in_or_copied_are_found() {
-    let room = Room::with(9);
-    let whole = fs::read_to_string(room.path()).unwrap();
-    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
-    let with = |order: &[usize]| {
-        fs::write(
-            room.path(),
-            order.iter().map(|at| lines[*at]).collect::<String>(),
-        )
-        .unwrap();
-        let fault = room.log().verify().unwrap().fault.unwrap();
-        (fault.line, fault.problem)
-    };
-    assert_eq!(
-        with(&[0, 1, 3, 2, 4, 5, 6, 7, 8, 9]),
-        (3, Problem::Missing(1))
-    );
-    assert_eq!(
-        with(&[0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
-        (3, Problem::Moved)
-    );
-    // A record of somebody who does not have the key.
-    let mut forged = Vec::new();
-    let mut link = Link::START;
-    for at in 0..10 {
-        link.append(&record(at), &Seal::new(None), &mut forged)
-            .unwrap();
-    }
-    fs::write(room.path(), forged).unwrap();
-    assert_eq!(
-        room.log().verify().unwrap().fault.unwrap().problem,
-        Problem::OtherKey
-    );
-}
-
-#[test]
 fn what_was_taken_away_is_missed_also_when_the_log_goes_on() {
     let room = Room::with(9);
     let whole = fs::read_to_string(room.path()).unwrap();
@@ -855,81 +735,4 @@ fn a_link_and_a_file_of_all_are_refused() {
 
 fn is_deep() -> bool {
     std::env::var_os("POLYSECRETS_DEEP").is_some_and(|value| value == "1")
-}
-
-const ORDER: &str = "POLYSECRETS_TEST_AUDIT";
-
-/// Writes records until it is killed, and says after each how many are on the disk.
-#[test]
-fn a_child_writes_until_it_is_killed() {
-    use std::io::Write;
-
-    let Some(path) = std::env::var_os(ORDER) else {
-        return a_killed_writer_leaves_a_whole_chain();
-    };
-    let config = AuditConfig::default()
-        .with_sync(Sync::Batch)
-        .with_rotation(200_000, None);
-    let mut sink = sink(Path::new(&path), &config);
-    for at in 0..10_000 {
-        sink.write(&[record(at)]).unwrap();
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "report:{}", at + 1).unwrap();
-        out.flush().unwrap();
-    }
-}
-
-fn a_killed_writer_leaves_a_whole_chain() {
-    use std::io::{BufRead, BufReader};
-
-    let kills = if is_deep() { 1000 } else { 50 };
-    let room = Room::new();
-    let mut random = fastrand::Rng::with_seed(11);
-    let mut reported = 0;
-    let mut cut = 0;
-    for kill in 0..kills {
-        let test = "layers::audit::tests::a_child_writes_until_it_is_killed";
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([test, "--exact", "--nocapture", "--test-threads=1"])
-            .env(ORDER, room.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .split(b'\n')
-            .map(Result::unwrap);
-        let report = |line: &[u8]| -> Option<u64> {
-            let line = std::str::from_utf8(line).ok()?;
-            line.split_once("report:")?.1.trim().parse().ok()
-        };
-        let mut last = lines.find_map(|line| report(&line)).unwrap();
-        std::thread::sleep(Duration::from_micros(random.u64(..8_000)));
-        child.kill().unwrap();
-        last = lines
-            .filter_map(|line| report(&line))
-            .last()
-            .unwrap_or(last);
-        child.wait().unwrap();
-        reported += last;
-
-        let verified = room.whole();
-        let mut reads = 0;
-        AuditLog::read(&room.log().files().unwrap(), |_, record| {
-            reads += u64::from(record.event == Event::Read)
-        })
-        .unwrap();
-        // What was under way may be there or not; what was told is.
-        assert!(
-            reads >= reported,
-            "after kill {kill}: {reads} of {reported}"
-        );
-        assert!(
-            reads <= reported + 1,
-            "after kill {kill}: {reads} of {reported}"
-        );
-        cut += u64::from(verified.unfinished > 0);
-        reported = reads;
-    }
-    eprintln!("{kills} kills, {reported} records, {cut} of them cut off");
 }
