@@ -273,3 +273,89 @@ impl AuditConfig {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_configuration() {
+        for name in OnFailure::NAMES {
+            assert_eq!(OnFailure::named(name).unwrap().as_str(), *name);
+        }
+        for name in Sync::NAMES {
+            assert_eq!(Sync::named(name).unwrap().as_str(), *name);
+        }
+        for name in Hits::NAMES {
+            assert_eq!(Hits::named(name).unwrap().as_str(), *name);
+        }
+        assert_eq!(OnFailure::named("warn"), Some(OnFailure::Warn));
+        assert_eq!(Sync::named("none"), Some(Sync::None));
+        assert_eq!(Hits::named("aggregate"), Some(Hits::Aggregate));
+        assert_eq!(OnFailure::named(""), None);
+        assert_eq!(Sync::named("deny"), None);
+        assert_eq!(Hits::named("Each"), None);
+    }
+
+    #[test]
+    fn each_setting_is_set_and_the_others_stay() {
+        let config = AuditConfig::default()
+            .with_path("log")
+            .with_trace(true)
+            .with_key("local://key".parse().unwrap())
+            .with_key_file("key")
+            .with_on_failure(OnFailure::Warn)
+            .with_sync(Sync::None)
+            .with_hits(Hits::Aggregate)
+            .with_queue(7, Duration::from_millis(70))
+            .with_rotation(1000, Some(Duration::from_secs(60)))
+            .with_reopen_on_hangup();
+        assert_eq!(config.path, Some(PathBuf::from("log")));
+        assert_eq!(config.key, Some("local://key".parse().unwrap()));
+        assert_eq!(config.key_file, Some(PathBuf::from("key")));
+        assert_eq!(
+            (config.on_failure, config.sync, config.hits),
+            (OnFailure::Warn, Sync::None, Hits::Aggregate)
+        );
+        assert_eq!(
+            (config.queue, config.deadline),
+            (7, Duration::from_millis(70))
+        );
+        assert_eq!(
+            (config.max_bytes, config.max_age),
+            (1000, Some(Duration::from_secs(60)))
+        );
+        assert!(config.trace && config.reopen_on_hangup);
+        let default = AuditConfig::default();
+        assert_eq!(default.max_bytes, 64 * 1024 * 1024);
+        assert!(!default.trace && !default.reopen_on_hangup);
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_together_are_named() {
+        let key = || "local://key".parse().unwrap();
+        let default = AuditConfig::default;
+        let wrong = |config: &AuditConfig| {
+            let refused = config.check().map_err(|error| error.kind());
+            let at = config.contradiction().map(|(at, ..)| at);
+            assert_eq!(refused.is_err(), at.is_some());
+            assert!(refused.is_ok() || refused == Err(ErrorKind::InvalidConfig));
+            at
+        };
+        assert_eq!(wrong(&default()), None);
+        assert_eq!(wrong(&default().with_key(key())), None);
+        assert_eq!(wrong(&default().with_key_file("key")), None);
+        let both = default().with_key(key()).with_key_file("key");
+        assert_eq!(wrong(&both), Some("key_file"));
+        let traced = default().with_trace(true);
+        assert_eq!(wrong(&traced), None);
+        assert_eq!(wrong(&traced.clone().with_key(key())), Some("key"));
+        assert_eq!(wrong(&traced.clone().with_key_file("k")), Some("key_file"));
+        assert_eq!(wrong(&traced.with_path("log").with_key(key())), None);
+        let second = Duration::from_secs(1);
+        assert_eq!(wrong(&default().with_queue(0, second)), Some("queue"));
+        assert_eq!(wrong(&default().with_queue(1, second)), None);
+        let never = default().with_queue(1, Duration::ZERO);
+        assert_eq!(wrong(&never), Some("deadline"));
+    }
+}

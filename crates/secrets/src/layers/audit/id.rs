@@ -79,6 +79,9 @@ mod tests {
         let id = RecordId::new(now);
         assert!(id.to_string().starts_with("01ARYZ6S41"), "{id}");
         assert_eq!(id.to_string().parse::<RecordId>().unwrap(), id);
+        let last = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ";
+        assert_eq!(last.parse::<RecordId>().unwrap(), RecordId(u128::MAX));
+        assert_eq!(RecordId(u128::MAX).to_string(), last);
         for text in [
             "",
             "01ARYZ6S41",

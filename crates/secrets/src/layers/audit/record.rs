@@ -275,4 +275,66 @@ mod tests {
         assert!(!text.contains("null"), "{text}");
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
+
+    #[test]
+    fn words_are_those_that_are_written() {
+        for event in [
+            Event::Read,
+            Event::Intent,
+            Event::Outcome,
+            Event::Hits,
+            Event::Gap,
+            Event::Opened,
+            Event::Recovered,
+        ] {
+            assert_eq!(serde_json::json!(event), event.as_str());
+        }
+        let age = Duration::from_secs(1);
+        for (freshness, word) in [
+            (Freshness::Fresh, "provider"),
+            (Freshness::Cached { age }, "cache"),
+            (Freshness::Stale { age }, "stale"),
+        ] {
+            let source = Source::from(freshness);
+            assert_eq!(source.as_str(), word);
+            assert_eq!(serde_json::json!(source), word);
+        }
+    }
+
+    #[test]
+    fn each_kind_of_an_error_has_a_word_of_its_own() {
+        for (kind, word) in [
+            (ErrorKind::NotFound, "not_found"),
+            (ErrorKind::Deleted, "deleted"),
+            (ErrorKind::Disabled, "disabled"),
+            (ErrorKind::AlreadyExists, "already_exists"),
+            (ErrorKind::Conflict, "conflict"),
+            (ErrorKind::Unauthenticated, "unauthenticated"),
+            (ErrorKind::PermissionDenied, "permission_denied"),
+            (ErrorKind::RateLimited, "rate_limited"),
+            (ErrorKind::Unavailable, "unavailable"),
+            (ErrorKind::Timeout, "timeout"),
+            (ErrorKind::InvalidName, "invalid_name"),
+            (ErrorKind::InvalidValue, "invalid_value"),
+            (ErrorKind::InvalidConfig, "invalid_config"),
+            (ErrorKind::InvalidResponse, "invalid_response"),
+            (ErrorKind::IntegrityFailure, "integrity_failure"),
+            (ErrorKind::Unsupported, "unsupported"),
+            (ErrorKind::Unexpected, "unexpected"),
+        ] {
+            assert_eq!(outcome_of(kind), word);
+        }
+    }
+
+    #[test]
+    fn a_moment_that_is_none_is_refused_and_what_took_long_is_told() {
+        let record = Record::new(Event::Read, Arc::default(), UNIX_EPOCH);
+        let text = serde_json::to_string(&record).unwrap();
+        let wrong = text.replace("1970-01-01T00:00:00.000000Z", "yesterday");
+        assert_ne!(wrong, text);
+        assert!(serde_json::from_str::<Record>(&wrong).is_err());
+        let took = |time| record.clone().took(time).duration_ms;
+        assert_eq!(took(Duration::from_micros(2999)), Some(2));
+        assert_eq!(took(Duration::MAX), Some(u64::MAX));
+    }
 }

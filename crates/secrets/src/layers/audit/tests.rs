@@ -18,8 +18,10 @@ use super::verify::Verifier;
 use super::*;
 
 mod crash;
+mod file;
 #[cfg(unix)]
 mod full;
+mod reading;
 #[cfg(unix)]
 mod tamper;
 
