@@ -17,10 +17,12 @@ use super::chain::{Head, Link, Seal};
 use super::verify::Verifier;
 use super::*;
 
+mod counted;
 mod crash;
 mod file;
 #[cfg(unix)]
 mod full;
+mod queue;
 mod reading;
 #[cfg(unix)]
 mod tamper;
