@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
     Answer, Call, DeleteOptions, ErrorKind, Freshness, GetItem, GetOptions, Metadata, Origin,
-    PutOptions, Reply, Secret, SecretName, SystemClock, Version,
+    PutOptions, Reply, RollbackOptions, Secret, SecretName, SystemClock, Version,
 };
 use tempfile::TempDir;
 use tower::{ServiceExt, service_fn};
@@ -22,6 +22,7 @@ mod crash;
 mod file;
 #[cfg(unix)]
 mod full;
+mod opening;
 mod queue;
 mod reading;
 #[cfg(unix)]
