@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
 use crate::{
-    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Grants, Health, ListOptions,
+    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Grants, Health, Leases, ListOptions,
     Location, Metadata, Page, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue,
     Version, VersionsOptions,
 };
@@ -164,6 +164,11 @@ pub trait SecretProvider: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The leases of its secrets. Default: `None`, for a store that lends nothing: its secrets come without a lease.
+    fn leases(&self) -> Option<&dyn Leases> {
+        None
+    }
+
     /// Reads metadata, never the value. A deleted secret that can be restored is described with its state where the
     /// provider can tell, else it is [`Deleted`](crate::ErrorKind::Deleted) or
     /// [`NotFound`](crate::ErrorKind::NotFound).
@@ -204,7 +209,8 @@ pub trait SecretProvider: Debug + Send + Sync {
     /// Asks whether the provider can serve. That it cannot is an answer, not an error.
     async fn health(&self) -> Result<Health>;
 
-    /// Gives back what is held: connections, leases, tokens. Calling it again does nothing; a later call of another
-    /// method may fail, but does not panic.
+    /// Gives back what is held: connections, and tokens that no lease depends on. Leases are given back with
+    /// [`leases`](Self::leases), by whoever knows that nobody uses their secrets. Calling it again does nothing; a later
+    /// call of another method may fail, but does not panic.
     async fn close(&self) -> Result<()>;
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::endpoint::{Call, Endpoint, encode_path};
 use crate::error::Asked;
+use crate::leases::LeaseBook;
 use crate::wire::{
     AppRoleLogin, CertLogin, Envelope, JwtLogin, PasswordLogin, TokenInfo, WrappedSecretId,
 };
@@ -131,7 +131,7 @@ struct Inner {
     /// The secret id that was in the wrapping: that opens only once.
     unwrapped: Mutex<Option<SecretValue>>,
     upkeep: Mutex<Option<AbortHandle>>,
-    has_leases: AtomicBool,
+    leases: LeaseBook,
 }
 
 impl Drop for Inner {
@@ -168,11 +168,11 @@ impl Auth {
         }
         Ok(Self(Arc::new(Inner {
             shared: SharedToken::new(endpoint.clock.clone()),
+            leases: LeaseBook::new(endpoint.clock.clone()),
             endpoint,
             method,
             unwrapped: Mutex::new(None),
             upkeep: Mutex::new(None),
-            has_leases: AtomicBool::new(false),
         })))
     }
 
@@ -214,34 +214,49 @@ impl Auth {
         }
     }
 
-    /// A dynamic secret was given out under the token, which would be revoked together with it.
-    pub(crate) fn note_lease(&self) {
-        self.0.has_leases.store(true, Ordering::Relaxed);
+    /// The leases that were given under tokens of this login, which end together with their token.
+    pub(crate) fn leases(&self) -> &LeaseBook {
+        &self.0.leases
     }
 
     /// Ends renewal, and gives back the token of a login that no lease depends on.
     pub(crate) async fn close(&self) -> Result<()> {
         self.0.stop_upkeep();
-        let is_ours = self.0.method.is_login() && !self.0.has_leases.load(Ordering::Relaxed);
-        if let Some(token) = self.0.shared.take()
-            && is_ours
-            && !token.life.is_over(self.0.shared.now())
+        let lasts = |token: &Token| !token.life.is_over(self.0.shared.now());
+        let token = self.0.shared.take().filter(|token| lasts(token));
+        if let Some(token) = token
+            && self.0.method.is_login()
+            && self.0.leases.is_empty()
         {
-            let revoke = Call {
-                method: HttpMethod::POST,
-                ..Call::delete("auth/token/revoke-self")
-            };
             // A token that cannot be revoked ends by itself.
-            if let Err(failure) = self
-                .0
-                .endpoint
-                .send_checked(&revoke, Some(&token.header))
-                .await
-            {
+            if let Err(failure) = self.0.revoke_token(&token).await {
                 tracing::debug!(error = %failure, "the token was not revoked");
             }
         }
         Ok(())
+    }
+
+    /// Gives the token of a login back, and with it every lease that was made under it. `false` where the token is not
+    /// ours, or cannot be given back.
+    pub(crate) async fn revoke_with_leases(&self) -> bool {
+        if !self.0.method.is_login() {
+            return false;
+        }
+        let Some(token) = self.0.shared.usable() else {
+            return false;
+        };
+        match self.0.revoke_token(&token).await {
+            Ok(()) => {
+                self.0.stop_upkeep();
+                self.0.shared.take();
+                self.0.leases.clear();
+                true
+            }
+            Err(failure) => {
+                tracing::debug!(error = %failure, "the token was not revoked");
+                false
+            }
+        }
     }
 }
 
@@ -260,6 +275,15 @@ impl Inner {
         });
         self.replace_upkeep(upkeep);
         token
+    }
+
+    async fn revoke_token(&self, token: &Token) -> Result<()> {
+        let revoke = Call {
+            method: HttpMethod::POST,
+            ..Call::delete("auth/token/revoke-self")
+        };
+        let revoked = self.endpoint.send_checked(&revoke, Some(&token.header));
+        revoked.await.map(drop)
     }
 
     fn stop_upkeep(&self) {

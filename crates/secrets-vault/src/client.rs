@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use secrets_core::{Error, ErrorKind, Result, SecretValue};
+use secrets_core::{Error, ErrorKind, Lease, Result, SecretValue};
 use secrets_http::{HttpResponse, WipedBuffer, decode, encode, encode_segment};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use crate::endpoint::{Call, Endpoint, encode_path};
 use crate::error::{self, Asked, Condition};
 use crate::wire::{
     CustomMetadata, Envelope, Errors, HealthInfo, Kv2Read, Kv2ReadExactly, Listing, MountInfo,
-    SecretInfo, VersionInfo, Versions,
+    RenewLease, RevokeLease, SecretInfo, VersionInfo, Versions,
 };
 use crate::{Engine, provider};
 
@@ -74,7 +74,7 @@ pub(crate) enum Guess {
 /// A map and perhaps the lease that it was given with.
 pub(crate) struct PlainSecret {
     pub(crate) map: SecretValue,
-    pub(crate) lease: Option<(String, Duration, bool)>,
+    pub(crate) lease: Option<Lease>,
 }
 
 /// Keys of one folder, in the order of their bytes.
@@ -210,15 +210,42 @@ impl Client {
         };
         let lease = (!envelope.lease_id.is_empty()).then(|| {
             let duration = Duration::from_secs(envelope.lease_duration);
-            (envelope.lease_id.into_owned(), duration, envelope.renewable)
+            Lease::new(envelope.lease_id, duration, envelope.renewable)
         });
-        if lease.is_some() {
-            self.auth.note_lease();
+        if let Some(lease) = &lease {
+            self.auth.leases().note(lease);
         }
         Ok(PlainSecret {
             map: map.get().into(),
             lease,
         })
+    }
+
+    /// `POST sys/leases/renew`.
+    pub(crate) async fn renew_lease(&self, id: &str, increment: Duration) -> Result<Lease> {
+        let body = RenewLease {
+            lease_id: id,
+            increment: increment.as_secs(),
+        };
+        let call = Call::post("sys/leases/renew", encode(&body, 256)?, Asked::Lease);
+        let response = self.send_checked(&call).await?;
+        let envelope: Envelope<'_> = decode(&response.body)?;
+        let duration = Duration::from_secs(envelope.lease_duration);
+        let lease = Lease::new(id, duration, envelope.renewable);
+        self.auth.leases().note(&lease);
+        Ok(lease)
+    }
+
+    /// `POST sys/leases/revoke`, which is done when the answer is there.
+    pub(crate) async fn revoke_lease(&self, id: &str) -> Result<()> {
+        let body = RevokeLease {
+            lease_id: id,
+            sync: true,
+        };
+        let call = Call::post("sys/leases/revoke", encode(&body, 256)?, Asked::Lease);
+        self.send_checked(&call).await?;
+        self.auth.leases().forget(id);
+        Ok(())
     }
 
     /// `POST <mount>/data/<path>`; `cas` is the version that must be the current one, 0 for none.

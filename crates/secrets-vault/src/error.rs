@@ -19,6 +19,8 @@ pub(crate) enum Asked {
     Write { condition: Option<Condition> },
     /// A login or an unwrapping.
     Login,
+    /// A renewal of a lease, or to take it back.
+    Lease,
     /// Anything else.
     Other,
 }
@@ -40,6 +42,9 @@ impl Text {
     /// A path that no secrets engine is mounted at.
     const NO_ROUTE: &str = "no handler for route";
     const NO_NAMESPACE: &str = "namespace not found";
+    /// What a lease is that has ended, in the words of its renewal.
+    const NO_LEASE: [&str; 3] = ["lease not found", "lease expired", "invalid lease"];
+    const NOT_RENEWABLE: &str = "not renewable";
     /// OpenBao's whole message for a token that it does not know; a policy's refusal is a list.
     const BAD_TOKEN: &str = "permission denied";
     /// Vault's addition to that list.
@@ -99,6 +104,24 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         .with_hint("check role, user and credential; one that is used up, expired or revoked has to be issued anew"),
         (404, Asked::Login) => invalid_config("the server has no such auth method or user")
             .with_hint("check the auth method's `mount`, and the namespace"),
+        (400, Asked::Lease) if Text::NO_LEASE.iter().any(|text| errors.has(text)) => {
+            Error::new(ErrorKind::NotFound, "the lease has ended")
+                .with_hint("read the secret again, which makes a new one")
+        }
+        (400, Asked::Lease) if errors.has(Text::NOT_RENEWABLE) => {
+            Error::new(ErrorKind::Unsupported, "the lease cannot be renewed")
+                .with_hint("read the secret again before it ends")
+        }
+        (400, Asked::Lease) => Error::new(
+            ErrorKind::Unavailable,
+            "the server cannot do that with the lease now",
+        )
+        .with_hint("its log says why: the system that the secret is for may not answer"),
+        (403, Asked::Lease) => Error::new(
+            ErrorKind::PermissionDenied,
+            "the token's policies do not allow that with a lease",
+        )
+        .with_hint("allow `update` on `sys/leases/renew` and `sys/leases/revoke`"),
         (400, _) => invalid_config("the server refuses the request")
             .with_hint("check mount, name and engine; the server's log says more"),
         (401, _) => Error::of(ErrorKind::Unauthenticated).with_hint("check the token"),
@@ -118,11 +141,7 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
             .with_hint("its limits are `max_entry_size` and `max_request_size`"),
         (429, _) => Error::of(ErrorKind::RateLimited)
             .with_hint("a rate limit quota of the server is reached; ask more slowly"),
-        (472..=474, _) => Error::new(
-            ErrorKind::Unavailable,
-            "the server is a standby that does not answer requests",
-        )
-        .with_hint("set the address to that of the active cluster"),
+        (472..=474, _) => standby(),
         (501, _) => Error::new(ErrorKind::Unavailable, "vault is not initialised")
             .with_hint("initialise it with `vault operator init` or `bao operator init`"),
         (503, _) if errors.has(Text::SEALED) => {
@@ -144,6 +163,15 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         Some(wait) if error.is_retryable() => error.with_retry_after(wait),
         _ => error,
     }
+}
+
+/// A node that would answer if it were active, or could reach the one that is.
+pub(crate) fn standby() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the server is a standby that does not answer requests",
+    )
+    .with_hint("the cluster may have no active node at the moment; else set the address to that of the active one")
 }
 
 fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {

@@ -7,6 +7,7 @@ mod config;
 mod endpoint;
 mod error;
 mod grants;
+mod leases;
 mod open;
 mod provider;
 mod shape;

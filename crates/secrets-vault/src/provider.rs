@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
-    GetOptions, Grants, Health, HealthStatus, Lease, ListOptions, Location, Metadata, Operation,
+    GetOptions, Grants, Health, HealthStatus, Leases, ListOptions, Location, Metadata, Operation,
     Page, PageToken, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
@@ -120,6 +120,10 @@ impl VaultProvider {
             generic: info(GENERIC_CAPABILITIES),
             shaper,
         }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The engine, asked from the server once if it is not known. Of many callers at once one asks.
@@ -240,15 +244,13 @@ impl VaultProvider {
         if self.engine.load() != Engine::Generic {
             return Ok(Secret::new(self.shaper.value_of(found.map)?, metadata));
         }
-        let lease = found
+        let ends = found
             .lease
-            .map(|(id, duration, renewable)| Lease::new(id, duration, renewable));
-        let ends = lease
             .as_ref()
             .and_then(|lease| self.clock.wall().checked_add(lease.duration));
         Ok(Secret::new(
             found.map,
-            metadata.with_expires_at(ends).with_lease(lease),
+            metadata.with_expires_at(ends).with_lease(found.lease),
         ))
     }
 
@@ -553,6 +555,10 @@ impl SecretProvider for VaultProvider {
     fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
         let (engine, mount) = (self.engine.load(), self.client.mount());
         grants::of(engine, mount, &self.kv2.location, names).map(Some)
+    }
+
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

@@ -189,6 +189,19 @@ pub(crate) struct CertLogin<'a> {
 }
 
 #[derive(Serialize)]
+pub(crate) struct RenewLease<'a> {
+    pub(crate) lease_id: &'a str,
+    /// In seconds; 0 for the server's own length.
+    pub(crate) increment: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct RevokeLease<'a> {
+    pub(crate) lease_id: &'a str,
+    pub(crate) sync: bool,
+}
+
+#[derive(Serialize)]
 pub(crate) struct Versions {
     pub(crate) versions: [u64; 1],
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use secrets_core::{ErrorKind, GetOptions, Result, Secret, SecretName, SecretProvider};
+use secrets_core::{ErrorKind, GetOptions, Lease, Result, Secret, SecretName, SecretProvider};
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, RecordedRequest, Reply, Script};
 use secrets_vault::{
@@ -538,6 +538,169 @@ async fn a_dynamic_secret_keeps_its_token_when_the_provider_is_closed() {
     get(&provider).await.unwrap();
     provider.close().await.unwrap();
     assert_eq!(server.request_count(), 2);
+}
+
+const REVOKE_SELF: &str = "/v1/auth/token/revoke-self";
+const REVOKE_LEASE: &str = "/v1/sys/leases/revoke";
+const RENEW_LEASE: &str = "/v1/sys/leases/renew";
+
+/// Each read of `secret/a` makes the next lease: `db/creds/a/1`, `db/creds/a/2`, …
+fn lending(seconds: u64) -> Script {
+    let reads = AtomicU64::new(0);
+    Script::respond(move |request| {
+        Some(match request.path() {
+            LOGIN => reply(200, issued("t1", 3600)),
+            "/v1/secret/a" => {
+                let number = reads.fetch_add(1, Ordering::SeqCst) + 1;
+                let lease = format!(
+                    r#"{{"lease_id":"db/creds/a/{number}","renewable":true,"lease_duration":{seconds},"data":{{"username":"u"}}}}"#
+                );
+                reply(200, lease)
+            }
+            RENEW_LEASE => reply(
+                200,
+                r#"{"lease_id":"db/creds/a/1","renewable":false,"lease_duration":30,"data":null}"#,
+            ),
+            REVOKE_SELF | REVOKE_LEASE => reply(204, ""),
+            _ => reply(404, r#"{"errors":[]}"#),
+        })
+    })
+}
+
+async fn lender(server: &FaultServer, by_login: bool) -> VaultProvider {
+    let mut config = config(server);
+    config.engine = Engine::Generic;
+    match by_login {
+        true => config.approle = Some(approle()),
+        false => config.token = Some("s.token".into()),
+    }
+    support::open(config).await
+}
+
+#[tokio::test]
+async fn leases_under_a_given_token_are_given_back_one_by_one() {
+    let server = FaultServer::start(lending(60)).await.unwrap();
+    let provider = lender(&server, false).await;
+    let leases = provider.leases().unwrap();
+    assert!(leases.held().is_empty());
+    leases.revoke_all().await.unwrap();
+    assert_eq!(server.request_count(), 0);
+
+    for _ in 0..3 {
+        get(&provider).await.unwrap();
+    }
+    assert_eq!(leases.held().len(), 3);
+    let first = Lease::new("db/creds/a/1", Duration::from_secs(60), true);
+    let renewed = leases.renew(&first, Duration::from_secs(90)).await.unwrap();
+    assert_eq!(
+        (renewed.id.as_str(), renewed.duration, renewed.renewable),
+        ("db/creds/a/1", Duration::from_secs(30), false)
+    );
+    let asked = server.requests().pop().unwrap();
+    assert_eq!(asked.method, "POST");
+    assert_eq!(
+        asked.json().unwrap(),
+        serde_json::json!({"lease_id": "db/creds/a/1", "increment": 90})
+    );
+
+    leases.revoke(&first).await.unwrap();
+    assert_eq!(
+        server.requests().pop().unwrap().json().unwrap(),
+        serde_json::json!({"lease_id": "db/creds/a/1", "sync": true})
+    );
+    assert_eq!(leases.held().len(), 2);
+    leases.revoke_all().await.unwrap();
+    assert!(leases.held().is_empty());
+    assert_eq!(count(&server, REVOKE_LEASE), 3);
+    // The token is not ours to end.
+    provider.close().await.unwrap();
+    assert_eq!(count(&server, REVOKE_SELF), 0);
+}
+
+#[tokio::test]
+async fn leases_under_a_login_are_given_back_with_its_token() {
+    let server = FaultServer::start(lending(60)).await.unwrap();
+    let provider = lender(&server, true).await;
+    for _ in 0..5 {
+        get(&provider).await.unwrap();
+    }
+    let leases = provider.leases().unwrap();
+    assert_eq!(leases.held().len(), 5);
+    leases.revoke_all().await.unwrap();
+    assert!(leases.held().is_empty());
+    provider.close().await.unwrap();
+    assert_eq!(
+        (count(&server, REVOKE_SELF), count(&server, REVOKE_LEASE)),
+        (1, 0)
+    );
+    let token = server.requests().pop().unwrap();
+    assert_eq!(token.header("x-vault-token"), Some("t1"));
+}
+
+#[tokio::test]
+async fn a_login_is_ended_at_close_once_its_leases_are() {
+    let server = FaultServer::start(lending(60)).await.unwrap();
+    let provider = lender(&server, true).await;
+    let lease = get(&provider).await.unwrap().metadata.lease.unwrap();
+    provider.leases().unwrap().revoke(&lease).await.unwrap();
+    provider.close().await.unwrap();
+    assert_eq!(
+        (count(&server, REVOKE_SELF), count(&server, REVOKE_LEASE)),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_back_is_told_and_the_rest_is_done() {
+    let denied = AtomicU64::new(0);
+    let server = FaultServer::start(lending(60)).await.unwrap();
+    let provider = lender(&server, false).await;
+    for _ in 0..4 {
+        get(&provider).await.unwrap();
+    }
+    server.set_script(Script::respond(move |request| {
+        Some(match request.path() {
+            REVOKE_LEASE if denied.fetch_add(1, Ordering::SeqCst) % 2 == 0 => reply(403, DENIED),
+            REVOKE_LEASE => reply(204, ""),
+            _ => reply(200, LOOKED_UP),
+        })
+    }));
+    let leases = provider.leases().unwrap();
+    let error = leases.revoke_all().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.message().contains("of 4 leases"), "{error}");
+    assert!(error.hint().unwrap().contains("sys/leases/revoke"));
+    assert!(error.hint().unwrap().contains("end by themselves"));
+    assert!(!format!("{error} {error:?}").contains("creds"), "{error:?}");
+    assert_eq!(leases.held().len(), 2);
+
+    for (status, body, kind) in [
+        (
+            400,
+            r#"{"errors":["lease not found"]}"#,
+            ErrorKind::NotFound,
+        ),
+        (
+            400,
+            r#"{"errors":["lease is not renewable"]}"#,
+            ErrorKind::Unsupported,
+        ),
+        (
+            400,
+            r#"{"errors":["anything else"]}"#,
+            ErrorKind::Unavailable,
+        ),
+        (500, r#"{"errors":["internal"]}"#, ErrorKind::Unavailable),
+    ] {
+        server.set_script(reply(status, body));
+        let lease = leases.held().pop().unwrap();
+        let error = leases.renew(&lease, Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status} {body}");
+    }
+    // One that has ended need not be given back.
+    server.set_script(reply(400, r#"{"errors":["invalid lease"]}"#));
+    leases.revoke_all().await.unwrap();
+    assert!(leases.held().is_empty());
 }
 
 #[tokio::test]

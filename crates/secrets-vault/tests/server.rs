@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use secrets_core::{
-    Capability, ErrorKind, GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions,
-    Result, Secret, SecretName, SecretProvider, SecretValue, Version,
+    Capability, ErrorKind, GetOptions, HealthStatus, Lease, ListOptions, OpenContext, PutMode,
+    PutOptions, Result, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
 use secrets_http::{Method, Transport};
+use secrets_testkit::fault::{FaultServer, Reply};
 use secrets_vault::{
     CertConfig, Engine, JwtConfig, KubernetesConfig, Shape, UserpassConfig, VaultConfig,
     VaultProvider,
@@ -454,6 +455,127 @@ async fn a_revoked_token_is_replaced_and_a_denial_is_not() {
         ErrorKind::PermissionDenied
     );
     assert_eq!(transport.requests_sent(), 2);
+}
+
+/// A message broker whose users the server makes and removes, and a mount for it, as `role` of which anybody is made.
+async fn broker(admin: &Admin) -> (FaultServer, String) {
+    let broker = FaultServer::start(Reply::new(204)).await.unwrap();
+    let mount = unique("rabbitmq");
+    let post = async |path: String, body: Value| admin.post(&path, body).await;
+    post(format!("sys/mounts/{mount}"), json!({"type": "rabbitmq"})).await;
+    let connection = json!({
+        "connection_uri": broker.url(), "username": "a", "password": "b", "verify_connection": false,
+    });
+    post(format!("{mount}/config/connection"), connection).await;
+    let lease = json!({"ttl": 3600, "max_ttl": 7200});
+    post(format!("{mount}/config/lease"), lease).await;
+    post(format!("{mount}/roles/app"), json!({"tags": "x"})).await;
+    broker.clear();
+    (broker, mount)
+}
+
+/// Whether the server knows a lease.
+async fn is_known(admin: &Admin, lease: &Lease) -> bool {
+    let body = json!({"lease_id": lease.id});
+    let (status, answer) = admin
+        .try_send(Method::POST, "sys/leases/lookup", body)
+        .await;
+    match status {
+        200 => true,
+        400 => false,
+        _ => panic!("{status} {answer}"),
+    }
+}
+
+#[tokio::test]
+async fn leases_are_renewed_and_given_back() {
+    let admin = Admin::plain();
+    let (broker, mount) = broker(&admin).await;
+    let provider = open(admin.root_config(&mount, Engine::Auto)).await;
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let secret = get(&provider, "creds/app").await.unwrap();
+        assert!(secret.value.field("password").is_ok());
+        let lease = secret.metadata.lease.unwrap();
+        assert_eq!(lease.duration, Duration::from_secs(3600));
+        assert!(is_known(&admin, &lease).await);
+        made.push(lease);
+    }
+    let leases = provider.leases().unwrap();
+    assert_eq!(leases.held().len(), 3);
+    let renewed = leases
+        .renew(&made[0], Duration::from_secs(600))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&renewed.id, renewed.duration),
+        (&made[0].id, Duration::from_secs(600))
+    );
+
+    leases.revoke(&made[0]).await.unwrap();
+    assert!(!is_known(&admin, &made[0]).await);
+    // It has ended, so that there is nothing to do.
+    leases.revoke(&made[0]).await.unwrap();
+    let ended = leases.renew(&made[0], Duration::ZERO).await.unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::NotFound);
+    leases.revoke_all().await.unwrap();
+    for lease in &made {
+        assert!(!is_known(&admin, lease).await);
+    }
+    let removed = broker.requests();
+    let removed = removed.iter().filter(|request| request.method == "DELETE");
+    assert_eq!(removed.count(), 3);
+}
+
+#[tokio::test]
+async fn leases_of_a_login_end_with_it_although_it_may_not_revoke_them() {
+    let admin = Admin::plain();
+    let (broker, mount) = broker(&admin).await;
+    let policy = admin.policy_for(&mount).await;
+    let approle = json!({"token_policies": [policy], "token_ttl": "1h"});
+    let approle = admin.approle(approle).await;
+    let mut config = admin.config(&mount);
+    config.engine = Engine::Generic;
+    config.approle = Some(approle.clone());
+    let provider = open(config.clone()).await;
+    let lease = get(&provider, "creds/app")
+        .await
+        .unwrap()
+        .metadata
+        .lease
+        .unwrap();
+    let leases = provider.leases().unwrap();
+    let denied = leases.revoke(&lease).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+    // To close it alone ends neither the lease nor the token that it depends on.
+    let other = open(config).await;
+    let kept = get(&other, "creds/app")
+        .await
+        .unwrap()
+        .metadata
+        .lease
+        .unwrap();
+    other.close().await.unwrap();
+    assert!(is_known(&admin, &kept).await);
+
+    leases.revoke_all().await.unwrap();
+    assert!(leases.held().is_empty());
+    provider.close().await.unwrap();
+    // The server ends the leases of a token behind its answer.
+    for _ in 0..100 {
+        if !is_known(&admin, &lease).await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!is_known(&admin, &lease).await);
+    assert!(is_known(&admin, &kept).await);
+    assert!(
+        broker
+            .requests()
+            .iter()
+            .any(|request| request.method == "DELETE")
+    );
 }
 
 #[tokio::test]

@@ -64,6 +64,11 @@ const EXTRA: &[(&str, &str, &str)] = &[
     ),
     (
         "secrets-vault",
+        "src/leases.rs",
+        "what is lent, renewed and given back",
+    ),
+    (
+        "secrets-vault",
         "src/shape.rs",
         "how a value becomes a map and comes back",
     ),
