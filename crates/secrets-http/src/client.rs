@@ -42,7 +42,8 @@ impl HttpClient {
         }
     }
 
-    /// Sends a request and reads the whole answer. Any status but a redirect is an answer, not an error.
+    /// Sends a request and reads the whole answer. Any status but a redirect is an answer, not an error, and a redirect is one
+    /// to those who ask for that. None is ever followed.
     ///
     /// # Errors
     /// - [`ErrorKind::Unavailable`]: no connection, or one that broke.
@@ -70,7 +71,7 @@ impl HttpClient {
             .send()
             .await
             .map_err(|failure| error::from_reqwest(&failure, &sender))?;
-        if response.status().is_redirection() {
+        if response.status().is_redirection() && request.redirects == Redirects::AreErrors {
             return Err(error::redirect(&origin, response.headers()));
         }
         read(response, request.body_limit, &sender).await
@@ -130,6 +131,14 @@ pub struct HttpRequest {
     headers: HeaderMap,
     body: Option<SecretValue>,
     body_limit: usize,
+    redirects: Redirects,
+}
+
+/// What an answer is that names another place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    AreErrors,
+    AreAnswers,
 }
 
 impl HttpRequest {
@@ -141,6 +150,7 @@ impl HttpRequest {
             headers: HeaderMap::new(),
             body: None,
             body_limit: DEFAULT_BODY_LIMIT,
+            redirects: Redirects::AreErrors,
         }
     }
 
@@ -176,6 +186,15 @@ impl HttpRequest {
     /// With a JSON body, as [`encode`](crate::encode) makes it.
     pub fn with_json(self, body: SecretValue) -> Self {
         self.with_body("application/json", body)
+    }
+
+    /// Gets a redirect as an answer, for a service that says something else by one. [`refused_redirect`] is the error for any
+    /// other.
+    ///
+    /// [`refused_redirect`]: crate::refused_redirect
+    pub fn with_redirects_as_answers(mut self) -> Self {
+        self.redirects = Redirects::AreAnswers;
+        self
     }
 
     /// Refuses an answer with a body of more bytes than these.

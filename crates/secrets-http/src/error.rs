@@ -105,6 +105,11 @@ fn words(kind: io::ErrorKind) -> Option<&'static str> {
     })
 }
 
+/// The error for a redirect in answer to a request to this URL. No path and no credential of either is in it.
+pub fn refused_redirect(asked: &Url, headers: &HeaderMap) -> Error {
+    redirect(&asked.origin().ascii_serialization(), headers)
+}
+
 pub(crate) fn redirect(origin: &str, headers: &HeaderMap) -> Error {
     let target = headers
         .get(LOCATION)

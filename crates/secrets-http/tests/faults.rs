@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use secrets_core::{Environment, ErrorKind, Result, SecretValue};
 use secrets_http::{
     BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, HttpResponse, Method,
-    SettingNames, Transport, sensitive_header,
+    SettingNames, Transport, Url, refused_redirect, sensitive_header,
 };
 use secrets_testkit::canary::{Canary, Sinks};
 use secrets_testkit::fault::{ConnectFault, Fault, FaultServer, Reply, Script};
@@ -82,6 +82,14 @@ async fn no_credential_follows_a_redirect() {
             assert_eq!(error.kind(), ErrorKind::InvalidResponse);
             assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
             assert_eq!(server.request_count(), 1);
+            // To whom it is an answer, it is not followed either.
+            let url = Url::parse(&server.url()).unwrap();
+            let asked = HttpRequest::new(Method::GET, url.clone()).with_redirects_as_answers();
+            let response = client(ClientOptions::default()).send(asked).await.unwrap();
+            assert_eq!(response.status.as_u16(), status);
+            let refused = refused_redirect(&url, &response.headers);
+            assert_eq!(refused.to_string(), error.to_string());
+            assert_eq!(server.request_count(), 2);
         }
     }
     assert_eq!(target.connection_count(), 0);

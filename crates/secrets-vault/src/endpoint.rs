@@ -6,10 +6,12 @@ use std::time::SystemTime;
 
 use secrets_core::{Clock, Result, SecretValue};
 use secrets_http::{
-    BaseUrl, HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method, encode_segment,
+    BaseUrl, HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method, StatusCode,
+    Url, decode, encode_segment, header, refused_redirect,
 };
 
 use crate::error::{self, Asked};
+use crate::wire::HealthInfo;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -83,7 +85,7 @@ impl Endpoint {
         self.clock.wall()
     }
 
-    /// Sends a request; any status is an answer.
+    /// Sends a request; any status but a redirect is an answer.
     pub(crate) async fn send(
         &self,
         call: &Call,
@@ -91,8 +93,9 @@ impl Endpoint {
     ) -> Result<HttpResponse> {
         let mut url = self.base.join(&format!("v1/{}", call.path));
         url.set_query(call.query.as_deref());
-        let mut request = HttpRequest::new(call.method.clone(), url)
-            .with_header(REQUEST, HeaderValue::from_static("true"));
+        let mut request = HttpRequest::new(call.method.clone(), url.clone())
+            .with_header(REQUEST, HeaderValue::from_static("true"))
+            .with_redirects_as_answers();
         if let Some(token) = token {
             request = request.with_header(TOKEN, token.clone());
         }
@@ -102,7 +105,28 @@ impl Endpoint {
         if let Some(body) = &call.body {
             request = request.with_json(body.clone());
         }
-        self.http.send(request).await
+        let response = self.http.send(request).await?;
+        if !response.status.is_redirection() {
+            return Ok(response);
+        }
+        Err(
+            match names_the_active_node(&url, &response) && self.is_standby().await {
+                true => error::standby(),
+                false => refused_redirect(&url, &response.headers),
+            },
+        )
+    }
+
+    /// Whether the server says of itself that it is a standby. Neither token nor namespace is sent.
+    async fn is_standby(&self) -> bool {
+        let url = self.base.join("v1/sys/health");
+        let request = HttpRequest::new(Method::GET, url)
+            .with_header(REQUEST, HeaderValue::from_static("true"));
+        let Ok(response) = self.http.send(request).await else {
+            return false;
+        };
+        let info = decode::<HealthInfo<'_>>(&response.body);
+        info.is_ok_and(|info| info.standby == Some(true))
     }
 
     /// Sends a request whose answer has to be a success.
@@ -122,6 +146,19 @@ impl Endpoint {
             Err(error::from_response(&response, asked, self.now()))
         }
     }
+}
+
+/// Whether a redirect is of the form in which a standby names the node that is active, or was: the same request there.
+fn names_the_active_node(asked: &Url, response: &HttpResponse) -> bool {
+    let target = response
+        .headers
+        .get(header::LOCATION)
+        .and_then(|location| Url::parse(location.to_str().ok()?).ok());
+    response.status == StatusCode::TEMPORARY_REDIRECT
+        && target.is_some_and(|target| {
+            target.origin() != asked.origin()
+                && (target.path(), target.query()) == (asked.path(), asked.query())
+        })
 }
 
 /// A path such as a mount, with each segment encoded.

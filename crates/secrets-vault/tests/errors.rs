@@ -59,6 +59,15 @@ async fn provoke(recorded: &Recorded, server: &FaultServer) -> Result<(), Error>
         ));
         operation = plain;
     }
+    if let Some(plain) = operation.strip_suffix("-to-standby") {
+        let health = serde_json::json!({"initialized": true, "sealed": false, "standby": true});
+        server.set_script(Script::always(recorded.reply()).route(
+            "GET",
+            "/v1/sys/health",
+            Reply::json(&health).status(429),
+        ));
+        operation = plain;
+    }
     match operation {
         "get" | "get-v1" | "login" | "login-userpass" | "unwrap" => {
             provider.get(&name, &GetOptions::default()).await.map(drop)

@@ -875,6 +875,112 @@ async fn health_tells_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_standby_without_a_leader_is_unavailable_and_any_other_redirect_is_refused() {
+    const STANDBY: &str = r#"{"initialized":true,"sealed":false,"standby":true}"#;
+    const ACTIVE: &str = r#"{"initialized":true,"sealed":false,"standby":false}"#;
+    let elsewhere = FaultServer::start(reply(200, READ)).await.unwrap();
+    let there = |path: &str| format!("{}{path}", elsewhere.url());
+    let same = there("/v1/secret/data/a");
+    for (status, location, health, kind, requests) in [
+        (307, same.clone(), (429, STANDBY), ErrorKind::Unavailable, 2),
+        (307, same.clone(), (473, STANDBY), ErrorKind::Unavailable, 2),
+        // The server does not say that it is a standby.
+        (
+            307,
+            same.clone(),
+            (200, ACTIVE),
+            ErrorKind::InvalidResponse,
+            2,
+        ),
+        (
+            307,
+            same.clone(),
+            (200, "<html>"),
+            ErrorKind::InvalidResponse,
+            2,
+        ),
+        (307, same.clone(), (500, ""), ErrorKind::InvalidResponse, 2),
+        // No standby redirects so, whatever it says of itself.
+        (
+            302,
+            same.clone(),
+            (429, STANDBY),
+            ErrorKind::InvalidResponse,
+            1,
+        ),
+        (
+            308,
+            same.clone(),
+            (429, STANDBY),
+            ErrorKind::InvalidResponse,
+            1,
+        ),
+        (
+            307,
+            there("/login"),
+            (429, STANDBY),
+            ErrorKind::InvalidResponse,
+            1,
+        ),
+        (
+            307,
+            there("/v1/secret/data/b"),
+            (429, STANDBY),
+            ErrorKind::InvalidResponse,
+            1,
+        ),
+        (
+            307,
+            there("/v1/secret/data/a?x=1"),
+            (429, STANDBY),
+            ErrorKind::InvalidResponse,
+            1,
+        ),
+        (
+            307,
+            "/v1/secret/data/a".to_owned(),
+            (429, STANDBY),
+            ErrorKind::InvalidResponse,
+            1,
+        ),
+    ] {
+        let script = Script::always(Fault::redirect(status, location.clone())).route(
+            "GET",
+            "/v1/sys/health",
+            reply(health.0, health.1),
+        );
+        let server = FaultServer::start(script).await.unwrap();
+        let error = get(&provider(&server, Engine::KvV2).await, "a")
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{status} {location} {health:?}");
+        let may_wait = kind == ErrorKind::Unavailable;
+        assert_eq!(
+            (error.is_retryable(), error.is_stale_ok()),
+            (may_wait, may_wait)
+        );
+        let asked = server.requests();
+        assert_eq!(asked.len(), requests, "{status} {location} {health:?}");
+        // Whether it is a standby is asked without a credential.
+        for question in asked
+            .iter()
+            .filter(|request| request.path() == "/v1/sys/health")
+        {
+            assert_eq!(question.header("x-vault-token"), None);
+        }
+    }
+    // One that redirects that question too.
+    let server = FaultServer::start(Fault::redirect(307, same))
+        .await
+        .unwrap();
+    let error = get(&provider(&server, Engine::KvV2).await, "a")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+    assert_eq!(elsewhere.connection_count(), 0);
+}
+
+#[tokio::test]
 async fn nothing_shows_a_credential_or_a_value() {
     let (token, value) = (Canary::generate(), Canary::generate());
     let trace = TraceCapture::new();
