@@ -1,6 +1,6 @@
 //! What configuration and environment say, asked and refused in the same words by each provider.
 
-use secrets_core::{Environment, Error, ErrorKind, OpenContext, Result, SecretValue};
+use secrets_core::{Environment, Error, ErrorKind, Location, OpenContext, Result, SecretValue};
 
 /// The variables that say something of a provider, as far as they may be listened to: none where the location is of
 /// somebody else's choice.
@@ -45,6 +45,21 @@ pub fn at_most_one_credential(given: &[(&str, bool)]) -> Result<()> {
         invalid(format!("more than one credential: {}", given.join(", ")))
             .with_hint("keep the one to use"),
     )
+}
+
+/// `https`, or `http` where the location says `tls=off`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidConfig`] if it says something else of `tls`.
+pub fn scheme_of(location: &Location) -> Result<&'static str> {
+    match location.parameter("tls") {
+        None | Some("on") => Ok("https"),
+        Some("off") => Ok("http"),
+        Some(_) => Err(
+            invalid("`tls` in the location is neither `on` nor `off`".to_owned())
+                .with_hint("leave it out for https, write `tls=off` for plain http"),
+        ),
+    }
 }
 
 /// The value of a setting that the chosen login cannot do without.
@@ -105,6 +120,19 @@ mod tests {
         });
         assert_eq!(Ambient::of(&context).variable(&["B"]), None);
         assert_eq!(Ambient::of(&context).text(&["B"]), None);
+    }
+
+    #[test]
+    fn a_location_is_of_https_unless_it_says_otherwise() {
+        for (text, scheme) in [
+            ("vault://h", Some("https")),
+            ("vault://h?tls=on", Some("https")),
+            ("vault://h?tls=off", Some("http")),
+            ("vault://h?tls=no", None),
+        ] {
+            let scheme_of = scheme_of(&text.parse().unwrap());
+            assert_eq!(scheme_of.ok(), scheme, "{text}");
+        }
     }
 
     #[test]
