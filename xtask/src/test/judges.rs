@@ -1,4 +1,5 @@
-//! The vendors' own SDKs, which judge our command, our fakes and each other: one program of Python's `unittest` each.
+//! The vendors' own SDKs, which judge our command, our fakes and each other, and the schemas of others: one program of
+//! Python's `unittest` each.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ const EXPECTED: &[&str] = &[
     "judge_azure",
     "judge_gcp",
     "judge_infisical",
+    "judge_ocsf",
     "judge_vault",
 ];
 
@@ -157,6 +159,9 @@ mod tests {
     #[test]
     fn a_missing_judge_is_named() {
         let some = ["judge_aws", "judge_vault", "judge_gcp"].map(str::to_owned);
-        assert_eq!(absent(&some), ["judge_azure", "judge_infisical"]);
+        assert_eq!(
+            absent(&some),
+            ["judge_azure", "judge_infisical", "judge_ocsf"]
+        );
     }
 }
