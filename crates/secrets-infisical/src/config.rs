@@ -3,8 +3,6 @@ use std::path::PathBuf;
 use secrets_core::{Location, Result, SecretValue};
 use serde::Deserialize;
 
-use crate::error::invalid_config;
-
 /// Which environment of which project of an Infisical server, and who we are to it.
 ///
 /// At most one credential is given: `universal_auth`, `token`, `token_file` or `service_token`. Without one, and only
@@ -145,16 +143,7 @@ impl InfisicalConfig {
     /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for another parameter or another value of `tls`.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["base", "tls"])?;
-        let scheme = match location.parameter("tls") {
-            None | Some("on") => "https",
-            Some("off") => "http",
-            Some(_) => {
-                return Err(
-                    invalid_config("`tls` in the location is neither `on` nor `off`")
-                        .with_hint("leave it out for https, write `tls=off` for plain http"),
-                );
-            }
-        };
+        let scheme = secrets_http::scheme_of(location)?;
         if !location.host().is_empty() {
             let port = location.port().map(|port| format!(":{port}"));
             let base = location.parameter("base").unwrap_or_default();

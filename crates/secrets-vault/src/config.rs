@@ -207,16 +207,7 @@ impl VaultConfig {
     /// host.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["namespace", "tls"])?;
-        let scheme = match location.parameter("tls") {
-            None | Some("on") => "https",
-            Some("off") => "http",
-            Some(_) => {
-                return Err(crate::error::invalid_config(
-                    "`tls` in the location is neither `on` nor `off`",
-                )
-                .with_hint("leave it out for https, write `tls=off` for plain http"));
-            }
-        };
+        let scheme = secrets_http::scheme_of(location)?;
         if location.host().is_empty() {
             return Err(crate::error::invalid_config("the location names no host")
                 .with_hint("a location looks like `vault://host:8200/secret?namespace=team`"));

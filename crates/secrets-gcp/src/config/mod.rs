@@ -144,16 +144,7 @@ impl GcpConfig {
     /// with more than a project.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["region", "tls"])?;
-        let scheme = match location.parameter("tls") {
-            None | Some("on") => "https",
-            Some("off") => "http",
-            Some(_) => {
-                return Err(crate::error::invalid_config(
-                    "`tls` in the location is neither `on` nor `off`",
-                )
-                .with_hint("leave it out for https, write `tls=off` for plain http"));
-            }
-        };
+        let scheme = secrets_http::scheme_of(location)?;
         let path = location.path().trim_matches('/');
         if path.contains('/') {
             return Err(crate::error::invalid_config(
