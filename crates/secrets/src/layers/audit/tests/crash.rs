@@ -58,7 +58,7 @@ fn a_killed_writer_leaves_a_whole_chain() {
             line.split_once("report:")?.1.trim().parse().ok()
         };
         let first = lines.find_map(|line| report(&line)).unwrap();
-        std::thread::sleep(Duration::from_micros(random.u64(..16_000)));
+        std::thread::sleep(Duration::from_micros(random.u64(..50_000)));
         child.kill().unwrap();
         let last = lines.filter_map(|line| report(&line)).last();
         child.wait().unwrap();
