@@ -33,11 +33,11 @@ async fn stats_tell_of_records_and_of_what_was_refused() {
 }
 
 /// A gap has the number of all that is missing, whatever it is missing for.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_counts_what_failed_what_found_no_room_and_what_nobody_waited_for() {
     let kept = Kept::default();
     let layer = layer(
-        AuditConfig::default().with_queue(1, Duration::from_millis(60)),
+        AuditConfig::default().with_queue(3, Duration::from_millis(60)),
         &kept,
     );
     let stack = stack(&layer);
@@ -46,23 +46,94 @@ async fn a_gap_counts_what_failed_what_found_no_room_and_what_nobody_waited_for(
         stack.clone().oneshot(get("a")).await.unwrap_err();
     }
     kept.set(BLOCKS);
-    // One in the hands of the sink, one in the queue, and no room for those that come then.
+    let calls = kept.0.calls.load(Ordering::SeqCst);
+    let first = tokio::spawn(stack.clone().oneshot(get("first")));
+    while kept.0.calls.load(Ordering::SeqCst) == calls {
+        tokio::task::yield_now().await;
+    }
+    // One is in the hands of the sink, so that two find room, and no others.
     let reads = (0..6).map(|at| stack.clone().oneshot(get(&format!("s{at}"))));
     for read in join_all(reads).await {
         assert_eq!(read.unwrap_err().kind(), ErrorKind::Unavailable);
     }
+    first.await.unwrap().unwrap_err();
     kept.set(WORKS);
-    while stack.clone().oneshot(get("last")).await.is_err() {}
+    while layer.flush().await.is_err() {}
+    stack.clone().oneshot(get("last")).await.unwrap();
     let records = kept.records();
     let gaps = records.iter().filter(|record| record.event == Event::Gap);
     let missing: u64 = gaps.filter_map(|record| record.count).sum();
-    let reads = records.iter().filter(|record| record.event == Event::Read);
-    // Of the reads of `last` those that were refused are missing too.
-    let refused = layer.stats().refused - 9;
-    assert_eq!(missing + reads.count() as u64, 3 + 6 + 1 + refused);
-    let last = records.last().unwrap();
-    assert_eq!(last.name.as_deref(), Some("last"));
-    assert!(missing >= 3 + 5, "{missing}");
+    assert_eq!(missing, 3 + 6);
+    let reads: Vec<_> = records
+        .iter()
+        .filter(|record| record.event == Event::Read)
+        .collect();
+    // What the sink had in its hands was kept, although nobody waited for it any more.
+    assert_eq!(reads.len(), 2);
+    assert_eq!(reads[0].name.as_deref(), Some("first"));
+    assert_eq!(layer.stats().refused, 3 + 1 + 6);
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_to_tell_the_sink_is_left_alone() {
+    let kept = Kept::default();
+    let layer = layer(AuditConfig::default(), &kept);
+    for _ in 0..3 {
+        layer.flush().await.unwrap();
+        layer.reopen();
+    }
+    layer.flush().await.unwrap();
+    assert_eq!(kept.0.calls.load(Ordering::SeqCst), 0);
+}
+
+/// While the sink fails, hits are refused from the first failure on, whatever it was that could not be written.
+#[tokio::test]
+async fn a_failure_stops_the_counting_until_something_is_written_again() {
+    for first in ["cached", "fresh"] {
+        let kept = Kept::default();
+        let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
+        let stack = stack(&layer);
+        stack.clone().oneshot(get("cached")).await.unwrap();
+        kept.set(FAILS);
+        match first {
+            "cached" => assert!(layer.flush().await.is_err()),
+            _ => assert!(stack.clone().oneshot(get("fresh")).await.is_err()),
+        }
+        for _ in 0..3 {
+            assert!(stack.clone().oneshot(get("cached")).await.is_err());
+            assert!(layer.flush().await.is_err());
+        }
+        kept.set(WORKS);
+        stack.clone().oneshot(get("fresh")).await.unwrap();
+        let told = kept.records();
+        let sum = |event: Event| -> u64 {
+            let those = told.iter().filter(|record| record.event == event);
+            those.filter_map(|record| record.count).sum()
+        };
+        // The hit that was given is told, and those that were refused are missing.
+        assert_eq!(sum(Event::Hits), 1, "{first}");
+        assert_eq!(sum(Event::Gap), 3 + u64::from(first == "fresh"));
+        let before = told.len();
+        stack.clone().oneshot(get("cached")).await.unwrap();
+        assert_eq!(kept.records().len(), before);
+    }
+}
+
+/// A count that could not be told is tried again a second later, and not without a pause.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_that_are_not_told_are_tried_once_a_second() {
+    let kept = Kept::default();
+    let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
+    let stack = stack(&layer);
+    stack.clone().oneshot(get("cached")).await.unwrap();
+    kept.set(FAILS);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let calls = kept.0.calls.load(Ordering::SeqCst);
+    assert!((1..=3).contains(&calls), "{calls} tries");
+    kept.set(WORKS);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let hits = kept.records();
+    assert_eq!((hits.len(), hits[0].count), (1, Some(1)));
 }
 
 /// What happened is recorded even if there is no room for anything else.
