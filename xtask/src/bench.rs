@@ -6,6 +6,7 @@
 mod aws;
 mod azure;
 mod cache;
+mod cloud;
 mod crashes;
 mod first;
 mod google;
@@ -17,6 +18,7 @@ mod ours;
 mod peers;
 mod render;
 mod report;
+mod rivals;
 mod row;
 mod server;
 mod size;
@@ -31,7 +33,10 @@ use peers::Peers;
 use row::{Row, Side};
 use server::Upstream;
 
-const USAGE: &str = "usage: cargo xtask bench [--built] [GROUP...]";
+const USAGE: &str = "usage: cargo xtask bench [--built] [--aws-sdk] [GROUP...]";
+
+const BUILT: &str = "--built";
+const AWS_SDK: &str = "--aws-sdk";
 
 /// Rows that are measured in turns, so that a noisy moment meets all of them.
 struct Group {
@@ -113,6 +118,8 @@ pub(crate) struct Bench {
     yardstick: PathBuf,
     /// Stand-ins for services that cannot be run here.
     fakes: PathBuf,
+    /// To build what stands on AWS's SDK and is not ours, which takes minutes.
+    aws_sdk: bool,
     peers: Peers,
     tools: Tools,
     /// Where groups make their files.
@@ -133,11 +140,11 @@ impl Bench {
 
 pub(crate) fn command(words: &[&str]) -> Result<()> {
     // Whoever measures two builds against each other builds them; cargo would undo it.
-    let built = words.contains(&"--built");
+    let built = words.contains(&BUILT);
     let chosen: Vec<&str> = words
         .iter()
         .copied()
-        .filter(|word| *word != "--built")
+        .filter(|word| ![BUILT, AWS_SDK].contains(word))
         .collect();
     for word in &chosen {
         if !GROUPS.iter().any(|group| group.name == *word) {
@@ -156,6 +163,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
         lean: folder.join("secrets-lean"),
         yardstick: target().join("release/yardstick"),
         fakes: target().join("release/polysecrets-fakes"),
+        aws_sdk: words.contains(&AWS_SDK),
         peers: Peers::find(),
         tools: Tools::find(),
         folder,

@@ -25,7 +25,7 @@ usage: cargo xtask <command>
                    and our fakes (-p judges: these alone); the last line tells
                    the totals
   tidy [--fix]     rules that no compiler checks; writes the tables made from code
-  bench [--built] [GROUP...]
+  bench [--built] [--aws-sdk] [GROUP...]
                    what the command costs, beside the smallest thing possible and
                    the peers that are installed; fails on counts, never on times
   servers up       start the test servers and leave them running

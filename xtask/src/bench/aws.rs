@@ -1,34 +1,45 @@
-//! AWS Secrets Manager: one secret, 500 of them, and 100 fields of five; counted.
+//! AWS Secrets Manager: one secret, 500 of them, and 100 fields of five; counted, beside AWS's SDK alone and the peers.
 
 use std::path::Path;
 
+use super::cloud::{Cloud, Scene};
 use super::ours::{self, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side};
-use super::server::Upstream;
-use super::{Bench, many, measured};
+use super::{Bench, many, peers, rivals};
 use crate::shell::Result;
 
-/// As many as our own default.
-const IN_FLIGHT: &str = "8";
-const ONE: &str = "app/s0000";
-const ONE_VALUE: &str = "value-of-app.s0000";
+const REGION: &str = "us-east-1";
+/// The access key and the region are in the environment.
+const CREDENTIALS: &[(&str, &str)] = &[
+    ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+    ("AWS_SECRET_ACCESS_KEY", TOKEN),
+    ("AWS_REGION", REGION),
+];
+const AWS: Cloud = Cloud {
+    api: "aws",
+    in_flight: "8",
+    settings: "type = \"aws-sm\"",
+    credentials: CREDENTIALS,
+};
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
-    let mut broken = one(bench)?;
+    let sdk = rivals::bare_sdk(bench)?;
+    let others = Others {
+        sdk: sdk.as_deref(),
+        fnox: bench.peers.path("fnox"),
+        secretspec: bench.peers.path("secretspec"),
+    };
+    let mut broken = one(bench, &others)?;
     println!();
-    broken.extend(many(bench)?);
+    broken.extend(many(bench, &others)?);
     println!();
     broken.extend(documents(bench)?);
     Ok(broken)
 }
 
 /// One secret, at once.
-fn one(bench: &Bench) -> Result<Vec<String>> {
-    let folder = bench.folder("aws")?;
-    let mut upstream = Upstream::start(bench, 0)?;
-    let words = ["get", "aws", upstream.address(), TOKEN, ONE, "value"];
-    let floor = Invocation::new(&bench.yardstick, &words, &folder);
-    let own = command(bench, &folder, upstream.address(), &[])?;
+fn one(bench: &Bench, others: &Others<'_>) -> Result<Vec<String>> {
+    let scene = Scene::new(bench, &AWS, "aws", 0)?;
     let limits = Limits {
         requests: Some(1),
         instructions: Some(8.0),
@@ -37,21 +48,15 @@ fn one(bench: &Bench) -> Result<Vec<String>> {
         cpu: Some(8.0),
         ..Limits::default()
     };
-    let rows = vec![
-        Row::new("floor get", Side::Floor, floor).printing(ONE_VALUE),
-        Row::new(
-            "secrets get",
-            Side::Ours,
-            own.asked(&["get", &format!("main://{ONE}")]),
-        )
-        .printing(ONE_VALUE)
-        .within(limits),
-    ];
-    Ok(measured(bench, rows, 31, Some(&mut upstream))?.broken)
+    let wanted = ours::separate(1);
+    let mut rows = scene.get(&wanted[0], limits)?;
+    rows.extend(others.get(&scene, &wanted)?);
+    scene.measured(rows, 31)
 }
 
 /// 500 secrets, 5 ms away, 20 a request.
-fn many(bench: &Bench) -> Result<Vec<String>> {
+fn many(bench: &Bench, others: &Others<'_>) -> Result<Vec<String>> {
+    let scene = Scene::new(bench, &AWS, "aws-run", 5)?;
     let limits = Limits {
         requests: Some(25),
         in_flight: Some(4),
@@ -59,39 +64,112 @@ fn many(bench: &Bench) -> Result<Vec<String>> {
         cpu: Some(25.0),
         ..Limits::default()
     };
-    running(bench, "aws-run", &ours::separate(500), limits)
+    let wanted = ours::separate(500);
+    let mut rows = scene.run(&wanted, limits)?;
+    rows.extend(others.run(&scene, &wanted)?);
+    scene.measured(rows, 15)
 }
 
 /// 100 variables out of 5 secrets, which fit into one request.
 fn documents(bench: &Bench) -> Result<Vec<String>> {
+    let scene = Scene::new(bench, &AWS, "aws-dedup", 5)?;
     let limits = Limits {
         requests: Some(1),
         ..Limits::default()
     };
-    running(bench, "aws-dedup", &ours::together(5, 20), limits)
+    let rows = scene.run(&ours::together(5, 20), limits)?;
+    scene.measured(rows, 15)
 }
 
-fn running(bench: &Bench, name: &str, wanted: &[Wanted], limits: Limits) -> Result<Vec<String>> {
-    let folder = bench.folder(name)?;
-    let mut upstream = Upstream::start(bench, 5)?;
-    let own = command(bench, &folder, upstream.address(), wanted)?;
-    let floor = many::Floor {
-        api: "aws",
-        address: upstream.address(),
-        in_flight: IN_FLIGHT,
-    };
-    let rows = many::rows(bench, &folder, &floor, own, wanted, limits)?;
-    Ok(measured(bench, rows, 15, Some(&mut upstream))?.broken)
+/// Who else reads from AWS, where it is here.
+struct Others<'a> {
+    sdk: Option<&'a Path>,
+    fnox: Option<&'a Path>,
+    secretspec: Option<&'a Path>,
 }
 
-/// The access key and the region are in the environment.
-fn command(bench: &Bench, folder: &Path, address: &str, wanted: &[Wanted]) -> Result<Invocation> {
+impl Others<'_> {
+    fn get(&self, scene: &Scene<'_>, wanted: &[Wanted]) -> Result<Vec<Row>> {
+        let one = &wanted[0];
+        let mut rows = Vec::new();
+        let mut add = |name: &str, path: &Path, words: &[&str], value: String| {
+            rows.push(Row::new(name, Side::Peer, asking(scene, path, words)).printing(value));
+        };
+        if let Some(path) = self.sdk {
+            add("bare SDK get", path, &["get", &one.name], ours::value(one));
+        }
+        if let Some(path) = self.fnox {
+            declare_for_fnox(scene.folder(), wanted)?;
+            add("fnox get", path, &["get", &one.variable], ours::value(one));
+        }
+        if let Some(path) = self.secretspec {
+            peers::declare_for_secretspec(scene.folder(), wanted)?;
+            let words = ["get", &one.variable, "--provider", &secretspec()];
+            add("secretspec get", path, &words, peers::secretspec_value(one));
+        }
+        Ok(rows)
+    }
+
+    fn run(&self, scene: &Scene<'_>, wanted: &[Wanted]) -> Result<Vec<Row>> {
+        let folder = scene.folder();
+        let script = many::script(folder, wanted)?;
+        let mut rows = Vec::new();
+        let mut add = |name: &str, path: &Path, words: &[&str], values: String| {
+            let row = Row::new(
+                name,
+                Side::Peer,
+                asking(scene, path, &[words, &["/bin/true"]].concat()),
+            );
+            let proof = [words, &["/bin/sh", &script]].concat();
+            rows.push(row.proved_by(&proof, values).uncounted());
+        };
+        if let Some(path) = self.sdk {
+            let names = ours::names_file(folder, wanted)?.display().to_string();
+            let words = ["run", &names, "--"];
+            add("bare SDK run", path, &words, many::values(wanted));
+        }
+        if let Some(path) = self.fnox {
+            declare_for_fnox(folder, wanted)?;
+            add("fnox exec", path, &["exec", "--"], many::values(wanted));
+        }
+        if let Some(path) = self.secretspec {
+            peers::declare_for_secretspec(folder, wanted)?;
+            let values: Vec<String> = wanted.iter().map(peers::secretspec_value).collect();
+            let words = ["run", "--provider", &secretspec(), "--"];
+            add("secretspec run", path, &words, values.join("\n"));
+        }
+        Ok(rows)
+    }
+}
+
+/// A program of somebody else's, with what AWS's SDK looks for in its environment.
+fn asking(scene: &Scene<'_>, path: &Path, words: &[&str]) -> Invocation {
+    let endpoint = format!("http://{}", scene.address());
+    let invocation =
+        Invocation::new(path, words, scene.folder()).with("AWS_ENDPOINT_URL", endpoint);
+    let credentials = CREDENTIALS.iter();
+    credentials.fold(invocation, |invocation, (name, value)| {
+        invocation.with(name, *value)
+    })
+}
+
+fn secretspec() -> String {
+    format!("awssm://{REGION}")
+}
+
+fn declare_for_fnox(folder: &Path, wanted: &[Wanted]) -> Result<()> {
+    let lines: Vec<String> = wanted
+        .iter()
+        .map(|one| {
+            format!(
+                "{} = {{ provider = \"a\", value = \"{}\" }}\n",
+                one.variable, one.name
+            )
+        })
+        .collect();
     let text = format!(
-        "default = \"main\"\n\n[providers.main]\ntype = \"aws-sm\"\nendpoint = \"http://{address}\"\n"
+        "[providers]\na = {{ type = \"aws-sm\", region = \"{REGION}\" }}\n\n[secrets]\n{}",
+        lines.concat()
     );
-    let own = ours::declared(bench, folder, text, wanted)?;
-    Ok(own
-        .with("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-        .with("AWS_SECRET_ACCESS_KEY", TOKEN)
-        .with("AWS_REGION", "us-east-1"))
+    ours::write(&folder.join("fnox.toml"), &text).map(drop)
 }

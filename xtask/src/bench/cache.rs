@@ -1,41 +1,29 @@
 //! Reads through the cache inside of a program, beside the rivals: counts and ratios are gates, times are targets.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
-use super::Bench;
 use super::report::{Verdict, judge};
-use crate::shell::{Result, cargo, read, root, run as run_command, say, target};
+use super::{Bench, rivals};
+use crate::shell::{Result, read};
 
 /// What was measured, whose it is, and the value.
 type Figures = BTreeMap<(String, String), f64>;
 
 const OURS: &str = "ours";
+/// Through our provider for AWS, from the server that AWS's client reads from.
+const OVER_HTTP: &str = "ours, over http";
 const BOXED: &str = "ours, boxed stack";
 const TOWER: &str = "tower, 3 boxed layers";
 const AWS: &str = "aws";
 
-pub(super) fn run(_: &Bench) -> Result<Vec<String>> {
-    say("building the rivals");
-    // With `POLYSECRETS_BENCH_AWS` AWS's own client too, whose 170 crates take minutes to build.
-    let features = match std::env::var_os("POLYSECRETS_BENCH_AWS") {
-        Some(_) => "aws",
-        None => "",
-    };
-    let folder = target().join("rivals");
-    let mut build = cargo(["build", "--release", "--quiet", "--locked"]);
-    build
-        .arg("--manifest-path")
-        .arg(root().join("xtask/src/bench/rivals/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&folder)
-        .args(["--features", features]);
-    run_command(&mut build)?;
-    let mut rivals = std::process::Command::new(folder.join("release/rivals"));
+pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
+    let mut rivals = Command::new(rivals::caches(bench)?);
     let text = read(&mut rivals)?;
     let figures = parse(&text).ok_or("the rivals printed a line that is not known")?;
     print!("{}", table(&text));
     if !figures.keys().any(|(_, whose)| whose == AWS) {
-        println!("  aws is left out: POLYSECRETS_BENCH_AWS=1 measures it");
+        println!("  aws is left out: --aws-sdk measures it");
     }
     Ok(judge(&verdicts(&figures)))
 }
@@ -124,12 +112,32 @@ fn verdicts(figures: &Figures) -> Vec<Verdict> {
         1.0,
     );
     limit(
+        true,
+        "1000 cold gets from aws-sm, calls",
+        figure("1000 cold gets, calls", OVER_HTTP).copied(),
+        true,
+        1.0,
+    );
+    limit(
         false,
         "1000 cold gets, ms",
         of("1000 cold gets, ms"),
         true,
         20.0,
     );
+    for (whose, what) in [
+        (OURS, "answered in an outage, %"),
+        (OVER_HTTP, "answered in an outage, %"),
+        (OVER_HTTP, "answered at errors 500, %"),
+    ] {
+        let from = if whose == OVER_HTTP {
+            " from aws-sm"
+        } else {
+            ""
+        };
+        let share = figure(what, whose).copied();
+        limit(true, &format!("{what}{from}"), share, false, 100.0);
+    }
     for what in [
         "stale in an outage, ms",
         "stale in an outage, 99 %, ms",

@@ -3,7 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use super::ours::{self, Wanted};
 use crate::servers;
+use crate::shell::Result;
 
 /// Where the developer says that a peer is, for one that is not on the search path.
 fn variable(name: &str) -> String {
@@ -66,4 +68,27 @@ fn find(name: &str) -> Option<PathBuf> {
                 None
             }
         })
+}
+
+/// The names that secretspec gives to secrets are its own.
+pub(super) fn declare_for_secretspec(folder: &Path, wanted: &[Wanted]) -> Result<()> {
+    let lines: Vec<String> = wanted
+        .iter()
+        .map(|one| {
+            format!(
+                "{} = {{ description = \"one\", required = true }}\n",
+                one.variable
+            )
+        })
+        .collect();
+    let text = format!(
+        "[project]\nname = \"bench\"\nrevision = \"1.0\"\n\n[profiles.default]\n{}",
+        lines.concat()
+    );
+    ours::write(&folder.join("secretspec.toml"), &text).map(drop)
+}
+
+/// What the counting server gives under secretspec's name.
+pub(super) fn secretspec_value(wanted: &Wanted) -> String {
+    format!("value-of-secretspec.bench.default.{}", wanted.variable)
 }

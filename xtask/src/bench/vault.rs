@@ -6,7 +6,7 @@ use std::process::Command;
 use super::ours::{self, Server, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side, output};
 use super::server::Upstream;
-use super::{Bench, many, measured};
+use super::{Bench, many, measured, peers};
 use crate::servers;
 use crate::shell::Result;
 
@@ -184,7 +184,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> 
             .with("VAULT_TOKEN", token)
     };
     if let Some(path) = bench.peers.path("secretspec") {
-        declare_for_secretspec(folder, &ours::separate(1))?;
+        peers::declare_for_secretspec(folder, &ours::separate(1))?;
         let provider = format!("vault://{host}/secret?tls=false");
         let words = ["get", "S0000", "--provider", &provider];
         let invocation = known(Invocation::new(path, &words, folder));
@@ -237,7 +237,7 @@ fn peers_many(
             .with("VAULT_TOKEN", TOKEN)
     };
     if let Some(path) = bench.peers.path("secretspec") {
-        declare_for_secretspec(folder, wanted)?;
+        peers::declare_for_secretspec(folder, wanted)?;
         let provider = format!("vault://{}/secret?tls=false", upstream.address());
         let words = ["run", "--provider", &provider, "--", "/bin/true"];
         let invocation = known(Invocation::new(path, &words, folder));
@@ -250,23 +250,6 @@ fn peers_many(
         rows.push(Row::new("teller run", Side::Peer, invocation).uncounted());
     }
     Ok(rows)
-}
-
-fn declare_for_secretspec(folder: &Path, wanted: &[Wanted]) -> Result<()> {
-    let lines: Vec<String> = wanted
-        .iter()
-        .map(|one| {
-            format!(
-                "{} = {{ description = \"one\", required = true }}\n",
-                one.variable
-            )
-        })
-        .collect();
-    let text = format!(
-        "[project]\nname = \"bench\"\nrevision = \"1.0\"\n\n[profiles.default]\n{}",
-        lines.concat()
-    );
-    ours::write(&folder.join("secretspec.toml"), &text).map(drop)
 }
 
 fn declare_for_teller(folder: &Path, wanted: &[Wanted]) -> Result<()> {

@@ -1,4 +1,4 @@
-//! AWS's own caching client, before a server that has one answer.
+//! AWS's own caching client, and ours before the same server.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_secretsmanager_caching::SecretsManagerCachingClient;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use secrets::layers::CacheConfig;
+use secrets::{Environment, SecretValue, Secrets};
 
-use crate::clients::{Client, name};
+use crate::clients::{Client, TTL, name};
 use crate::store::VALUE;
+use crate::upstream::Upstream;
+
+const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+const SECRET: &str = "bench-token";
+const REGION: &str = "us-east-1";
 
 #[derive(Clone)]
 pub(crate) struct Amazon {
@@ -19,32 +24,30 @@ pub(crate) struct Amazon {
 }
 
 impl Amazon {
+    /// Warm.
     pub(crate) async fn new(keys: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream));
-            }
-        });
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("id", "secret", None, None, "bench"))
-            .endpoint_url(format!("http://{address}"));
-        let size = NonZeroUsize::new(10_000).expect("not zero");
-        let ttl = Duration::from_secs(3600);
-        let client = SecretsManagerCachingClient::from_builder(config, size, ttl, false)
-            .await
-            .expect("a client");
-        let amazon = Self {
-            client: Arc::new(client),
-            names: (0..keys).map(name).collect(),
-        };
+        let amazon = Self::cold(&Upstream::start(Duration::ZERO), keys, TTL).await;
         for key in 0..keys {
             assert_eq!(amazon.read(key).await, VALUE.len());
         }
         amazon
+    }
+
+    /// It is to give what it has where the server fails.
+    pub(crate) async fn cold(upstream: &Upstream, keys: usize, ttl: Duration) -> Self {
+        let config = Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(Credentials::new(KEY, SECRET, None, None, "bench"))
+            .endpoint_url(upstream.url());
+        let size = NonZeroUsize::new(10_000).expect("not zero");
+        let client = SecretsManagerCachingClient::from_builder(config, size, ttl, true)
+            .await
+            .expect("a client");
+        Self {
+            client: Arc::new(client),
+            names: (0..keys).map(name).collect(),
+        }
     }
 }
 
@@ -60,36 +63,22 @@ impl Client for Amazon {
     }
 }
 
-/// Answers each request, which is taken to come in one piece.
-async fn serve(mut stream: TcpStream) {
-    let body = format!(
-        r#"{{"ARN":"arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf","Name":"a","VersionId":"0d1f2c3b-4a59-4687-9b1c-0d1f2c3b4a59","SecretString":"{VALUE}","VersionStages":["AWSCURRENT"],"CreatedDate":1.7E9}}"#
-    );
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut text = Vec::new();
-    let mut piece = [0; 4096];
-    while let Ok(read @ 1..) = stream.read(&mut piece).await {
-        text.extend_from_slice(&piece[..read]);
-        if is_whole(&text) {
-            text.clear();
-            if stream.write_all(answer.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn is_whole(request: &[u8]) -> bool {
-    let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return false;
-    };
-    let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
-        .unwrap_or(0);
-    request.len() >= end + 4 + length
+/// Our handle on our own provider, so that both send requests over the same wire.
+pub(crate) fn handle(upstream: &Upstream, config: CacheConfig) -> Secrets {
+    let variables = [
+        ("AWS_ENDPOINT_URL", upstream.url()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+    ];
+    let environment: Environment = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), SecretValue::from(value)))
+        .collect();
+    Secrets::builder()
+        .environment(environment)
+        .default_provider("aws-sm")
+        .cache(config)
+        .build()
+        .expect("a handle")
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use secrets::layers::CacheConfig;
-use secrets::{SecretRef, Secrets};
+use secrets::{SecretRef, Secrets, SecretsBuilder};
 use tower::Service;
 
 use crate::store::{Store, VALUE};
 
-const TTL: Duration = Duration::from_secs(3600);
+pub(crate) const TTL: Duration = Duration::from_secs(3600);
 
-/// A cache, warm, with so many keys.
+/// A cache of so many keys.
 pub(crate) trait Client: Clone + Send + Sync + 'static {
     /// The length of the value under a key, as the cheapest proof that it was there.
     fn read(&self, key: usize) -> impl Future<Output = usize> + Send;
@@ -32,22 +32,33 @@ pub(crate) struct Ours {
 impl Ours {
     /// Nothing stands outside the cache.
     pub(crate) async fn new(keys: usize) -> Self {
-        let secrets = Secrets::builder()
-            .provider("main", Store::new(Duration::ZERO))
-            .default_provider("main")
-            .cache(CacheConfig::default().with_ttl(TTL))
-            .build()
-            .expect("a handle");
-        let references = (0..keys).map(|key| name(key).parse().expect("a reference"));
-        let ours = Self {
-            secrets,
-            references: references.collect(),
-        };
+        Self::warm(with_cache(), keys).await
+    }
+
+    /// Read once, key by key.
+    pub(crate) async fn warm(builder: SecretsBuilder, keys: usize) -> Self {
+        let ours = Self::cold(builder.build().expect("a handle"), keys);
         for key in 0..keys {
-            ours.read(key).await;
+            assert_eq!(ours.read(key).await, VALUE.len());
         }
         ours
     }
+
+    pub(crate) fn cold(secrets: Secrets, keys: usize) -> Self {
+        let references = (0..keys).map(|key| name(key).parse().expect("a reference"));
+        Self {
+            secrets,
+            references: references.collect(),
+        }
+    }
+}
+
+/// A handle with one provider and a cache.
+pub(crate) fn with_cache() -> SecretsBuilder {
+    Secrets::builder()
+        .provider("main", Store::new(Duration::ZERO))
+        .default_provider("main")
+        .cache(CacheConfig::default().with_ttl(TTL))
 }
 
 impl Client for Ours {
@@ -57,7 +68,7 @@ impl Client for Ours {
     }
 }
 
-/// The same, through the whole stack: with the metadata and where it came from.
+/// The same, with the metadata and where it came from.
 #[derive(Clone)]
 pub(crate) struct Stacked(pub(crate) Ours);
 

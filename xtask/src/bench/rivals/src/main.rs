@@ -6,13 +6,19 @@
 mod amazon;
 mod clients;
 mod counting;
+mod guarded;
+mod outage;
+mod stampede;
 mod store;
+#[cfg(feature = "aws")]
+mod upstream;
 
 use std::time::{Duration, Instant};
 
 use clients::{Client, Map, Moka, Ours, Stacked, Tower, name};
+use guarded::{Boxed, guarded};
 use secrets::layers::CacheConfig;
-use secrets::{Freshness, GetOptions, SecretName, SecretProvider, SecretRef, Secrets};
+use secrets::{GetOptions, SecretName, SecretProvider, SecretRef, Secrets};
 use store::{Store, VALUE};
 use tokio::runtime::{Builder, Runtime};
 
@@ -32,9 +38,7 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    // One of them alone is what a profiler wants.
-    let only = std::env::args().nth(1);
-    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let wanted = |name: &str| argument(1).is_none_or(|only| only == name);
     if wanted("hits") {
         hits(&one, 1);
         hits(&one, 1000);
@@ -43,14 +47,19 @@ fn main() {
         shared(&two);
     }
     if wanted("stampede") {
-        stampede(&two);
+        stampede::measure(&two);
     }
     if wanted("outage") {
-        outage(&one);
+        outage::measure(&one);
     }
     if wanted("misses") {
         misses(&one);
     }
+}
+
+/// A profiler wants one group alone, or of that one row, for so many rounds.
+fn argument(place: usize) -> Option<String> {
+    std::env::args().nth(place)
 }
 
 fn tell(what: &str, whose: &str, value: f64) {
@@ -64,54 +73,79 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 type Measure<'a> = (&'a str, Box<dyn Fn() -> f64 + 'a>);
 
-/// All in turns; gives the median of each.
-fn in_turns(measures: &[Measure<'_>]) -> Vec<f64> {
+/// All in turns; tells the median of each.
+fn in_turns(what: &str, measures: &[Measure<'_>]) {
+    let only = argument(2);
+    let rounds = argument(3).map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let measures: Vec<&Measure<'_>> = measures
+        .iter()
+        .filter(|(whose, _)| only.as_deref().is_none_or(|only| only == *whose))
+        .collect();
     let mut all = vec![Vec::new(); measures.len()];
-    for _ in 0..ROUNDS {
-        for (values, (_, measure)) in all.iter_mut().zip(measures) {
+    for _ in 0..rounds {
+        for (values, (_, measure)) in all.iter_mut().zip(&measures) {
             values.push(measure());
         }
     }
-    all.into_iter().map(median).collect()
+    for ((whose, _), values) in measures.iter().zip(all) {
+        tell(what, whose, median(values));
+    }
 }
 
 fn hits(runtime: &Runtime, keys: usize) {
     let ours = runtime.block_on(Ours::new(keys));
-    let boxed = Stacked(ours.clone());
+    let guarded = runtime.block_on(guarded(keys));
+    let (with_origin, guarded_with_origin) = (Stacked(ours.clone()), Stacked(guarded.clone()));
+    let boxed = runtime.block_on(Boxed::new(keys));
     let (map, moka, tower) = (Map::new(keys), Moka::new(keys), Tower::new(keys));
     #[cfg(feature = "aws")]
     let amazon = runtime.block_on(amazon::Amazon::new(keys));
-    let measures: Vec<Measure<'_>> = vec![
-        ("ours", Box::new(|| time(runtime, &ours, keys))),
-        (
-            "ours, boxed stack",
-            Box::new(|| time(runtime, &boxed, keys)),
-        ),
-        ("map with a TTL", Box::new(|| time(runtime, &map, keys))),
-        ("moka", Box::new(|| time(runtime, &moka, keys))),
-        (
-            "tower, 3 boxed layers",
-            Box::new(|| time(runtime, &tower, keys)),
-        ),
-        #[cfg(feature = "aws")]
-        ("aws", Box::new(|| time(runtime, &amazon, keys))),
-    ];
-    let what = format!("hit, {keys} keys, ns");
-    for ((whose, _), value) in measures.iter().zip(in_turns(&measures)) {
-        tell(&what, whose, value);
+    for unit in [Unit::Nanoseconds, Unit::Allocations] {
+        let measures: Vec<Measure<'_>> = vec![
+            ("ours", unit.of(runtime, &ours, keys)),
+            ("ours, with origin", unit.of(runtime, &with_origin, keys)),
+            ("ours, policy and audit", unit.of(runtime, &guarded, keys)),
+            (
+                "ours, policy, audit, origin",
+                unit.of(runtime, &guarded_with_origin, keys),
+            ),
+            ("ours, boxed stack", unit.of(runtime, &boxed, keys)),
+            ("map with a TTL", unit.of(runtime, &map, keys)),
+            ("moka", unit.of(runtime, &moka, keys)),
+            ("tower, 3 boxed layers", unit.of(runtime, &tower, keys)),
+            #[cfg(feature = "aws")]
+            ("aws", unit.of(runtime, &amazon, keys)),
+        ];
+        in_turns(&format!("hit, {keys} keys, {}", unit.as_str()), &measures);
     }
-    let what = format!("hit, {keys} keys, allocations");
-    tell(&what, "ours", blocks(runtime, &ours, keys));
-    tell(&what, "ours, boxed stack", blocks(runtime, &boxed, keys));
-    tell(&what, "map with a TTL", blocks(runtime, &map, keys));
-    tell(&what, "moka", blocks(runtime, &moka, keys));
-    tell(
-        &what,
-        "tower, 3 boxed layers",
-        blocks(runtime, &tower, keys),
-    );
-    #[cfg(feature = "aws")]
-    tell(&what, "aws", blocks(runtime, &amazon, keys));
+}
+
+/// What is measured of reads.
+#[derive(Clone, Copy)]
+enum Unit {
+    Nanoseconds,
+    Allocations,
+}
+
+impl Unit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::Allocations => "allocations",
+        }
+    }
+
+    fn of<'a>(
+        self,
+        runtime: &'a Runtime,
+        client: &'a impl Client,
+        keys: usize,
+    ) -> Box<dyn Fn() -> f64 + 'a> {
+        match self {
+            Self::Nanoseconds => Box::new(move || time(runtime, client, keys)),
+            Self::Allocations => Box::new(move || blocks(runtime, client, keys)),
+        }
+    }
 }
 
 async fn read_all(client: &impl Client, keys: usize) {
@@ -142,11 +176,16 @@ fn blocks(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
 /// Eight tasks on two threads, one key.
 fn shared(runtime: &Runtime) {
     let ours = runtime.block_on(Ours::new(1));
+    let guarded = runtime.block_on(guarded(1));
     let (map, moka) = (Map::new(1), Moka::new(1));
     #[cfg(feature = "aws")]
     let amazon = runtime.block_on(amazon::Amazon::new(1));
     let measures: Vec<Measure<'_>> = vec![
         ("ours", Box::new(|| million_a_second(runtime, &ours))),
+        (
+            "ours, policy and audit",
+            Box::new(|| million_a_second(runtime, &guarded)),
+        ),
         (
             "map with a TTL",
             Box::new(|| million_a_second(runtime, &map)),
@@ -155,9 +194,7 @@ fn shared(runtime: &Runtime) {
         #[cfg(feature = "aws")]
         ("aws", Box::new(|| million_a_second(runtime, &amazon))),
     ];
-    for ((whose, _), value) in measures.iter().zip(in_turns(&measures)) {
-        tell("8 tasks on 2 threads, million/s", whose, value);
-    }
+    in_turns("8 tasks on 2 threads, million/s", &measures);
 }
 
 fn million_a_second(runtime: &Runtime, client: &impl Client) -> f64 {
@@ -177,83 +214,6 @@ fn million_a_second(runtime: &Runtime, client: &impl Client) -> f64 {
     })
 }
 
-fn handle(store: &std::sync::Arc<Store>, config: CacheConfig) -> Secrets {
-    Secrets::builder()
-        .provider("main", store.clone())
-        .default_provider("main")
-        .cache(config)
-        .build()
-        .expect("a handle")
-}
-
-/// A thousand gets of a key that is not there, and of one that has expired, from a provider that takes 5 ms.
-fn stampede(runtime: &Runtime) {
-    let (mut times, mut calls) = (Vec::new(), 0);
-    for _ in 0..11 {
-        let store = Store::new(Duration::from_millis(5));
-        let secrets = handle(&store, CacheConfig::default());
-        let took = runtime.block_on(async {
-            let started = Instant::now();
-            let gets: Vec<_> = (0..1000)
-                .map(|_| {
-                    let secrets = secrets.clone();
-                    tokio::spawn(async move { secrets.get("a").await.map(drop) })
-                })
-                .collect();
-            for get in gets {
-                get.await.expect("a task").expect("a value");
-            }
-            started.elapsed()
-        });
-        times.push(took.as_secs_f64() * 1e3);
-        calls = calls.max(store.calls());
-    }
-    tell("1000 cold gets, calls", "ours", calls as f64);
-    tell("1000 cold gets, ms", "ours", median(times));
-}
-
-/// Reads of an expired key while the provider throttles: the first waits for it, the others do not.
-fn outage(runtime: &Runtime) {
-    let store = Store::new(Duration::ZERO);
-    let config = CacheConfig::default()
-        .with_ttl(Duration::from_millis(20))
-        .with_max_stale(Duration::from_secs(600))
-        .with_refresh_ahead(false);
-    let secrets = handle(&store, config);
-    let reference: SecretRef = "a".parse().expect("a reference");
-    runtime.block_on(async {
-        secrets.get(&reference).await.expect("a value");
-        store.fail();
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        let mut times = Vec::new();
-        let started = Instant::now();
-        let _ = secrets.get(&reference).await.expect("a stale value");
-        tell(
-            "stale in an outage, first, ms",
-            "ours",
-            started.elapsed().as_secs_f64() * 1e3,
-        );
-        while times.len() < 3000 {
-            let started = Instant::now();
-            let answer = secrets
-                .get_with_origin(&reference)
-                .await
-                .expect("a stale value");
-            assert!(matches!(answer.origin.freshness, Freshness::Stale { .. }));
-            times.push(started.elapsed().as_secs_f64() * 1e3);
-            // So that it spans refreshes behind the readers' backs.
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-        times.sort_by(f64::total_cmp);
-        tell("stale in an outage, ms", "ours", times[times.len() / 2]);
-        tell(
-            "stale in an outage, 99 %, ms",
-            "ours",
-            times[times.len() * 99 / 100],
-        );
-    });
-}
-
 /// What the whole stack adds to a provider that answers at once, when nothing is kept.
 fn misses(runtime: &Runtime) {
     const MISSES: usize = 2000;
@@ -262,7 +222,7 @@ fn misses(runtime: &Runtime) {
         .with_refresh_ahead(false)
         .with_ttl(Duration::ZERO)
         .with_max_stale(Duration::ZERO);
-    let secrets = handle(&store, config);
+    let secrets = store.behind(config);
     let bare = Secrets::builder()
         .provider("main", store.clone())
         .default_provider("main")
@@ -297,7 +257,5 @@ fn misses(runtime: &Runtime) {
         ("ours, no cache", Box::new(|| through(&bare))),
         ("ours", Box::new(|| through(&secrets))),
     ];
-    for ((whose, _), value) in measures.iter().zip(in_turns(&measures)) {
-        tell("miss, ns", whose, value);
-    }
+    in_turns("miss, ns", &measures);
 }

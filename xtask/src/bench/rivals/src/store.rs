@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrets::layers::CacheConfig;
 use secrets::{
     Capabilities, Capability, DeleteOptions, DescribeOptions, Error, ErrorKind, GetOptions, Health,
     ListOptions, Location, Metadata, Operation, Page, ProviderInfo, PutOptions, Result,
-    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Secrets, Version,
+    VersionsOptions,
 };
 
 /// What every rival keeps: 32 bytes.
@@ -40,6 +42,16 @@ impl Store {
 
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// A handle that reads from it and keeps what it reads.
+    pub(crate) fn behind(self: &Arc<Self>, config: CacheConfig) -> Secrets {
+        Secrets::builder()
+            .provider("main", self.clone())
+            .default_provider("main")
+            .cache(config)
+            .build()
+            .expect("a handle")
     }
 
     /// From now on it is throttled.
