@@ -12,6 +12,8 @@ use secrets_core::{
 use serde::Serialize;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::CloseOptions;
+
 /// A [`Secrets`](crate::Secrets) handle with a runtime of its own; each method blocks until its answer is there.
 ///
 /// ```no_run
@@ -169,6 +171,14 @@ impl Secrets {
     /// The first error; the others are closed all the same.
     pub fn close(&self) -> Result<()> {
         self.block_on(self.handle.close())?
+    }
+
+    /// Closes the handle in the way that the options say.
+    ///
+    /// # Errors
+    /// The first error; the others are closed all the same.
+    pub fn close_with(&self, options: CloseOptions) -> Result<()> {
+        self.block_on(self.handle.close_with(options))?
     }
 
     fn block_on<F: Future>(&self, future: F) -> Result<F::Output> {

@@ -12,6 +12,7 @@ mod field;
 pub mod file;
 mod grants;
 pub mod layers;
+mod leases;
 #[cfg(feature = "mask")]
 pub mod mask;
 mod plan;
@@ -34,6 +35,7 @@ pub use config::{
 };
 pub use field::SecretField;
 pub use grants::ProviderGrants;
+pub use leases::{CloseOptions, LeasesAtClose};
 pub use plan::{PlannedRead, ReadPlan};
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
@@ -41,7 +43,7 @@ pub use secrets::Secrets;
 pub use secrets_core::{
     AmbientCredentials, Answer, Call, Capabilities, Capability, Clock, Deadline, DeleteMode,
     DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem, GetOptions,
-    Grants, Health, HealthStatus, Lease, ListOptions, Location, MAX_NAME_BYTES, Metadata,
+    Grants, Health, HealthStatus, Lease, Leases, ListOptions, Location, MAX_NAME_BYTES, Metadata,
     NameMapping, NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall,
     ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,

@@ -202,6 +202,17 @@ impl Router {
         open.map(|slot| slot.name.clone()).collect()
     }
 
+    /// The same, as they are beneath their stacks.
+    pub(crate) fn opened_providers(&self) -> Vec<Arc<dyn SecretProvider>> {
+        let opened = self.0.slots.values().filter_map(|slot| slot.opened.get());
+        opened.map(|opened| opened.provider.clone()).collect()
+    }
+
+    /// A provider as it is beneath its stack; opens it.
+    pub(crate) async fn provider(&self, name: &str) -> Result<Arc<dyn SecretProvider>> {
+        Ok(self.open(name, &[]).await?.provider)
+    }
+
     /// What the providers that were opened were asked so far.
     pub(crate) fn stats(&self) -> Vec<ProviderStats> {
         let opened = self.0.slots.values().filter_map(|slot| slot.opened.get());

@@ -19,6 +19,7 @@ use crate::grants::{self, ProviderGrants};
 #[cfg(feature = "policy")]
 use crate::layers::Policy;
 use crate::layers::{AuditLayer, Cache, CacheLayer};
+use crate::leases::{CloseOptions, LeasesAtClose};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
 use crate::stack::{Stack, StackOptions};
@@ -674,6 +675,22 @@ impl Secrets {
     /// # Errors
     /// The first error; the others are closed all the same.
     pub async fn close(&self) -> Result<()> {
+        self.close_with(CloseOptions::default()).await
+    }
+
+    /// Closes the handle in the way that the options say. Leases are given back within half of the configured deadline.
+    ///
+    /// # Errors
+    /// The first error; the others are closed all the same.
+    pub async fn close_with(&self, options: CloseOptions) -> Result<()> {
+        // Nobody is given a value from memory that ends in this moment.
+        if let Some(cache) = self.cache() {
+            cache.clear();
+        }
+        let given_back = match options.leases {
+            LeasesAtClose::Revoke => self.give_back_leases().await,
+            LeasesAtClose::Keep => Ok(()),
+        };
         let closes = self
             .shared
             .router
@@ -691,6 +708,7 @@ impl Secrets {
         outcomes
             .into_iter()
             .try_for_each(|outcome| outcome.map(drop))
+            .and(given_back)
             .and(recorded)
     }
 
