@@ -5,6 +5,7 @@
 use std::process::Command;
 
 use polysecrets_tests::{Home, Ran, server};
+use secrets_testkit::fault::{FaultServer, Reply};
 use serde_json::Value;
 
 const DECLARED: &str = "
@@ -289,4 +290,83 @@ fn many_short_programs_end_well_with_secrets_of_a_server() {
     for _ in 0..runs {
         secrets(&home, &["run", "--", "true"], b"").ok();
     }
+}
+
+/// A mount that makes users of a message broker, and a configuration that declares one.
+fn lending(home: &Home, name: &str, broker: &FaultServer) -> String {
+    let mount = format!("{name}-{}", std::process::id());
+    let path = format!("-path={mount}");
+    let write = |path: &str, settings: &[&str]| {
+        let path = format!("{mount}/{path}");
+        bao(home, &[&["write", &path], settings].concat()).ok();
+    };
+    bao(home, &["secrets", "enable", &path, "rabbitmq"]).ok();
+    let uri = format!("connection_uri={}", broker.url());
+    write(
+        "config/connection",
+        &[&uri, "username=a", "password=b", "verify_connection=false"],
+    );
+    write("config/lease", &["ttl=3600", "max_ttl=7200"]);
+    write("roles/app", &["tags=x"]);
+    home.write(
+        "secrets.toml",
+        format!(
+            "default = \"main\"\n\n\
+             [providers.main]\ntype = \"vault\"\naddress = \"{}\"\nmount = \"{mount}\"\nca_cert = \"{}\"\ntoken = \"${{DEPLOY_TOKEN}}\"\n\n\
+             [secrets.BROKER]\nreference = \"creds/app\"\n",
+            server("POLYSECRETS_TEST_BAO_TLS_ADDR"),
+            server("POLYSECRETS_TEST_BAO_TLS_CA"),
+        ),
+    );
+    home.run(&["trust"]).ok();
+    mount
+}
+
+/// The leases that the server has of a mount.
+fn leases(home: &Home, mount: &str) -> usize {
+    let path = format!("sys/leases/lookup/{mount}/creds/app");
+    let listed = bao(home, &["list", "-format=json", &path]);
+    serde_json::from_slice::<Vec<String>>(&listed.stdout).map_or(0, |leases| leases.len())
+}
+
+#[test]
+fn what_a_program_was_given_lives_on_and_what_was_only_checked_does_not() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let broker = runtime
+        .block_on(FaultServer::start(Reply::new(204)))
+        .unwrap();
+    let home = Home::initialised();
+    let mount = lending(&home, "lends", &broker);
+    assert_eq!(leases(&home, &mount), 0);
+
+    // The lease is looked at by the program itself, after the command has become it.
+    let bao = server("POLYSECRETS_TEST_BAO_BIN");
+    let path = format!("sys/leases/lookup/{mount}/creds/app");
+    let mut command = home.command(&[
+        "run",
+        "--keep-env",
+        "BAO_TOKEN",
+        "--",
+        &bao,
+        "list",
+        "-format=json",
+        &path,
+    ]);
+    command
+        .env("DEPLOY_TOKEN", server("POLYSECRETS_TEST_BAO_TLS_TOKEN"))
+        .env("BAO_ADDR", server("POLYSECRETS_TEST_BAO_TLS_ADDR"))
+        .env("BAO_TOKEN", server("POLYSECRETS_TEST_BAO_TLS_TOKEN"))
+        .env("BAO_CACERT", server("POLYSECRETS_TEST_BAO_TLS_CA"));
+    let ran = Ran::of(&mut command).ok();
+    let seen: Vec<String> = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(leases(&home, &mount), 1);
+    secrets(&home, &["get", "main://creds/app#password"], b"").ok();
+    assert_eq!(leases(&home, &mount), 2);
+
+    secrets(&home, &["check"], b"").ok();
+    assert_eq!(leases(&home, &mount), 2);
+    let removed = broker.requests();
+    let removed = removed.iter().filter(|request| request.method == "DELETE");
+    assert_eq!(removed.count(), 1);
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use secrets::layers::Actor;
-use secrets::{Config, LoadOptions, Registry, Secrets};
+use secrets::{CloseOptions, Config, LeasesAtClose, LoadOptions, Registry, Secrets};
 use tokio::runtime::Builder;
 
 use crate::cli::Global;
@@ -65,22 +65,44 @@ impl Settings {
         })
     }
 
-    /// Does the work with a handle over the configuration, and gives back what its providers hold.
+    /// Does the work with a handle over the configuration. What it reads is used after us, so its leases go on.
     pub(crate) fn with_secrets<T>(
         &self,
+        work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
+    ) -> Outcome<T> {
+        self.with(LeasesAtClose::Keep, work)
+    }
+
+    /// The same for work whose values nobody else ever gets: what was lent for it is given back.
+    pub(crate) fn with_secrets_given_back<T>(
+        &self,
+        work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
+    ) -> Outcome<T> {
+        self.with(LeasesAtClose::Revoke, work)
+    }
+
+    fn with<T>(
+        &self,
+        leases: LeasesAtClose,
         work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
     ) -> Outcome<T> {
         let secrets = self.open()?;
         block_on(async {
             let outcome = work(&secrets).await;
-            self.close(&secrets).await;
+            self.close_with(&secrets, leases).await;
             outcome
         })
     }
 
-    /// Closes the providers. What was asked for is done by then, so a failure is only a warning.
+    /// Closes the providers, but not the leases of what was read: a program that we become goes on to use it.
     pub(crate) async fn close(&self, secrets: &Secrets) {
-        if let Err(error) = secrets.close().await {
+        self.close_with(secrets, LeasesAtClose::Keep).await;
+    }
+
+    /// What was asked for is done by then, so a failure is only a warning.
+    async fn close_with(&self, secrets: &Secrets, leases: LeasesAtClose) {
+        let options = CloseOptions::default().with_leases(leases);
+        if let Err(error) = secrets.close_with(options).await {
             output::warn(self.palette, &format!("cannot close a provider: {error}"));
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn to_hide(
         .iter()
         .map(|name| Ok(name.parse()?))
         .collect::<Outcome<_>>()?;
-    let values = settings.with_secrets(async |secrets| {
+    let values = settings.with_secrets_given_back(async |secrets| {
         let mut values: Vec<(String, SecretValue)> = declared(secrets)
             .await?
             .into_iter()
