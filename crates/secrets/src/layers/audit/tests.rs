@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
-    Answer, Call, DeleteOptions, ErrorKind, Freshness, GetItem, GetOptions, Metadata, Origin,
-    PutOptions, Reply, RollbackOptions, Secret, SecretName, SystemClock, Version,
+    Answer, Call, DeleteOptions, DescribeOptions, ErrorKind, Freshness, GetItem, GetOptions,
+    ListOptions, Metadata, Origin, PutOptions, Reply, RollbackOptions, Secret, SecretName,
+    SystemClock, Version, VersionsOptions,
 };
 use tempfile::TempDir;
 use tower::{ServiceExt, service_fn};

@@ -134,6 +134,47 @@ async fn what_a_write_was_about_is_in_both_of_its_records() {
 }
 
 #[tokio::test]
+async fn listings_and_versions_tell_what_they_were_about() {
+    let kept = Kept::default();
+    let layer = layer(AuditConfig::default(), &kept);
+    for call in [
+        Call::List {
+            options: ListOptions::default().with_prefix("db/"),
+        },
+        Call::Versions {
+            name: name("v"),
+            options: VersionsOptions::default(),
+        },
+        Call::Describe {
+            name: name("d"),
+            options: DescribeOptions::default().with_version(Version::new("3")),
+        },
+    ] {
+        stack(&layer).oneshot(Request::new(call)).await.unwrap();
+    }
+    let told: Vec<_> = kept
+        .records()
+        .iter()
+        .map(|record| {
+            let operation = record.operation.clone().unwrap().into_owned();
+            let version = record.version.clone().unwrap_or_default();
+            (operation, record.name.clone().unwrap(), version)
+        })
+        .collect();
+    let was = |operation: &str, name: &str, version: &str| {
+        (operation.to_owned(), name.to_owned(), version.to_owned())
+    };
+    assert_eq!(
+        told,
+        [
+            was("list", "db/*", ""),
+            was("versions", "v", ""),
+            was("describe", "d", "3"),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn what_was_asked_for_is_told_where_nothing_was_answered() {
     let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
