@@ -14,7 +14,7 @@ use secrets_core::{
 use tempfile::TempDir;
 use tower::{ServiceExt, service_fn};
 
-use super::chain::{Head, Link, Seal};
+use super::chain::{Head, Line, Link, Seal};
 use super::verify::Verifier;
 use super::*;
 

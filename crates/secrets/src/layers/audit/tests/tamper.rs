@@ -372,3 +372,42 @@ fn another_history_and_records_without_the_key_are_found() {
     let fault = room.log().verify().unwrap().fault.unwrap();
     assert_eq!((fault.line, fault.problem), (10, Problem::OtherHistory));
 }
+
+/// Whoever can make true hashes still has to make all that follow.
+#[test]
+fn a_record_that_was_replaced_by_a_true_one_does_not_fit_the_next() {
+    let room = Room::with(9);
+    let whole = fs::read(room.path()).unwrap();
+    let lines = lines_of(&whole);
+    for at in 1..9 {
+        let before = Line::parse(lines[at - 1].strip_suffix(b"\n").unwrap()).unwrap();
+        let mut other = Vec::new();
+        let mut link = before.link();
+        link.append(&record(77), &Seal::new(key()), &mut other)
+            .unwrap();
+        let parts = [&lines[..at].concat(), &other, &lines[at + 1..].concat()];
+        fs::write(room.path(), parts.map(Vec::as_slice).concat()).unwrap();
+        let fault = room.log().verify().unwrap().fault.unwrap();
+        let number = at as u64 + 2;
+        assert_eq!(
+            (fault.line, fault.seq, fault.problem),
+            (number, number, Problem::Moved)
+        );
+    }
+}
+
+/// Each file tells where it begins, so that none can be cut in two.
+#[test]
+fn a_file_that_was_cut_in_two_is_found() {
+    let room = Room::with(9);
+    let whole = fs::read(room.path()).unwrap();
+    let lines = lines_of(&whole);
+    let filled = room.folder.path().join("audit.jsonl.000000000004");
+    fs::write(&filled, lines[..4].concat()).unwrap();
+    fs::write(room.path(), lines[4..].concat()).unwrap();
+    let fault = room.log().verify().unwrap().fault.unwrap();
+    assert_eq!(
+        (fault.file, fault.line, fault.seq, fault.problem),
+        (room.path(), 1, 5, Problem::NoBeginning)
+    );
+}
