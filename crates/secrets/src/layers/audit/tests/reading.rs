@@ -243,3 +243,26 @@ fn a_cut_without_a_checkpoint_is_told() {
     let fault = room.log().verify().unwrap().fault.unwrap();
     assert_eq!((fault.line, fault.problem), (4, Problem::CutOff));
 }
+
+#[test]
+fn a_log_without_a_key_says_so() {
+    let room = Room::new();
+    let config = AuditConfig::default();
+    let mut sink = FileSink::new(
+        room.path(),
+        &config,
+        None,
+        Arc::default(),
+        Arc::new(SystemClock),
+    );
+    sink.write(&[record(1)]).unwrap();
+    assert!(format!("{sink:?}").contains("keyed: false"));
+    let verified = AuditLog::new(room.path(), None).verify().unwrap();
+    assert_eq!((verified.fault, verified.keyed), (None, false));
+    let mut notes = Vec::new();
+    AuditLog::read(&[room.path()], |_, record| notes.extend(record.note)).unwrap();
+    assert_eq!(notes, ["format=1 key=none"]);
+    // Who has a key is told that this was not written with it.
+    let fault = room.log().verify().unwrap().fault.unwrap();
+    assert_eq!((fault.line, fault.problem), (1, Problem::OtherKey));
+}
