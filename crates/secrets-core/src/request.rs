@@ -75,6 +75,17 @@ pub struct Request {
     pub reason: Option<Arc<str>>,
     /// What is asked.
     pub call: Call,
+    setbacks: Option<Setbacks>,
+}
+
+/// Who is told of attempts that fail.
+#[derive(Clone)]
+struct Setbacks(Arc<dyn Fn(&Error) + Send + Sync>);
+
+impl fmt::Debug for Setbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Setbacks(..)")
+    }
 }
 
 impl Request {
@@ -86,6 +97,7 @@ impl Request {
             max_attempts: None,
             reason: None,
             call,
+            setbacks: None,
         }
     }
 
@@ -105,6 +117,26 @@ impl Request {
     pub fn with_reason(mut self, reason: impl Into<Option<Arc<str>>>) -> Self {
         self.reason = reason.into();
         self
+    }
+
+    /// With someone to be told of each attempt that fails and that another one follows: who has something else to give
+    /// need not wait for the end of all.
+    pub fn with_setbacks(mut self, told: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.setbacks = Some(Setbacks(Arc::new(told)));
+        self
+    }
+
+    /// With the one of another request, of which this is a part; with nobody for `None`.
+    pub fn with_setbacks_of(mut self, whole: Option<&Request>) -> Self {
+        self.setbacks = whole.and_then(|whole| whole.setbacks.clone());
+        self
+    }
+
+    /// Tells that an attempt failed, and that another one follows.
+    pub fn tell_setback(&self, error: &Error) {
+        if let Some(Setbacks(told)) = &self.setbacks {
+            told(error);
+        }
     }
 
     /// To be answered by then.

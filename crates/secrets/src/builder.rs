@@ -16,7 +16,7 @@ use crate::layers::{
 use crate::layers::{Policy, PolicyLayer};
 use crate::registry::Registry;
 use crate::router::{Opener, Router};
-use crate::secrets::Hits;
+use crate::secrets::Seen;
 use crate::stack::{self, AddedLayer, Stack, StackOptions};
 
 /// Builds a [`Secrets`] handle. Every setting has a default; providers are opened on first use.
@@ -200,8 +200,8 @@ impl SecretsBuilder {
             clock: options.clock.clone(),
         };
         options.audit = audit::layer(&config, &router, parts)?;
-        let stack = stack::outer(router.clone(), &options);
-        Ok(Secrets::new(stack, router, config, Hits::new(&options)))
+        let outer = stack::outer(router.clone(), &options);
+        Ok(Secrets::new(outer, router, config, Seen::new(&options)))
     }
 }
 

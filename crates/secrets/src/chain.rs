@@ -28,6 +28,14 @@ pub(crate) struct Member {
     on_error: OnError,
 }
 
+impl Member {
+    /// What this member is asked. That it is in trouble is no trouble of the chain's where the chain would go on.
+    fn part_of(&self, request: &Request) -> Request {
+        let whole = (self.on_error == OnError::Fail).then_some(request);
+        request.clone().with_setbacks_of(whole)
+    }
+}
+
 /// The items that one member is asked for, as indices.
 pub(crate) struct Share {
     pub(crate) items: Vec<usize>,
@@ -181,7 +189,7 @@ impl Chain {
     async fn first(&self, request: Request, ask: &Ask<'_>) -> Result<Response> {
         let mut missing = None;
         for member in &self.members {
-            match ask(member.provider.clone(), request.clone()).await {
+            match ask(member.provider.clone(), member.part_of(&request)).await {
                 Ok(response) => return Ok(self.via(response)),
                 Err(error) if self.goes_on(member, &error) => missing = Some(error),
                 Err(error) => return Err(error),
@@ -223,8 +231,10 @@ impl Chain {
                 continue;
             }
             let wanted = asked.iter().map(|place| items[*place].clone()).collect();
-            let request = request.clone().with_call(Call::GetMany { items: wanted });
-            let answers = match ask(member.provider.clone(), request).await {
+            let part = member
+                .part_of(&request)
+                .with_call(Call::GetMany { items: wanted });
+            let answers = match ask(member.provider.clone(), part).await {
                 Ok(Response {
                     reply: Reply::Secrets(answers),
                     ..

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
-    Answer, Call, Deadline, Environment, Error, ErrorKind, GetItem, Grants, OpenContext, Operation,
-    Origin, PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretName,
-    SecretProvider, SecretRef, SecretValue,
+    Answer, Call, Environment, Error, ErrorKind, GetItem, Grants, OpenContext, Operation, Origin,
+    PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretName, SecretProvider,
+    SecretRef, SecretValue,
 };
 use tokio::sync::OnceCell;
 use tower::{Service, ServiceExt};
@@ -406,7 +406,7 @@ impl Router {
                     [all] if all.items.len() == items.len() => {
                         opened.inner.stack.oneshot(request).await
                     }
-                    _ => Ok(opened.get_many(&calls, items, request.deadline).await),
+                    _ => Ok(opened.get_many(&calls, items, &request).await),
                 }
             }
             _ => opened.inner.stack.oneshot(request).await,
@@ -447,7 +447,7 @@ impl Opened {
         &self,
         calls: &[PlannedCall],
         items: &[GetItem],
-        deadline: Option<Deadline>,
+        whole: &Request,
     ) -> Response {
         let fetches = calls.iter().map(|planned| async move {
             let call = match planned.items[..] {
@@ -459,7 +459,9 @@ impl Opened {
                     items: planned.items.iter().map(|at| items[*at].clone()).collect(),
                 },
             };
-            let request = Request::new(call).with_deadline(deadline);
+            let request = Request::new(call)
+                .with_deadline(whole.deadline)
+                .with_setbacks_of(Some(whole));
             let answered = self.inner.stack.clone().oneshot(request).await;
             (planned, answered.map(|response| response.reply))
         });

@@ -18,11 +18,11 @@ use crate::config::{Config, Declared, LoadOptions};
 use crate::grants::{self, ProviderGrants};
 #[cfg(feature = "policy")]
 use crate::layers::Policy;
-use crate::layers::{AuditLayer, Cache, CacheLayer};
+use crate::layers::{AuditLayer, Cache, Glance, Kept};
 use crate::leases::{CloseOptions, LeasesAtClose};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
-use crate::stack::{Stack, StackOptions};
+use crate::stack::{Outer, StackOptions};
 use crate::stats::Stats;
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
@@ -51,39 +51,26 @@ pub struct Secrets {
 }
 
 struct Shared {
-    stack: Stack,
+    outer: Outer,
     router: Router,
     config: Config,
     declared: HashMap<String, usize>,
-    hits: Hits,
+    seen: Seen,
 }
 
-/// Where a read may look before it calls the stack.
-pub(crate) struct Hits {
-    cache: Option<CacheLayer>,
-    /// Whether something stands outside the cache that must see every read.
-    seen: bool,
+/// The layers that a handle gives a look at.
+pub(crate) struct Seen {
+    cache: Option<Cache>,
     audit: Option<AuditLayer>,
     #[cfg(feature = "policy")]
     policy: Option<Policy>,
 }
 
-#[cfg(feature = "policy")]
-fn has_policy(options: &StackOptions) -> bool {
-    options.policy.is_some()
-}
-
-#[cfg(not(feature = "policy"))]
-fn has_policy(_: &StackOptions) -> bool {
-    false
-}
-
-impl Hits {
+impl Seen {
     pub(crate) fn new(options: &StackOptions) -> Self {
         Self {
-            cache: options.cache.clone(),
+            cache: options.cache.as_ref().map(|layer| layer.cache().clone()),
             audit: options.audit.clone(),
-            seen: !options.added_outer.is_empty() || options.audit.is_some() || has_policy(options),
             #[cfg(feature = "policy")]
             policy: options.policy.as_ref().map(|layer| layer.policy().clone()),
         }
@@ -106,16 +93,16 @@ struct Resolved {
 }
 
 impl Secrets {
-    pub(crate) fn new(stack: Stack, router: Router, config: Config, hits: Hits) -> Self {
+    pub(crate) fn new(outer: Outer, router: Router, config: Config, seen: Seen) -> Self {
         let declared = config.secrets.iter().enumerate();
         let declared = declared.map(|(at, one)| (one.name.clone(), at)).collect();
         Self {
             shared: Arc::new(Shared {
-                stack,
+                outer,
                 router,
                 config,
                 declared,
-                hits,
+                seen,
             }),
             target: None,
             reason: None,
@@ -212,19 +199,16 @@ impl Secrets {
         R::Error: Into<Error>,
     {
         let reference = into_ref(reference)?;
-        match self.peek(&reference) {
-            Some(value) => Ok(value),
-            None => Ok(self.get_with_origin(reference).await?.secret.value),
+        let kept = self.glance(&reference);
+        if let Some(answer) = kept.as_ref().and_then(Kept::answer) {
+            return Ok(answer.secret.value.clone());
         }
+        Ok(self.ask(&reference).await?.secret.value)
     }
 
-    /// A hit without the stack, where nothing in there wants to know of it.
-    fn peek(&self, reference: &SecretRef) -> Option<SecretValue> {
-        let hits = &self.shared.hits;
-        let cache = hits.cache.as_ref()?;
-        if hits.seen || tracing::enabled!(tracing::Level::DEBUG) {
-            return None;
-        }
+    /// What the cache has, where all layers around it agree at once. A part of a value has to be taken out of it first.
+    fn glance(&self, reference: &SecretRef) -> Option<Kept> {
+        let at_once = self.shared.outer.at_once.as_ref()?;
         let base = match reference.provider() {
             None if !self.shared.declared.is_empty() => self.base(reference),
             _ => reference,
@@ -232,11 +216,12 @@ impl Secrets {
         if reference.field().or(base.field()).is_some() {
             return None;
         }
-        cache.peek(
-            base.provider().or(self.target.as_deref()),
-            base.name(),
-            reference.version().or(base.version()),
-        )
+        at_once.glance(Glance {
+            target: base.provider().or(self.target.as_deref()),
+            name: base.name(),
+            version: reference.version().or(base.version()),
+            reason: self.reason.as_ref(),
+        })
     }
 
     /// Reads a secret with its metadata and where it came from. Otherwise as [`get`](Self::get).
@@ -248,7 +233,16 @@ impl Secrets {
         R: TryInto<SecretRef>,
         R::Error: Into<Error>,
     {
-        let resolved = self.resolve(&into_ref(reference)?);
+        let reference = into_ref(reference)?;
+        match self.glance(&reference).and_then(|kept| kept.to_answer()) {
+            Some(answer) => Ok(answer),
+            None => self.ask(&reference).await,
+        }
+    }
+
+    /// The same through the stack.
+    async fn ask(&self, reference: &SecretRef) -> Result<Answer> {
+        let resolved = self.resolve(reference);
         let options = GetOptions::default().with_version(resolved.version.clone());
         let call = Call::Get {
             name: resolved.name.clone(),
@@ -652,13 +646,13 @@ impl Secrets {
 
     /// The cache of this handle, where one is configured: what it did, and how it is made to forget.
     pub fn cache(&self) -> Option<&Cache> {
-        self.shared.hits.cache.as_ref().map(CacheLayer::cache)
+        self.shared.seen.cache.as_ref()
     }
 
     /// The policy of this handle, where one is configured: what it decides, and how it is replaced.
     #[cfg(feature = "policy")]
     pub fn policy(&self) -> Option<&Policy> {
-        self.shared.hits.policy.as_ref()
+        self.shared.seen.policy.as_ref()
     }
 
     /// What this handle did since it was made: calls of each provider, and the cache.
@@ -713,7 +707,7 @@ impl Secrets {
     }
 
     pub(crate) fn audit_layer(&self) -> Option<&AuditLayer> {
-        self.shared.hits.audit.as_ref()
+        self.shared.seen.audit.as_ref()
     }
 
     pub(crate) fn router(&self) -> &Router {
@@ -724,7 +718,7 @@ impl Secrets {
         let request = Request::new(call)
             .with_target(target)
             .with_reason(self.reason.clone());
-        self.shared.stack.clone().oneshot(request).await
+        self.shared.outer.stack.clone().oneshot(request).await
     }
 
     /// What is declared under the name of this reference, else itself.

@@ -5,7 +5,8 @@
 //!   timeout, and a turn in the rate limit of its own.
 //! - **outer**, one for each handle: trace → audit → policy → deadline → cache → router. A policy is there
 //!   only if it is configured, outside of the cache, so that it is asked for every hit. The deadline spans queues, retries and failover.
-//!   A cache is there only if it is configured; its loads have a deadline of their own.
+//!   A cache is there only if it is configured; its loads have a deadline of their own. What it has is given without a
+//!   future, which nobody could wait for anyway: each layer is asked in the same order by a call that returns at once.
 //!
 //! Layers that a user adds stand outside of ours: around the retries of a provider, or around the whole handle.
 
@@ -22,8 +23,9 @@ use crate::config::{RetryConfig, TimeoutConfig};
 #[cfg(feature = "policy")]
 use crate::layers::PolicyLayer;
 use crate::layers::{
-    AttemptTimeoutLayer, AuditLayer, Breaker, BreakerConfig, BreakerLayer, CacheLayer,
-    DeadlineLayer, Meter, MeterLayer, RateLimitLayer, RetryLayer, TraceLayer, error_from_boxed,
+    AtOnce, AttemptTimeoutLayer, AuditLayer, Breaker, BreakerConfig, BreakerLayer, Cache,
+    CacheLayer, DeadlineLayer, Glance, Kept, Meter, MeterLayer, RateLimitLayer, RetryLayer,
+    TraceLayer, error_from_boxed,
 };
 use crate::service::ProviderService;
 
@@ -130,7 +132,15 @@ pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -
     }
 }
 
-pub(crate) fn outer<R>(router: R, options: &StackOptions) -> Stack
+/// The stack of a handle.
+pub(crate) struct Outer {
+    pub(crate) stack: Stack,
+    /// The same for reads that can be answered at once; absent where nothing is kept, and where a layer of the user's, which
+    /// knows requests alone, has to see them.
+    pub(crate) at_once: Option<Arc<dyn AtOnce + Send + Sync>>,
+}
+
+pub(crate) fn outer<R>(router: R, options: &StackOptions) -> Outer
 where
     R: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
     R::Future: Send,
@@ -144,9 +154,37 @@ where
         options.timeouts.deadline,
         options.clock.clone(),
     ));
-    let standard = match &options.cache {
-        Some(cache) => BoxCloneSyncService::new(outside.layer(cache.clone()).service(router)),
-        None => BoxCloneSyncService::new(outside.service(router)),
+    let Some(cache) = &options.cache else {
+        let standard = BoxCloneSyncService::new(outside.service(router));
+        return Outer {
+            stack: add(&options.added_outer, standard),
+            at_once: None,
+        };
     };
-    add(&options.added_outer, standard)
+    let standard = outside.layer(cache.clone()).service(router);
+    let at_once = options.added_outer.is_empty().then(|| {
+        let counted = Counted {
+            service: standard.clone(),
+            cache: cache.cache().clone(),
+        };
+        Arc::new(counted) as _
+    });
+    Outer {
+        stack: add(&options.added_outer, BoxCloneSyncService::new(standard)),
+        at_once,
+    }
+}
+
+/// Counts what was answered at once, when all layers are done with it.
+struct Counted<S> {
+    service: S,
+    cache: Cache,
+}
+
+impl<S: AtOnce> AtOnce for Counted<S> {
+    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
+        let kept = self.service.glance(read)?;
+        self.cache.count_hit();
+        Some(kept)
+    }
 }

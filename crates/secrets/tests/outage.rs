@@ -306,6 +306,90 @@ async fn a_server_that_is_gone_is_stale_within_its_age_and_an_error_after_it() {
     }
 }
 
+/// Repetitions that come after seconds, and patience without end: who is answered did not wait for either.
+fn slow_to_give_up() -> Config {
+    let mut config = config(3, 60_000 * MS, 10_000 * MS);
+    config.retry = config.retry.with_waits(20_000 * MS, 20_000 * MS);
+    config
+}
+
+fn patient() -> CacheConfig {
+    CacheConfig::default()
+        .with_ttl(Duration::from_secs(60))
+        .with_max_stale(Duration::from_secs(600))
+        .with_patience(Duration::from_secs(60))
+}
+
+#[tokio::test]
+async fn the_first_reader_of_an_outage_waits_for_one_attempt_alone() {
+    let quick = failures()
+        .into_iter()
+        .filter(|(what, _)| *what != "silence" && *what != "429 and when");
+    for (what, fault) in quick {
+        let server = FaultServer::start(Script::always(answer("1")))
+            .await
+            .unwrap();
+        let clock = Arc::new(ManualClock::new());
+        let provider = vault("main", server.url(), Some(clock.clone())).await;
+        let secrets = Secrets::builder()
+            .config(slow_to_give_up())
+            .provider("main", provider)
+            .default_provider("main")
+            .cache(patient())
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        secrets.get("a").await.unwrap();
+        let before = server.request_count();
+        server.set_script(Script::always(fault));
+        clock.advance(Duration::from_secs(61));
+        let read = tokio::time::timeout(1000 * MS, secrets.get_with_origin("a")).await;
+        let freshness = read.expect(what).unwrap().origin.freshness;
+        assert!(matches!(freshness, Freshness::Stale { .. }), "{what}");
+        assert_eq!(server.request_count() - before, 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_trouble_of_a_member_is_none_of_a_chain_that_goes_on() {
+    for (on_error, is_fresh) in [(OnError::Skip, true), (OnError::Fail, false)] {
+        let store = memory("store").await;
+        let name = "a".try_into().unwrap();
+        let put = PutOptions::default();
+        store.put(&name, &"1".into(), &put).await.unwrap();
+        let mut settings = slow_to_give_up();
+        settings.retry = settings.retry.with_waits(50 * MS, 50 * MS);
+        let members = vec![
+            ChainMember::new("broken").with_on_error(on_error),
+            ChainMember::new("store"),
+        ];
+        settings
+            .chains
+            .insert("both".to_owned(), ChainEntry::new(members));
+        let clock = Arc::new(ManualClock::new());
+        // It has no such secret at first.
+        let server = FaultServer::start(Script::always(failure(404)))
+            .await
+            .unwrap();
+        let provider = vault("broken", server.url(), Some(clock.clone())).await;
+        let secrets = Secrets::builder()
+            .config(settings)
+            .provider("broken", provider)
+            .provider("store", store)
+            .default_provider("both")
+            .cache(patient())
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        secrets.get("a").await.unwrap();
+        server.set_script(Script::always(failure(503)));
+        clock.advance(Duration::from_secs(61));
+        let read = secrets.get_with_origin("a").await.unwrap();
+        let fresh = read.origin.freshness == Freshness::Fresh;
+        assert_eq!(fresh, is_fresh, "{:?}", read.origin);
+    }
+}
+
 #[tokio::test]
 async fn a_chain_fails_over_within_a_deadline_and_comes_back() {
     let hangs = Arc::new(AtomicBool::new(true));

@@ -22,6 +22,10 @@ mod sync {
         });
     }
 
+    pub(super) fn begin(work: impl Future<Output = ()> + Send + 'static) {
+        spawn(work);
+    }
+
     /// Any time may be over at any moment, but for a limit beyond all patience.
     pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         if limit >= super::ENDLESS {
@@ -56,6 +60,8 @@ real! {
     config "../../../crates/secrets/src/layers/cache/config.rs"
     entry "../../../crates/secrets/src/layers/cache/entry.rs"
     flight "../../../crates/secrets/src/layers/cache/flight.rs"
+    health "../../../crates/secrets/src/layers/cache/health.rs"
+    kept "../../../crates/secrets/src/layers/cache/kept.rs"
     key "../../../crates/secrets/src/layers/cache/key.rs"
     layer "../../../crates/secrets/src/layers/cache/layer.rs"
     service "../../../crates/secrets/src/layers/cache/service.rs"
@@ -68,6 +74,7 @@ mod doomed;
 mod tests;
 
 pub use config::CacheConfig;
+pub(crate) use kept::Kept;
 pub use layer::CacheLayer;
 pub use service::CacheService;
 pub use stats::CacheStats;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrets_core::{Clock, Deadline, Error, Request, Response, Result};
 use tower::{Layer, Service};
 
+use super::cache::Kept;
+use super::glance::{AtOnce, Glance};
 use super::timed::{TimedFuture, Words};
 
 /// Gives every request without a deadline one, and ends every call when its deadline passes.
@@ -60,11 +62,17 @@ where
             .get_or_insert_with(|| Deadline::after(clock, self.layer.limit));
         let remaining = deadline.remaining(clock);
         let operation = request.call.operation();
-        TimedFuture::new(self.inner.call(request), remaining, operation, WORDS)
+        TimedFuture::new(self.inner.call(request), remaining, operation, &WORDS)
     }
 }
 
-const WORDS: Words = Words {
+impl<S: AtOnce> AtOnce for DeadlineService<S> {
+    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
+        self.inner.glance(read)
+    }
+}
+
+static WORDS: Words = Words {
     message: "no answer within the deadline of",
     hint: "raise `timeouts.deadline`, or look at the provider's health",
 };

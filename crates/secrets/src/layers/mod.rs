@@ -25,7 +25,7 @@ pub use audit::{
 pub use breaker::{
     Breaker, BreakerConfig, BreakerFuture, BreakerLayer, BreakerService, BreakerState,
 };
-pub(crate) use cache::OwnTtls;
+pub(crate) use cache::{Kept, OwnTtls};
 pub use cache::{Cache, CacheConfig, CacheLayer, CacheService, CacheStats};
 pub use deadline::{DeadlineLayer, DeadlineService};
 pub(crate) use glance::{AtOnce, Glance};

@@ -25,12 +25,17 @@ pin_project! {
         sleep: Option<Pin<Box<Sleep>>>,
         limit: Duration,
         operation: Operation,
-        words: Words,
+        words: &'static Words,
     }
 }
 
 impl<F: Future<Output = Result<Response>>> TimedFuture<F> {
-    pub(super) fn new(call: F, limit: Duration, operation: Operation, words: Words) -> Self {
+    pub(super) fn new(
+        call: F,
+        limit: Duration,
+        operation: Operation,
+        words: &'static Words,
+    ) -> Self {
         Self {
             call,
             sleep: None,

@@ -59,11 +59,11 @@ where
             remaining.min(self.layer.limit)
         });
         let operation = request.call.operation();
-        TimedFuture::new(self.inner.call(request), limit, operation, WORDS)
+        TimedFuture::new(self.inner.call(request), limit, operation, &WORDS)
     }
 }
 
-const WORDS: Words = Words {
+static WORDS: Words = Words {
     message: "the provider gave no answer within",
     hint: "raise `timeouts.attempt`, or look at the provider's health",
 };

@@ -9,6 +9,8 @@ use secrets_core::{Clock, Error, Operation, Request, Response, Result, SecretNam
 use tower::{Layer, Service};
 use tracing::Span;
 
+use super::cache::Kept;
+use super::glance::{AtOnce, Glance};
 use super::meter::kind_name;
 
 /// Leaves a `tracing` event for every call: operation, target, secret's name, provider, outcome and duration. Never a
@@ -55,12 +57,15 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request> f
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let told = tracing::enabled!(tracing::Level::INFO).then(|| Told {
-            operation: request.call.operation(),
-            target: request.target.clone(),
-            name: request.call.name().cloned(),
-            started: self.clock.monotonic(),
-            clock: self.clock.clone(),
+        // In a box, so that where nobody listens nothing of it is moved about.
+        let told = tracing::enabled!(tracing::Level::INFO).then(|| {
+            Box::new(Told {
+                operation: request.call.operation(),
+                target: request.target.clone(),
+                name: request.call.name().cloned(),
+                started: self.clock.monotonic(),
+                clock: self.clock.clone(),
+            })
         });
         let span = match tracing::enabled!(tracing::Level::DEBUG) {
             true => span(&request),
@@ -71,6 +76,16 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request> f
             self.inner.call(request)
         };
         TraceFuture { call, told, span }
+    }
+}
+
+impl<S: AtOnce> AtOnce for TraceService<S> {
+    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
+        // An answer is told at this level; no error is given at once.
+        match tracing::enabled!(tracing::Level::DEBUG) {
+            true => None,
+            false => self.inner.glance(read),
+        }
     }
 }
 
@@ -138,7 +153,7 @@ pin_project! {
     pub struct TraceFuture<F> {
         #[pin]
         call: F,
-        told: Option<Told>,
+        told: Option<Box<Told>>,
         span: Span,
     }
 }

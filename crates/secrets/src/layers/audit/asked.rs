@@ -167,10 +167,10 @@ impl Asked {
     }
 
     /// What is to be recorded of a read's answer; what comes from the cache is counted where `count` takes it.
-    pub(super) fn settle(
+    pub(super) fn settle<'m>(
         &self,
         answer: &Result<Response>,
-        moment: Moment<'_>,
+        moment: impl Fn() -> Moment<'m>,
         count: impl Fn(&Hit<'_>) -> bool,
     ) -> Due {
         let count = |name: &SecretName, version: Option<&Version>, origin: &Origin| {
@@ -179,13 +179,15 @@ impl Asked {
                     operation: self.operation,
                     name,
                     version,
-                    origin,
+                    provider: &origin.provider,
+                    via: origin.via.as_ref(),
+                    source: origin.freshness.into(),
                     reason: self.reason.as_ref(),
                     at: self.started,
                 })
         };
         if self.operation == Operation::GetMany {
-            return self.settle_items(answer, moment, count);
+            return self.settle_items(answer, moment(), count);
         }
         if let (Ok(response), Some(name)) = (answer, &self.name)
             && let Reply::Secret(secret) = &response.reply
@@ -193,7 +195,7 @@ impl Asked {
         {
             return Due::Nothing;
         }
-        Due::Records(vec![self.finished(Event::Read, Some(answer), moment)])
+        Due::Records(vec![self.finished(Event::Read, Some(answer), moment())])
     }
 
     fn settle_items(

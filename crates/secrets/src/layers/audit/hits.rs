@@ -3,13 +3,13 @@
 //! To count one that was counted before costs a look-up under one lock of 16, and no allocation.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use quick_cache::DefaultHashBuilder;
-use secrets_core::{Operation, Origin, SecretName, Version};
+use secrets_core::{Operation, SecretName, Version};
 
 use super::actor::Actor;
 use super::record::{Event, Record, Source};
@@ -25,7 +25,9 @@ pub(super) struct Hit<'h> {
     pub(super) operation: Operation,
     pub(super) name: &'h SecretName,
     pub(super) version: Option<&'h Version>,
-    pub(super) origin: &'h Origin,
+    pub(super) provider: &'h Arc<str>,
+    pub(super) via: Option<&'h Arc<str>>,
+    pub(super) source: Source,
     pub(super) reason: Option<&'h Arc<str>>,
     /// On the monotonic clock.
     pub(super) at: Duration,
@@ -51,9 +53,9 @@ impl Slot {
             operation: hit.operation,
             name: hit.name.clone(),
             version: hit.version.cloned(),
-            provider: hit.origin.provider.clone(),
-            via: hit.origin.via.clone(),
-            source: hit.origin.freshness.into(),
+            provider: hit.provider.clone(),
+            via: hit.via.cloned(),
+            source: hit.source,
             reason: hit.reason.cloned(),
             count: 1,
             first: hit.at,
@@ -63,11 +65,11 @@ impl Slot {
 
     fn is_of(&self, hit: &Hit<'_>) -> bool {
         self.operation == hit.operation
-            && self.source == Source::from(hit.origin.freshness)
-            && same(&self.provider, &hit.origin.provider)
+            && self.source == hit.source
+            && same(&self.provider, hit.provider)
             && self.name == *hit.name
             && self.version.as_ref() == hit.version
-            && maybe_same(self.via.as_ref(), hit.origin.via.as_ref())
+            && maybe_same(self.via.as_ref(), hit.via)
             && maybe_same(self.reason.as_ref(), hit.reason)
     }
 }
@@ -86,7 +88,27 @@ fn maybe_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
 }
 
 /// Slots by the hash of the name.
-type Shard = HashMap<u64, Vec<Slot>>;
+type Shard = HashMap<u64, Vec<Slot>, BuildHasherDefault<AsIs>>;
+
+/// What is a hash already need not be hashed.
+#[derive(Debug, Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
 
 /// The hits that were counted and not told yet.
 pub(super) struct HitTable {
@@ -130,8 +152,8 @@ impl HitTable {
             return Counted::No;
         }
         let hash = self.hasher.hash_one(hit.name);
-        // The low bits choose the place within the shard's table.
-        let mut shard = lock(&self.shards[(hash >> 60) as usize % SHARDS]);
+        // The low bits choose the place within the shard's table, the high ones tell its entries apart.
+        let mut shard = lock(&self.shards[(hash >> 32) as usize % SHARDS]);
         let slots = shard.entry(hash).or_default();
         match slots.iter_mut().find(|slot| slot.is_of(hit)) {
             Some(slot) => {

@@ -6,12 +6,15 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use pin_project_lite::pin_project;
-use secrets_core::{Error, ErrorKind, Request, Response, Result};
+use secrets_core::{Answer, Error, ErrorKind, Operation, Request, Response, Result};
 use tower::{Service, ServiceExt};
 
+use super::super::cache::Kept;
+use super::super::glance::{AtOnce, Glance};
 use super::asked::{Asked, Due, Moment};
 use super::config::{Hits, OnFailure};
-use super::record::Record;
+use super::hits::Hit;
+use super::record::{Record, Source};
 use super::writer::{Wanted, Writer};
 use super::{AuditLayer, Shared};
 
@@ -76,6 +79,29 @@ where
                 )
             }
         }
+    }
+}
+
+impl<S: AtOnce> AtOnce for AuditService<S> {
+    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
+        let shared = &self.layer.0;
+        if shared.hits != Hits::Aggregate {
+            return None;
+        }
+        let writer = shared.writer.get()?;
+        let kept = self.inner.glance(read)?;
+        let Answer { secret, origin, .. } = kept.answer()?;
+        let is_counted = writer.count(&Hit {
+            operation: Operation::Get,
+            name: read.name,
+            version: secret.metadata.version.as_ref(),
+            provider: &origin.provider,
+            via: origin.via.as_ref(),
+            source: Source::Cache,
+            reason: read.reason,
+            at: kept.at(),
+        });
+        is_counted.then_some(kept)
     }
 }
 
@@ -202,9 +228,9 @@ impl Watch {
         answer: Result<Response>,
     ) -> std::result::Result<Result<Response>, BoxFuture<'static, Result<Response>>> {
         let counts = self.shared.hits == Hits::Aggregate;
-        let due = self.asked.settle(&answer, self.shared.moment(), |hit| {
-            counts && self.writer.count(hit)
-        });
+        let moment = || self.shared.moment();
+        let count = |hit: &Hit<'_>| counts && self.writer.count(hit);
+        let due = self.asked.settle(&answer, moment, count);
         let Due::Records(records) = due else {
             return Ok(answer);
         };

@@ -14,11 +14,18 @@ pub(super) struct Entry {
     pub(super) fresh_until: Duration,
     pub(super) usable_until: Duration,
     refresh_at: Duration,
-    /// Of the name when the answer was kept; an entry of an earlier one is void.
-    pub(super) generation: u64,
+    pub(super) generation: Generation,
     /// When the next attempt to replace it may begin, in milliseconds.
     attempt_at: AtomicU64,
     troubled: AtomicBool,
+}
+
+/// Of a name when its answer was kept; an entry of an earlier one is void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Generation {
+    /// The group that the name is in.
+    pub(super) group: usize,
+    pub(super) number: u64,
 }
 
 /// How long after a failed or begun attempt to replace an answer the next one may begin.
@@ -32,7 +39,7 @@ impl Entry {
         now: SystemTime,
         ttl: Duration,
         config: &CacheConfig,
-        generation: u64,
+        generation: Generation,
     ) -> Self {
         let own_end = answer
             .as_ref()
@@ -63,6 +70,11 @@ impl Entry {
 
     pub(super) fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.loaded)
+    }
+
+    /// Whether it can be given without anything else being done.
+    pub(super) fn is_at_ease(&self, now: Duration) -> bool {
+        now < self.fresh_until && !self.is_due(now)
     }
 
     /// The answer, said to be this old.

@@ -13,8 +13,9 @@ use super::sync::{Arc, Mutex, lock};
 #[derive(Debug)]
 pub(super) struct Flights<K, T>(Arc<Mutex<HashMap<K, Arc<Flight<T>>>>>);
 
+/// Something that happens once.
 #[derive(Debug)]
-struct Flight<T>(Mutex<State<T>>);
+pub(super) struct Flight<T>(Mutex<State<T>>);
 
 #[derive(Debug)]
 struct State<T> {
@@ -36,11 +37,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         match under_way.entry(key) {
             Entry::Occupied(known) => (Waiter::new(Arc::clone(known.get())), None),
             Entry::Vacant(place) => {
-                let flight = Arc::new(Flight(Mutex::new(State {
-                    outcome: None,
-                    waiting: Vec::new(),
-                    numbers: 0,
-                })));
+                let flight = Flight::new();
                 let pilot = Pilot {
                     flights: Self(Arc::clone(&self.0)),
                     key: place.key().clone(),
@@ -62,8 +59,18 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
     }
 }
 
+impl<T> Flight<T> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            outcome: None,
+            waiting: Vec::new(),
+            numbers: 0,
+        })))
+    }
+}
+
 impl<T: Clone> Flight<T> {
-    fn land(&self, outcome: T) {
+    pub(super) fn land(&self, outcome: T) {
         let waiting = {
             let mut state = lock(&self.0);
             state.outcome = Some(outcome);
@@ -124,7 +131,7 @@ pub(super) struct Waiter<T> {
 }
 
 impl<T> Waiter<T> {
-    fn new(flight: Arc<Flight<T>>) -> Self {
+    pub(super) fn new(flight: Arc<Flight<T>>) -> Self {
         Self {
             flight,
             number: None,

@@ -1,14 +1,39 @@
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use quick_cache::Equivalent;
 use secrets_core::{SecretName, Version};
 
 /// For whom answers are kept: two caches that are one never answer across scopes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scope {
-    pub(super) identity: Arc<str>,
-    pub(super) namespace: Arc<str>,
+    identity: Arc<str>,
+    namespace: Arc<str>,
+    /// Of both, so that no look-up need hash them.
+    hash: u64,
+}
+
+impl Scope {
+    pub(super) fn new(identity: &str, namespace: &str) -> Self {
+        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self {
+            identity: identity.into(),
+            namespace: namespace.into(),
+            hash: HASHER.hash_one((identity, namespace)),
+        }
+    }
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self::new("", "")
+    }
+}
+
+impl Hash for Scope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// What an answer is kept under.

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use secrets_core::{Clock, Error, Request, Response, Result, SecretName, SecretValue, Version};
+use secrets_core::{Clock, Error, Request, Response, Result};
 use tower::{Layer, Service};
 
 use super::config::CacheConfig;
-use super::key::{KeyRef, Scope};
+use super::key::Scope;
 use super::service::CacheService;
 use super::store::{Cache, OwnTtls};
 
@@ -43,31 +43,13 @@ impl CacheLayer {
     pub fn scoped(&self, identity: &str, namespace: &str) -> Self {
         Self {
             cache: self.cache.clone(),
-            scope: Arc::new(Scope {
-                identity: identity.into(),
-                namespace: namespace.into(),
-            }),
+            scope: Arc::new(Scope::new(identity, namespace)),
         }
     }
 
     /// The cache behind the layer.
     pub fn cache(&self) -> &Cache {
         &self.cache
-    }
-
-    /// The value of a secret that can be given at once, without anything being done. Counted as a hit.
-    pub(crate) fn peek(
-        &self,
-        target: Option<&str>,
-        name: &SecretName,
-        version: Option<&Version>,
-    ) -> Option<SecretValue> {
-        self.cache.peek(KeyRef {
-            scope: &self.scope,
-            target,
-            name,
-            version,
-        })
     }
 }
 

@@ -5,8 +5,9 @@
 //! - Of all who want what is not there, or not fresh, one load serves all. The load runs on its own time; who waits may
 //!   leave, and a load that is given up is an error for those who stay, never a hang.
 //! - Where a provider cannot be reached ([`Error::is_stale_ok`](secrets_core::Error::is_stale_ok)), the last answer is given
-//!   up to the age `max_stale`, and says so ([`Freshness::Stale`](secrets_core::Freshness::Stale)). The first reader waits
-//!   for `patience`, the others do not; one in a second tries again behind their backs.
+//!   up to the age `max_stale`, and says so ([`Freshness::Stale`](secrets_core::Freshness::Stale)). Once a provider or chain
+//!   is known to fail, nobody waits for it who has such an answer; one in a second tries again behind their backs. Who is
+//!   the first to find out waits for the failure of one attempt, not of its repetitions, and `patience` at the longest.
 //! - Any other error makes the cache forget: what is denied, deleted or disabled is never answered from memory.
 //! - A write forgets the secret at once, under every provider, chain and version, and what loads under way bring is not kept.
 //!
@@ -15,6 +16,8 @@
 mod config;
 mod entry;
 mod flight;
+mod health;
+mod kept;
 mod key;
 mod layer;
 mod service;
@@ -25,6 +28,7 @@ mod sync;
 mod tests;
 
 pub use config::CacheConfig;
+pub(crate) use kept::Kept;
 pub use layer::CacheLayer;
 pub use service::CacheService;
 pub use stats::CacheStats;

@@ -1,29 +1,93 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, Ready, join_all, ready};
+use futures_util::future::{BoxFuture, Either, join_all, select};
 use secrets_core::{
     Answer, Call, Deadline, Error, ErrorKind, Operation, Origin, Reply, Request, Response, Result,
     SecretName,
 };
 use tower::{Service, ServiceExt};
 
+use super::super::glance::{AtOnce, Glance};
 use super::entry::Entry;
 use super::flight::Waiter;
+use super::health::Health;
+use super::kept::Kept;
 use super::key::{KeyRef, Scope};
 use super::stats::count;
 use super::store::{Cache, Flight, Found, Loaded};
-use super::sync::{Arc, spawn, within};
+use super::sync::{Arc, begin, spawn, within};
 
 /// The service of [`CacheLayer`](super::CacheLayer).
-#[derive(Debug, Clone)]
-pub struct CacheService<S> {
+#[derive(Debug)]
+pub struct CacheService<S>(Arc<Parts<S>>);
+
+/// Shared, so that a clone costs one counted reference.
+#[derive(Debug)]
+struct Parts<S> {
     inner: S,
     cache: Cache,
     scope: Arc<Scope>,
 }
 
-type CacheFuture = Either<Ready<Result<Response>>, BoxFuture<'static, Result<Response>>>;
+impl<S> Clone for CacheService<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The future of [`CacheService`].
+#[derive(Debug)]
+pub struct CacheFuture(State);
+
+enum State {
+    /// What is there, and when it was found if it was kept. It becomes an answer where that is wanted, so that no layer has
+    /// to move one about.
+    Known(Option<Result<(Arc<Entry>, Option<Duration>)>>),
+    Coming(BoxFuture<'static, Result<Response>>),
+}
+
+impl CacheFuture {
+    fn kept(entry: Arc<Entry>, now: Duration) -> Self {
+        Self(State::Known(Some(Ok((entry, Some(now))))))
+    }
+
+    fn coming(work: impl Future<Output = Result<Response>> + Send + 'static) -> Self {
+        Self(State::Coming(work.boxed()))
+    }
+}
+
+impl Future for CacheFuture {
+    type Output = Result<Response>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let known = match &mut self.get_mut().0 {
+            State::Coming(work) => return work.poll_unpin(cx),
+            State::Known(known) => known.take(),
+        };
+        let Some(known) = known else {
+            return Poll::Pending;
+        };
+        Poll::Ready(known.and_then(|(entry, found)| match found {
+            Some(at) => entry.answer(at).map(respond),
+            None => entry.answer.clone().map(respond),
+        }))
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known(_) => "Known",
+            Self::Coming(_) => "Coming",
+        })
+    }
+}
 
 impl<S> CacheService<S>
 where
@@ -31,87 +95,100 @@ where
     S::Future: Send,
 {
     pub(super) fn new(inner: S, cache: Cache, scope: Arc<Scope>) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             inner,
             cache,
             scope,
-        }
+        }))
     }
 
     fn get(&self, request: Request) -> CacheFuture {
         let Call::Get { name, options } = &request.call else {
-            return Either::Right(self.pass(request));
+            return CacheFuture(State::Coming(self.pass(request)));
         };
         let key = KeyRef {
-            scope: &self.scope,
+            scope: &self.0.scope,
             target: request.target.as_deref(),
             name,
             version: options.version.as_ref(),
         };
-        let now = self.cache.now();
-        let stale = match self.cache.find(key, now) {
+        let now = self.0.cache.now();
+        let stale = match self.0.cache.find(key, now) {
             Found::Fresh(entry, refresh) => {
-                self.cache.counters().hit();
+                self.0.cache.counters().hit();
                 if refresh {
                     self.refresh(key, &request);
                 }
-                return Either::Left(ready(entry.answer(now).map(respond)));
+                return CacheFuture::kept(entry, now);
             }
-            Found::Expired(entry) if entry.is_troubled() => {
-                count(&self.cache.counters().stale);
-                if entry.may_attempt(now) {
-                    self.refresh(key, &request);
+            Found::Expired(entry) => match self.stale(entry, key, now) {
+                Ok(entry) => {
+                    if entry.may_attempt(now) {
+                        self.refresh(key, &request);
+                    }
+                    return CacheFuture::kept(entry, now);
                 }
-                return Either::Left(ready(entry.answer(now).map(respond)));
-            }
-            Found::Expired(entry) => Some(entry),
+                Err(stale) => Some(stale),
+            },
             Found::Nothing => None,
         };
         let (waiter, flight) = self.join(key);
         if let Some(flight) = flight {
-            self.load(request, vec![flight]);
+            let for_whom = match stale {
+                None => For::Nothing,
+                Some(_) => For::Stale,
+            };
+            self.load(request, vec![flight], for_whom);
         }
-        let cache = self.cache.clone();
-        Either::Right(async move { wait(&cache, waiter, stale).await.map(respond) }.boxed())
+        // Nobody waits for what is there already.
+        let mut waiter = waiter;
+        if let Some(loaded) = (&mut waiter).now_or_never() {
+            let stale = stale.as_ref().map(|stale| &stale.entry);
+            let known = self.0.cache.make_do(loaded, stale);
+            return CacheFuture(State::Known(Some(known)));
+        }
+        let cache = self.0.cache.clone();
+        CacheFuture::coming(async move { wait(&cache, waiter, stale).await.map(respond) })
     }
 
     fn get_many(&self, mut request: Request) -> CacheFuture {
         let Call::GetMany { items } = &mut request.call else {
-            return Either::Right(self.pass(request));
+            return CacheFuture(State::Coming(self.pass(request)));
         };
-        let now = self.cache.now();
+        let now = self.0.cache.now();
         let mut waits = Vec::new();
         let mut answers: Vec<Option<Result<Answer>>> = Vec::with_capacity(items.len());
         let (mut flights, mut asked) = (Vec::new(), Vec::new());
         for item in items.iter() {
             let key = KeyRef {
-                scope: &self.scope,
+                scope: &self.0.scope,
                 target: request.target.as_deref(),
                 name: &item.name,
                 version: item.options.version.as_ref(),
             };
-            let stale = match self.cache.find(key, now) {
+            let stale = match self.0.cache.find(key, now) {
                 Found::Fresh(entry, refresh) => {
-                    self.cache.counters().hit();
+                    self.0.cache.counters().hit();
                     answers.push(Some(entry.answer(now)));
-                    if refresh && let (_, Some(flight)) = self.cache.join(key) {
+                    if refresh && let (_, Some(flight)) = self.0.cache.join(key) {
                         flights.push(flight);
                         asked.push(item.clone());
                     }
                     continue;
                 }
-                Found::Expired(entry) if entry.is_troubled() => {
-                    count(&self.cache.counters().stale);
-                    answers.push(Some(entry.answer(now)));
-                    if entry.may_attempt(now)
-                        && let (_, Some(flight)) = self.cache.join(key)
-                    {
-                        flights.push(flight);
-                        asked.push(item.clone());
+                Found::Expired(entry) => match self.stale(entry, key, now) {
+                    Ok(entry) => {
+                        answers.push(Some(entry.answer(now)));
+                        if entry.may_attempt(now)
+                            && let (_, Some(flight)) = self.0.cache.join(key)
+                        {
+                            flights.push(flight);
+                            asked.push(item.clone());
+                        }
+                        continue;
                     }
-                    continue;
-                }
-                Found::Expired(entry) => Some(entry),
+                    Err(stale) => Some(stale),
+                },
                 Found::Nothing => None,
             };
             let (waiter, flight) = self.join(key);
@@ -124,9 +201,15 @@ where
         }
         if !flights.is_empty() {
             *items = asked;
-            self.load(request, flights);
+            let has_stale = waits.iter().any(|(_, _, stale)| stale.is_some());
+            let for_whom = match (waits.is_empty(), has_stale) {
+                (true, _) => For::Later,
+                (_, true) => For::Stale,
+                (_, false) => For::Nothing,
+            };
+            self.load(request, flights, for_whom);
         }
-        let cache = self.cache.clone();
+        let cache = self.0.cache.clone();
         let whole = async move {
             let waiting = waits.into_iter().map(|(place, waiter, stale)| {
                 let cache = &cache;
@@ -144,14 +227,38 @@ where
             let origin = Origin::fresh("cache".into());
             Ok(Response::new(Reply::Secrets(answers), origin))
         };
-        Either::Right(whole.boxed())
+        CacheFuture::coming(whole)
+    }
+
+    /// An answer that is too old, if it can be given at once: where the provider is known to fail. Else with what there is
+    /// to know about the provider.
+    fn stale(
+        &self,
+        entry: Arc<Entry>,
+        key: KeyRef<'_>,
+        now: Duration,
+    ) -> std::result::Result<Arc<Entry>, Stale> {
+        if !entry.is_troubled() {
+            let health = self.0.cache.health(key);
+            if !health.is_failing(now) {
+                // Before the load begins, so that none of its failures is missed.
+                let failure = health.failure();
+                return Err(Stale {
+                    entry,
+                    health,
+                    failure,
+                });
+            }
+        }
+        count(&self.0.cache.counters().stale);
+        Ok(entry)
     }
 
     /// Waits for the load of a key, or begins it; counted as a read that waits.
     fn join(&self, key: KeyRef<'_>) -> (Waiter<Loaded>, Option<Flight>) {
-        let counters = self.cache.counters();
+        let counters = self.0.cache.counters();
         count(&counters.misses);
-        let (waiter, flight) = self.cache.join(key);
+        let (waiter, flight) = self.0.cache.join(key);
         if flight.is_none() {
             count(&counters.coalesced);
         }
@@ -160,19 +267,30 @@ where
 
     /// Loads a key for whoever reads it next, unless that happens already.
     fn refresh(&self, key: KeyRef<'_>, request: &Request) {
-        if let (_, Some(flight)) = self.cache.join(key) {
-            self.load(request.clone(), vec![flight]);
+        if let (_, Some(flight)) = self.0.cache.join(key) {
+            self.load(request.clone(), vec![flight], For::Later);
         }
     }
 
     /// Asks the provider, on its own time: whoever waits may leave.
-    fn load(&self, mut request: Request, flights: Vec<Flight>) {
-        count(&self.cache.counters().loads);
-        let limit = self.cache.config().load_timeout;
-        request.deadline = Some(Deadline::after(self.cache.clock(), limit));
-        let inner = self.inner.clone();
-        let cache = self.cache.clone();
-        spawn(async move {
+    fn load(&self, mut request: Request, flights: Vec<Flight>, for_whom: For) {
+        count(&self.0.cache.counters().loads);
+        let limit = self.0.cache.config().load_timeout;
+        request.deadline = Some(Deadline::after(self.0.cache.clock(), limit));
+        let Some(health) = flights.first().map(|flight| Arc::clone(flight.health())) else {
+            return;
+        };
+        if for_whom == For::Stale {
+            let (cache, health) = (self.0.cache.clone(), Arc::clone(&health));
+            request = request.with_setbacks(move |error| {
+                if error.is_stale_ok() {
+                    health.fails(cache.now());
+                }
+            });
+        }
+        let inner = self.0.inner.clone();
+        let cache = self.0.cache.clone();
+        let work = async move {
             let single = matches!(request.call, Call::Get { .. });
             let outcome = match within(limit, inner.oneshot(request)).await {
                 Some(outcome) => outcome,
@@ -182,6 +300,10 @@ where
                 )
                 .with_operation(Operation::Get)),
             };
+            match is_out_of_reach(&outcome) {
+                true => health.fails(cache.now()),
+                false => health.answers(),
+            }
             for (flight, answer) in flights.into_iter().zip(answers(outcome, single)) {
                 let answer = answer.map_err(|error| match error.name() {
                     Some(_) => error,
@@ -190,18 +312,22 @@ where
                 flight.land(answer);
             }
             cache.sweep();
-        });
+        };
+        match for_whom {
+            For::Later => spawn(work),
+            For::Stale | For::Nothing => begin(work),
+        }
     }
 
     /// What changes a secret makes the cache forget it: before, so that no reader takes the old value for the new one, and
     /// after, so that none keeps what it loaded meanwhile. A write that is given up counts as one that happened.
     fn change(&self, name: SecretName, request: Request) -> BoxFuture<'static, Result<Response>> {
         let forgetting = Forgetting {
-            cache: self.cache.clone(),
+            cache: self.0.cache.clone(),
             name,
         };
         forgetting.cache.invalidate(&forgetting.name);
-        let inner = self.inner.clone();
+        let inner = self.0.inner.clone();
         async move {
             let outcome = inner.oneshot(request).await;
             drop(forgetting);
@@ -211,7 +337,18 @@ where
     }
 
     fn pass(&self, request: Request) -> BoxFuture<'static, Result<Response>> {
-        self.inner.clone().oneshot(request).boxed()
+        self.0.inner.clone().oneshot(request).boxed()
+    }
+}
+
+impl<S> AtOnce for CacheService<S> {
+    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
+        self.0.cache.glance(KeyRef {
+            scope: &self.0.scope,
+            target: read.target,
+            name: read.name,
+            version: read.version,
+        })
     }
 }
 
@@ -226,27 +363,92 @@ impl Drop for Forgetting {
     }
 }
 
-/// What the load brings, or the stale answer where it brings nothing in time.
-async fn wait(cache: &Cache, waiter: Waiter<Loaded>, stale: Option<Arc<Entry>>) -> Result<Answer> {
+/// What whoever wants a load has instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// An answer that is given without it.
+    Later,
+    /// An answer that is too old, so that each failure on the way is told.
+    Stale,
+    Nothing,
+}
+
+/// An answer that is too old, and the provider or chain that may have a newer one.
+struct Stale {
+    entry: Arc<Entry>,
+    health: Arc<Health>,
+    failure: Waiter<()>,
+}
+
+/// What the load brings, or the stale answer where it fails or brings nothing in time.
+async fn wait(cache: &Cache, waiter: Waiter<Loaded>, stale: Option<Stale>) -> Result<Answer> {
     let Some(stale) = stale else {
         return waiter.await.and_then(|entry| entry.answer.clone());
     };
-    match within(cache.config().patience, waiter).await {
-        Some(Ok(entry)) => return entry.answer.clone(),
-        Some(Err(error)) if !error.is_stale_ok() => return Err(error),
-        Some(Err(error)) if cache.now() >= stale.usable_until => return Err(error),
-        Some(Err(_)) => {}
-        None => stale.trouble(cache.now()),
+    let Stale {
+        entry,
+        health,
+        failure,
+    } = stale;
+    let (known, found) = match within(cache.config().patience, select(waiter, failure)).await {
+        Some(Either::Left((loaded, _))) => cache.make_do(loaded, Some(&entry)),
+        Some(Either::Right(_)) => cache.make_do(Err(SILENT.clone()), Some(&entry)),
+        None => {
+            let now = cache.now();
+            entry.trouble(now);
+            health.fails(now);
+            cache.make_do(Err(SILENT.clone()), Some(&entry))
+        }
+    }?;
+    match found {
+        Some(at) => known.answer(at),
+        None => known.answer.clone(),
     }
-    let now = cache.now();
-    if now >= stale.usable_until {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            "the provider does not answer, and what is known is too old",
-        ));
+}
+
+/// What those get who have nothing newer than what is too old.
+static SILENT: LazyLock<Error> = LazyLock::new(|| {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the provider does not answer, and what is known is too old",
+    )
+});
+
+impl Cache {
+    /// What a load brought, or the stale answer where it could not reach the provider, with the time from which it is.
+    fn make_do(
+        &self,
+        loaded: Loaded,
+        stale: Option<&Arc<Entry>>,
+    ) -> Result<(Arc<Entry>, Option<Duration>)> {
+        let error = match loaded {
+            Ok(entry) => return Ok((entry, None)),
+            Err(error) => error,
+        };
+        let now = self.now();
+        match stale {
+            Some(stale) if error.is_stale_ok() && now < stale.usable_until => {
+                count(&self.counters().stale);
+                Ok((Arc::clone(stale), Some(now)))
+            }
+            _ => Err(error),
+        }
     }
-    count(&cache.counters().stale);
-    stale.answer(now)
+}
+
+/// Whether nothing that was asked for could be reached.
+fn is_out_of_reach(outcome: &Result<Response>) -> bool {
+    match outcome {
+        Err(error) => error.is_stale_ok(),
+        Ok(Response {
+            reply: Reply::Secrets(answers),
+            ..
+        }) => {
+            let failed = |answer: &Result<Answer>| answer.as_ref().is_err_and(Error::is_stale_ok);
+            !answers.is_empty() && answers.iter().all(failed)
+        }
+        Ok(_) => false,
+    }
 }
 
 /// One result a flight, of a get or of a get-many.
@@ -301,9 +503,9 @@ where
             | Call::Restore { name }
             | Call::Rollback { name, .. } => {
                 let name = name.clone();
-                Either::Right(self.change(name, request))
+                CacheFuture(State::Coming(self.change(name, request)))
             }
-            _ => Either::Right(self.pass(request)),
+            _ => CacheFuture(State::Coming(self.pass(request))),
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache as Quick;
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
-use secrets_core::{Answer, Clock, Error, ErrorKind, Result, SecretName, SecretValue};
+use secrets_core::{Answer, Clock, Error, ErrorKind, Result, SecretName};
 
 use super::config::CacheConfig;
-use super::entry::Entry;
+use super::entry::{Entry, Generation};
 use super::flight::{Flights, Pilot, Waiter};
+use super::health::Health;
+use super::kept::Kept;
 use super::key::{Key, KeyRef, Scope};
 use super::stats::{CacheStats, Counters, count};
 use super::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
@@ -54,8 +56,8 @@ struct Shared {
     /// A name's group is at another generation after each invalidation of the name.
     generations: Box<[AtomicU64]>,
     groups: RandomState,
-    /// Providers and chains that were asked, for whom: few.
-    targets: Mutex<HashSet<Target>>,
+    /// Providers and chains that were asked, for whom, and how they are: few.
+    targets: Mutex<HashMap<Target, Arc<Health>>>,
     /// Times to live of single secrets.
     own_ttls: OwnTtls,
     next_sweep: Mutex<Duration>,
@@ -104,8 +106,9 @@ impl Cache {
         shared.flights.detach(
             |key| key.name == *name,
             || {
-                shared.generation(name).fetch_add(1, Ordering::Release);
-                for (scope, target) in lock(&shared.targets).iter() {
+                let group = shared.group(name);
+                shared.generations[group].fetch_add(1, Ordering::Release);
+                for (scope, target) in lock(&shared.targets).keys() {
                     shared.entries.remove(&KeyRef {
                         scope,
                         target: target.as_deref(),
@@ -158,8 +161,7 @@ impl Cache {
         let Some(entry) = self.0.entries.get(&key) else {
             return Found::Nothing;
         };
-        let generation = self.0.generation(key.name).load(Ordering::Acquire);
-        if entry.generation == generation {
+        if self.0.is_current(&entry) {
             if now < entry.fresh_until {
                 let refresh = entry.is_due(now) && entry.may_attempt(now);
                 return Found::Fresh(entry, refresh);
@@ -175,31 +177,30 @@ impl Cache {
         Found::Nothing
     }
 
-    /// The value of an answer that is within its time and need not be refreshed. Counted as a hit.
-    pub(super) fn peek(&self, key: KeyRef<'_>) -> Option<SecretValue> {
+    /// An answer that is within its time and need not be refreshed.
+    pub(super) fn glance(&self, key: KeyRef<'_>) -> Option<Kept> {
         let entry = self.0.entries.get(&key)?;
-        let generation = self.0.generation(key.name).load(Ordering::Acquire);
-        let now = self.now();
-        if entry.generation != generation || now >= entry.fresh_until || entry.is_due(now) {
-            return None;
-        }
-        let value = entry.answer.as_ref().ok()?.secret.value.clone();
+        let at = self.now();
+        let is_good = self.0.is_current(&entry) && entry.is_at_ease(at);
+        is_good.then(|| Kept::new(entry, at))
+    }
+
+    /// How the provider or chain is that this key is asked of.
+    pub(super) fn health(&self, key: KeyRef<'_>) -> Arc<Health> {
+        self.0.health(&key.owned())
+    }
+
+    /// Counts an answer that was given at once.
+    pub(crate) fn count_hit(&self) {
         self.0.counters.hit();
-        Some(value)
     }
 
     /// Waits for the load of a key, or begins it. An answer that has come meanwhile is waited for without a load.
     pub(super) fn join(&self, key: KeyRef<'_>) -> (Waiter<Loaded>, Option<Flight>) {
         let key = key.owned();
-        let target = (Arc::clone(&key.scope), key.target.clone());
-        {
-            let mut targets = lock(&self.0.targets);
-            if !targets.contains(&target) {
-                targets.insert(target);
-            }
-        }
+        let health = self.0.health(&key);
         // Read before the provider is asked: an answer that an invalidation overtakes is of an earlier generation.
-        let generation = self.0.generation(&key.name).load(Ordering::Acquire);
+        let generation = self.0.generation(&key.name);
         let (waiter, pilot) = self.0.flights.join(key, Err(LOST.clone()));
         let Some(pilot) = pilot else {
             return (waiter, None);
@@ -217,6 +218,7 @@ impl Cache {
             cache: self.clone(),
             asked: now,
             generation,
+            health,
         };
         (waiter, Some(flight))
     }
@@ -232,10 +234,9 @@ impl Cache {
             }
             *next = now.saturating_add(self.0.config.max_stale.max(LEAST) / 2);
         }
-        self.0.entries.retain(|key, entry| {
-            let generation = self.0.generation(&key.name).load(Ordering::Acquire);
-            now < entry.usable_until && entry.generation == generation
-        });
+        self.0
+            .entries
+            .retain(|_, entry| now < entry.usable_until && self.0.is_current(entry));
     }
 
     fn ttl(&self, key: &Key) -> Duration {
@@ -252,9 +253,27 @@ impl Cache {
 }
 
 impl Shared {
-    fn generation(&self, name: &SecretName) -> &AtomicU64 {
-        let group = self.groups.hash_one(name.as_str()) as usize % GROUPS;
-        &self.generations[group]
+    fn health(&self, key: &Key) -> Arc<Health> {
+        let target = (Arc::clone(&key.scope), key.target.clone());
+        let mut targets = lock(&self.targets);
+        let health = targets.entry(target);
+        Arc::clone(health.or_insert_with(|| Arc::new(Health::new())))
+    }
+
+    fn group(&self, name: &SecretName) -> usize {
+        self.groups.hash_one(name.as_str()) as usize % GROUPS
+    }
+
+    fn generation(&self, name: &SecretName) -> Generation {
+        let group = self.group(name);
+        let number = self.generations[group].load(Ordering::Acquire);
+        Generation { group, number }
+    }
+
+    /// Whether the name of this entry was not invalidated since.
+    fn is_current(&self, entry: &Entry) -> bool {
+        let Generation { group, number } = entry.generation;
+        self.generations[group].load(Ordering::Acquire) == number
     }
 }
 
@@ -272,10 +291,16 @@ pub(super) struct Flight {
     pilot: Pilot<Key, Loaded>,
     cache: Cache,
     asked: Duration,
-    generation: u64,
+    generation: Generation,
+    health: Arc<Health>,
 }
 
 impl Flight {
+    /// How the provider or chain is that the load asks.
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
     pub(super) fn key(&self) -> &Key {
         self.pilot.key()
     }
@@ -287,6 +312,7 @@ impl Flight {
             cache,
             asked,
             generation,
+            health: _,
         } = self;
         let shared = &*cache.0;
         let ttl = cache.ttl(pilot.key());

@@ -14,6 +14,7 @@ use secrets_testkit::ManualClock;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
+use super::super::glance::{AtOnce, Glance};
 use super::key::KeyRef;
 use super::*;
 
@@ -762,7 +763,15 @@ fn bytes_are_those_of_all_texts() {
     };
     let wall = std::time::SystemTime::UNIX_EPOCH;
     let bytes = |answer| {
-        super::entry::Entry::new(answer, seconds(0), wall, seconds(1), &config(), 0).bytes()
+        super::entry::Entry::new(
+            answer,
+            seconds(0),
+            wall,
+            seconds(1),
+            &config(),
+            Default::default(),
+        )
+        .bytes()
     };
     assert_eq!(bytes(answer(Metadata::new(name("a")))), 5);
     assert_eq!(bytes(answer(metadata)), 5 + (4 + 8 + 64) + (1 + 64) + 5 + 4);
@@ -779,7 +788,14 @@ fn an_answer_is_stale_from_the_end_of_its_time_on() {
     let secret = Secret::new("1".into(), Metadata::new(name("a")));
     let answer = Ok(Answer::new(secret, Origin::fresh("store".into())));
     let wall = std::time::SystemTime::UNIX_EPOCH;
-    let entry = super::entry::Entry::new(answer, seconds(100), wall, seconds(60), &config(), 0);
+    let entry = super::entry::Entry::new(
+        answer,
+        seconds(100),
+        wall,
+        seconds(60),
+        &config(),
+        Default::default(),
+    );
     let freshness = |now| entry.answer(seconds(now)).unwrap().origin.freshness;
     assert_eq!(freshness(159), Freshness::Cached { age: seconds(59) });
     assert_eq!(freshness(160), Freshness::Stale { age: seconds(60) });
@@ -847,24 +863,46 @@ async fn of_many_in_an_outage_only_the_first_time_is_waited_for() {
 
 #[tokio::test]
 async fn what_can_be_given_at_once_is_seen_without_a_call() {
-    let setup = Setup::new(config().with_refresh_ahead(true));
-    let peek = |text: &str| setup.layer.peek(None, &name(text), None);
-    assert!(peek("a").is_none());
+    let setup = Setup::new(
+        config()
+            .with_refresh_ahead(true)
+            .with_negative_ttl(seconds(5)),
+    );
+    let service = setup.layer.layer(setup.store.clone());
+    let glance = |text: &str| {
+        let name = name(text);
+        service.glance(Glance {
+            target: None,
+            name: &name,
+            version: None,
+            reason: None,
+        })
+    };
+    assert!(glance("a").is_none());
     setup.value("a").await;
-    assert_eq!(peek("a").unwrap().expose_str().unwrap(), "1");
-    assert!(peek("b").is_none());
-    assert_eq!(setup.cache().stats().hits, 1);
+    setup.later(3);
+    let kept = glance("a").unwrap();
+    let told = kept.to_answer().unwrap();
+    assert_eq!(told.secret.value.expose_str().unwrap(), "1");
+    assert_eq!(told.origin.freshness, Freshness::Cached { age: seconds(3) });
+    assert_eq!(kept.answer().unwrap().secret, told.secret);
+    assert!(glance("b").is_none());
+    // Whoever looks counts it, once nobody on the way objects.
+    assert_eq!(setup.cache().stats().hits, 0);
     // Past nine tenths somebody has to fetch it anew.
-    setup.later(55);
-    assert!(peek("a").is_none());
+    setup.later(52);
+    assert!(glance("a").is_none());
     setup.later(5);
-    assert!(peek("a").is_none());
+    assert!(glance("a").is_none());
     assert_eq!(setup.store.calls(), 1);
     setup.value("a").await;
-    assert!(peek("a").is_some());
+    assert!(glance("a").is_some());
     setup.cache().invalidate(&name("a"));
-    assert!(peek("a").is_none());
-    assert_eq!(setup.cache().stats().hits, 2);
+    assert!(glance("a").is_none());
+    // An absence that is remembered is no answer.
+    setup.store.remove("c");
+    setup.get("c").await.unwrap_err();
+    assert!(glance("c").is_none_or(|kept| kept.answer().is_none()));
 }
 
 #[tokio::test]
@@ -1066,4 +1104,110 @@ async fn a_refresh_that_fails_is_tried_again_once_a_second() {
     ));
     assert!(started.elapsed() < Duration::from_millis(25));
     setup.store.release();
+}
+
+/// Reads and says how long that took.
+async fn timed(setup: &Setup, name: &str) -> (Freshness, Duration) {
+    let started = std::time::Instant::now();
+    let (_, freshness) = setup.get(name).await.unwrap();
+    (freshness, started.elapsed())
+}
+
+const PATIENCE: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn once_a_provider_is_known_to_fail_nobody_waits_for_it() {
+    let setup = Setup::new(config().with_patience(PATIENCE));
+    for name in ["a", "b", "c", "d"] {
+        setup.store.set(name, "1");
+        setup.value(name).await;
+    }
+    setup.later(100);
+    setup.store.hold();
+    let (freshness, took) = timed(&setup, "a").await;
+    assert!(took >= PATIENCE - Duration::from_millis(10), "{took:?}");
+    assert!(matches!(freshness, Freshness::Stale { .. }));
+    // Of another secret, whose own load nobody has begun yet.
+    let calls = setup.store.calls();
+    let (freshness, took) = timed(&setup, "b").await;
+    assert!(took < PATIENCE / 2, "{took:?}");
+    assert!(matches!(freshness, Freshness::Stale { .. }));
+    setup.until_calls(calls + 1).await;
+    // What is known is too old half a minute later.
+    setup.later(30);
+    let (freshness, took) = timed(&setup, "c").await;
+    assert!(took >= PATIENCE - Duration::from_millis(10), "{took:?}");
+    assert!(matches!(freshness, Freshness::Stale { .. }));
+    // It answers again, so that the next reader waits for what is new.
+    setup.store.release();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(timed(&setup, "d").await.0, Freshness::Fresh);
+}
+
+#[tokio::test]
+async fn an_answer_of_any_other_kind_is_no_outage() {
+    for kind in [ErrorKind::PermissionDenied, ErrorKind::NotFound] {
+        let setup = Setup::new(config());
+        for name in ["a", "b"] {
+            setup.store.set(name, "1");
+            setup.value(name).await;
+        }
+        setup.later(100);
+        setup.store.fail(kind);
+        setup.get("a").await.unwrap_err();
+        setup.store.fail(None);
+        assert_eq!(timed(&setup, "b").await.0, Freshness::Fresh);
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_stale_answer_waits_for_one_attempt_and_not_for_its_repetitions() {
+    let layer = |clock: &Arc<ManualClock>| {
+        let config = config().with_patience(Duration::from_secs(60));
+        CacheLayer::new(config, clock.clone()).unwrap()
+    };
+    for (kind, is_enough) in [
+        (ErrorKind::RateLimited, true),
+        (ErrorKind::Unavailable, true),
+        (ErrorKind::Conflict, false),
+    ] {
+        let clock = Arc::new(ManualClock::new());
+        let store = Store::new();
+        let is_down = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (down, healthy) = (is_down.clone(), store.clone());
+        let service = layer(&clock).layer(tower::service_fn(move |request: Request| {
+            let (is_down, healthy) = (down.load(Ordering::SeqCst), healthy.clone());
+            async move {
+                if is_down {
+                    request.tell_setback(&Error::of(kind));
+                    std::future::pending::<()>().await;
+                }
+                healthy.oneshot(request).await
+            }
+        }));
+        let read = || service.clone().oneshot(Request::new(get("a")));
+        read().await.unwrap();
+        is_down.store(true, Ordering::SeqCst);
+        clock.advance(seconds(100));
+        let answer = tokio::time::timeout(Duration::from_millis(200), read()).await;
+        let Ok(answer) = answer else {
+            assert!(!is_enough, "{kind:?}");
+            continue;
+        };
+        assert!(is_enough, "{kind:?}");
+        let freshness = answer.unwrap().origin.freshness;
+        assert_eq!(freshness, Freshness::Stale { age: seconds(100) });
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_waits_for_nothing_is_done_at_once() {
+    let setup = Setup::new(config());
+    let mut service = setup.service.clone();
+    let response = service.call(Request::new(get("a"))).now_or_never();
+    assert!(matches!(
+        response.unwrap().unwrap().origin.freshness,
+        Freshness::Fresh
+    ));
+    assert_eq!(setup.store.calls(), 1);
 }

@@ -122,6 +122,12 @@ impl Policy {
         verdict
     }
 
+    /// Whether it was decided already, by the policy that holds now, that this is allowed.
+    pub(super) fn is_known_to_allow(&self, question: Question<'_>) -> bool {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        state.memo.get(question) == Some(Verdict::Allowed)
+    }
+
     pub(super) fn may_list(&self, principal: &str, scope: &str) -> bool {
         self.state().engine.may_list(principal, scope)
     }

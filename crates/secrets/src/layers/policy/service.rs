@@ -3,13 +3,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::future::{Either, Ready, ready as at_once};
 use pin_project_lite::pin_project;
 use secrets_core::{
     Answer, Call, Error, ErrorKind, Operation, Origin, Reply, Request, Response, Result, SecretName,
 };
 use tower::{Layer, Service};
 
+use super::super::cache::Kept;
+use super::super::glance::{AtOnce, Glance};
 use super::handle::{Policy, check_principal, single};
 use super::memo::{Question, Verdict};
 
@@ -208,12 +209,24 @@ fn join(denied: Vec<(usize, Error)>, total: usize, outcome: Result<Response>) ->
 }
 
 pin_project! {
-    /// The future of what was let through.
+    /// The future of what was let through, or refused.
     #[derive(Debug)]
     pub struct PolicyFuture<F> {
+        // Absent for what is refused.
         #[pin]
-        call: F,
+        call: Option<F>,
+        refused: Option<Box<Result<Response>>>,
         after: Option<Box<After>>,
+    }
+}
+
+impl<F> PolicyFuture<F> {
+    fn refused(answer: Result<Response>) -> Self {
+        Self {
+            call: None,
+            refused: Some(Box::new(answer)),
+            after: None,
+        }
     }
 }
 
@@ -222,11 +235,32 @@ impl<F: Future<Output = Result<Response>>> Future for PolicyFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let outcome = ready!(this.call.poll(cx));
+        if let Some(refused) = this.refused.take() {
+            return Poll::Ready(*refused);
+        }
+        let Some(call) = this.call.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let outcome = ready!(call.poll(cx));
         Poll::Ready(match this.after.take() {
             None => outcome,
             Some(after) => after.apply(outcome),
         })
+    }
+}
+
+impl<S: AtOnce> AtOnce for PolicyService<S> {
+    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
+        let is_allowed = self.access.policy.is_known_to_allow(Question {
+            principal: &self.access.principal,
+            operation: Operation::Get,
+            scope: read.target.unwrap_or(&self.access.default),
+            name: read.name,
+        });
+        match is_allowed {
+            true => self.inner.glance(read),
+            false => None,
+        }
     }
 }
 
@@ -235,7 +269,7 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
 {
     type Response = Response;
     type Error = Error;
-    type Future = Either<Ready<Result<Response>>, PolicyFuture<S::Future>>;
+    type Future = PolicyFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(cx)
@@ -247,7 +281,7 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
         let operation = request.call.operation();
         let refuse = |error: Error| {
             access.tell(&error);
-            Either::Left(at_once(Err(error)))
+            PolicyFuture::refused(Err(error))
         };
         let after = match &mut request.call {
             Call::Health | Call::Close => None,
@@ -268,7 +302,7 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
                 if denied.len() == total && total > 0 {
                     let all = denied.into_iter().map(|(_, error)| Err(error)).collect();
                     let origin = Origin::fresh("policy".into());
-                    return Either::Left(at_once(Ok(Response::new(Reply::Secrets(all), origin))));
+                    return PolicyFuture::refused(Ok(Response::new(Reply::Secrets(all), origin)));
                 }
                 match denied.is_empty() {
                     true => None,
@@ -296,9 +330,10 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
                 }
             },
         };
-        Either::Right(PolicyFuture {
-            call: self.inner.call(request),
+        PolicyFuture {
+            call: Some(self.inner.call(request)),
+            refused: None,
             after,
-        })
+        }
     }
 }

@@ -404,3 +404,24 @@ async fn many_that_go_on_failing_are_an_answer_with_their_errors() {
     assert_eq!(results(response), wanted);
     assert_eq!(provider.calls(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_that_another_follows_is_told() {
+    for (attempts, told) in [(1, 0), (3, 2)] {
+        let script = (0..attempts).map(|_| vec![failed(ErrorKind::RateLimited)]);
+        let scripted = Scripted::new(script);
+        let kinds = Arc::new(Mutex::new(Vec::new()));
+        let noted = kinds.clone();
+        let config = RetryConfig::default().with_max_attempts(attempts);
+        let clock = Arc::new(Virtual(Instant::now()));
+        let service = RetryLayer::new(config, clock, false).layer(scripted.clone());
+        let call = Call::Get {
+            name: SecretName::new("a").unwrap(),
+            options: GetOptions::default(),
+        };
+        let request =
+            Request::new(call).with_setbacks(move |error| noted.lock().unwrap().push(error.kind()));
+        service.oneshot(request).await.unwrap_err();
+        assert_eq!(*kinds.lock().unwrap(), vec![ErrorKind::RateLimited; told]);
+    }
+}

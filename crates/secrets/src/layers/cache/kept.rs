@@ -1,0 +1,34 @@
+use std::time::Duration;
+
+use secrets_core::Answer;
+
+use super::entry::Entry;
+use super::sync::Arc;
+
+/// An answer within its time, and when it was found.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    entry: Arc<Entry>,
+    at: Duration,
+}
+
+impl Kept {
+    pub(super) fn new(entry: Arc<Entry>, at: Duration) -> Self {
+        Self { entry, at }
+    }
+
+    /// As the provider gave it; `None` for a remembered absence.
+    pub(crate) fn answer(&self) -> Option<&Answer> {
+        self.entry.answer.as_ref().ok()
+    }
+
+    /// The same, said to be as old as it is.
+    pub(crate) fn to_answer(&self) -> Option<Answer> {
+        self.entry.answer(self.at).ok()
+    }
+
+    /// When it was found, on the monotonic clock.
+    pub(crate) fn at(&self) -> Duration {
+        self.at
+    }
+}
