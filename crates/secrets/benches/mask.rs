@@ -19,6 +19,7 @@ const MIB: usize = 1024 * 1024;
 const PIECE: usize = 64 * 1024;
 
 fn main() {
+    let begun = Instant::now();
     for count in [1, 5, 20, 100] {
         let values: Vec<String> = (0..count).map(value).collect();
         let masker = Masker::new(
@@ -54,9 +55,9 @@ fn main() {
                 &first,
             ];
             for (best, turn) in best.iter_mut().zip(turns) {
-                let started = Instant::now();
+                let before = clock(begun);
                 turn();
-                *best = best.min(started.elapsed().as_secs_f64());
+                *best = best.min(clock(begun) - before);
             }
         }
         let figure = |what: &str, whose: &str, value: f64| {
@@ -74,6 +75,17 @@ fn main() {
         figure("ms to build", "ours", build.as_secs_f64() * 1e3);
         figure("MiB", "ours", masker.memory() as f64 / MIB as f64);
     }
+}
+
+/// Seconds that this thread has had a processor, where the system tells: a long turn must not seem slow because others run. Else
+/// those since the start.
+fn clock(begun: Instant) -> f64 {
+    // The account is brought up to date by whoever gives way.
+    std::thread::yield_now();
+    let account = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    account
+        .and_then(|text| text.split(' ').next()?.parse::<f64>().ok())
+        .map_or_else(|| begun.elapsed().as_secs_f64(), |spent| spent / 1e9)
 }
 
 fn stream(masker: &Masker, text: &[u8]) {
