@@ -25,8 +25,9 @@ use tokio::runtime::{Builder, Runtime};
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
 
-const ROUNDS: usize = 41;
-const READS: usize = 20_000;
+/// Many and short, so that a turn of another program on the processor falls into few of them.
+const ROUNDS: usize = 401;
+const READS: usize = 2000;
 
 fn main() {
     let one = Builder::new_current_thread()
@@ -148,8 +149,8 @@ impl Unit {
     }
 }
 
-async fn read_all(client: &impl Client, keys: usize) {
-    for read in 0..READS {
+async fn read_all(client: &impl Client, keys: usize, reads: usize) {
+    for read in 0..reads {
         assert_eq!(client.read(read % keys).await, VALUE.len());
     }
 }
@@ -158,7 +159,7 @@ async fn read_all(client: &impl Client, keys: usize) {
 fn time(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
     runtime.block_on(async {
         let started = Instant::now();
-        read_all(client, keys).await;
+        read_all(client, keys, READS).await;
         started.elapsed().as_nanos() as f64 / READS as f64
     })
 }
@@ -167,7 +168,7 @@ fn time(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
 fn blocks(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
     runtime.block_on(async {
         let before = counting::allocations();
-        read_all(client, keys).await;
+        read_all(client, keys, READS).await;
         let more = counting::allocations() - before;
         (more as f64 / READS as f64 * 100.0).round() / 100.0
     })
@@ -199,24 +200,26 @@ fn shared(runtime: &Runtime) {
 
 fn million_a_second(runtime: &Runtime, client: &impl Client) -> f64 {
     const TASKS: usize = 8;
+    // So many that to begin a task is nothing beside them.
+    const EACH: usize = 2 * READS;
     runtime.block_on(async {
         let started = Instant::now();
         let tasks: Vec<_> = (0..TASKS)
             .map(|_| {
                 let client = client.clone();
-                tokio::spawn(async move { read_all(&client, 1).await })
+                tokio::spawn(async move { read_all(&client, 1, EACH).await })
             })
             .collect();
         for task in tasks {
             task.await.expect("a task");
         }
-        (TASKS * READS) as f64 / started.elapsed().as_secs_f64() / 1e6
+        (TASKS * EACH) as f64 / started.elapsed().as_secs_f64() / 1e6
     })
 }
 
 /// What the whole stack adds to a provider that answers at once, when nothing is kept.
 fn misses(runtime: &Runtime) {
-    const MISSES: usize = 2000;
+    const MISSES: usize = 200;
     let store = Store::new(Duration::ZERO);
     let config = CacheConfig::default()
         .with_refresh_ahead(false)
