@@ -13,6 +13,9 @@ use super::record::{Event, Record};
 /// The longest line that is taken for a record.
 const LONGEST: u64 = 1 << 20;
 
+/// How often a log is looked at while others begin new files of it.
+const ATTEMPTS: usize = 10;
+
 /// What was found in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -173,15 +176,19 @@ impl AuditLog {
     /// # Errors
     /// If the files cannot be read. What is wrong in them is told in [`Verified::fault`].
     pub fn verify(&self) -> Result<Verified> {
-        // A writer may begin a new file meanwhile; then what was read is of two moments.
-        for _ in 0..3 {
+        // A writer may begin a new file meanwhile; then what was read is of two moments, or is not where it was.
+        for _ in 1..ATTEMPTS {
             let before = self.head();
-            let verified = self.verify_with(&self.files()?, Some(before))?;
-            if verified.fault.is_none() || before == self.head() {
-                return Ok(verified);
+            let verified = self.verify_from(before);
+            let is_whole = matches!(&verified, Ok(verified) if verified.fault.is_none());
+            if is_whole || before == self.head() {
+                return verified;
             }
         }
-        let head = self.head();
+        self.verify_from(self.head())
+    }
+
+    fn verify_from(&self, head: Result<Head, Problem>) -> Result<Verified> {
         self.verify_with(&self.files()?, Some(head))
     }
 

@@ -81,7 +81,7 @@ fn a_log_that_is_written_meanwhile_raises_no_alarm() {
     let room = Room::new();
     let config = AuditConfig::default()
         .with_sync(Sync::None)
-        .with_rotation(3000, None);
+        .with_rotation(10_000, None);
     let path = room.path();
     sink(&path, &config).write(&[record(0)]).unwrap();
     let writer = std::thread::spawn(move || {
