@@ -137,6 +137,12 @@ impl Home {
     }
 }
 
+/// Whether a line of standard error is an error as `--json` tells it.
+pub fn is_json_error(line: &str) -> bool {
+    let told = serde_json::from_str::<Value>(line).unwrap_or_default();
+    told["schema"] == 1 && told["error"]["message"].is_string()
+}
+
 impl Ran {
     /// Runs a command to its end.
     ///
@@ -225,8 +231,8 @@ impl Ran {
         self
     }
 
-    /// The same, when it is an error as every one must be: this code, nothing on standard output, `error: …` in one line,
-    /// and a hint.
+    /// The same, when it is an error as every one must be: this code, nothing on standard output, and `error: …` in one line,
+    /// or one line of JSON where that was asked for.
     ///
     /// # Panics
     /// If it is not.
@@ -241,7 +247,7 @@ impl Ran {
         let lines: Vec<&str> = ran.stderr.lines().collect();
         let errors = lines
             .iter()
-            .filter(|line| line.starts_with("error: "))
+            .filter(|line| line.starts_with("error: ") || is_json_error(line))
             .count();
         assert_eq!(errors, 1, "{}", ran.stderr);
         assert!(!ran.stderr.contains('\u{1b}'), "{}", ran.stderr);

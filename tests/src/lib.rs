@@ -6,7 +6,7 @@ mod home;
 mod terminal;
 
 pub use binary::secrets_command;
-pub use home::{Home, Ran};
+pub use home::{Home, Ran, is_json_error};
 pub use terminal::Terminal;
 
 /// Whether the full figures are wanted, which take their time: `cargo xtask test --deep`.

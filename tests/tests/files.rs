@@ -135,7 +135,7 @@ fn a_check_tells_places_and_no_values() {
         .run(&["check", "app.yaml"])
         .ended(8)
         .keeps("canary")
-        .says("2 problems in 5 references");
+        .says("2 problems in 5 references; 1 optional secret is not there: MAYBE\n");
     assert!(ran.text().contains("app.yaml:3:5"), "{}", ran.text());
     assert!(ran.text().contains("nowhere"), "{}", ran.text());
     assert!(
@@ -149,9 +149,15 @@ fn a_check_tells_places_and_no_values() {
         .keeps("canary")
         .json();
     assert_eq!(json["checked"], 5);
+    assert_eq!(json["absent"], serde_json::json!(["MAYBE"]));
     assert_eq!(json["problems"][1]["kind"], "not_found");
     home.set("gone", b"back");
-    home.run(&["check"]).ok().says("all 3 references resolve");
+    home.run(&["check"])
+        .ok()
+        .says("2 references resolve; 1 optional secret is not there: MAYBE\n");
+    home.set("maybe", b"here");
+    home.run(&["check"]).ok().says("all 3 references resolve\n");
+    home.run(&["delete", "maybe", "--purge", "--yes"]).ok();
     home.write("broken.yaml", "a: [${secret:good\n");
     home.run(&["check", "broken.yaml"]).ended(8);
     home.set("nowhere", b"there");

@@ -45,6 +45,39 @@ fn a_file_is_taken_and_given_byte_for_byte() {
 }
 
 #[test]
+fn a_file_that_is_there_is_replaced_only_when_that_is_said() {
+    let home = Home::initialised();
+    home.set("key", b"new");
+    home.write("mine.txt", "mine");
+    home.run(&["get", "key", "--out", "mine.txt"])
+        .refused(6)
+        .says("mine.txt is there already")
+        .says("--force");
+    assert_eq!(home.read("mine.txt"), b"mine");
+    home.run(&["get", "key", "--force"]).refused(2);
+    home.run(&["get", "key", "--out", "mine.txt", "--force"])
+        .ok();
+    assert_eq!(home.read("mine.txt"), b"new");
+    std::os::unix::fs::symlink("nowhere", home.path("link")).unwrap();
+    for words in [
+        &["get", "key", "--out", "link"][..],
+        &["get", "key", "--out", "link", "--force"],
+    ] {
+        home.run(words).refused(6);
+    }
+    assert!(!home.path("nowhere").exists());
+    // Nothing is left of what was not written.
+    let left: Vec<_> = std::fs::read_dir(home.path(""))
+        .unwrap()
+        .flatten()
+        .collect();
+    assert!(
+        left.iter()
+            .all(|one| !one.file_name().to_string_lossy().ends_with(".tmp"))
+    );
+}
+
+#[test]
 fn a_generated_value_is_never_shown() {
     let home = Home::initialised();
     let ran = home.run(&["set", "made", "--generate", "hex:64"]).ok();

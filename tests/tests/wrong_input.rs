@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use polysecrets_tests::{Home, Ran};
+use polysecrets_tests::{Home, Ran, is_json_error};
 
 /// All files below the working folder with their content.
 fn snapshot(home: &Home) -> Vec<(String, Vec<u8>)> {
@@ -158,7 +158,7 @@ fn wrong_words_are_refused_and_change_nothing() {
         let errors = ran
             .stderr
             .lines()
-            .filter(|line| line.starts_with("error: "))
+            .filter(|line| line.starts_with("error: ") || is_json_error(line))
             .count();
         let told =
             errors == 1 || ran.stderr.starts_with("Use secrets") || ran.stderr.contains("Usage:");

@@ -12,7 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use secrets::SecretValue;
+use secrets::{SecretValue, SourcePosition};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
@@ -45,6 +45,8 @@ pub(crate) struct Variable {
     pub(crate) name: String,
     /// The declared secret, for errors.
     pub(crate) secret: String,
+    /// Where it is declared.
+    pub(crate) place: Option<SourcePosition>,
     /// The value.
     pub(crate) value: SecretValue,
 }
@@ -106,7 +108,8 @@ impl Variable {
         }
         if self.value.expose_bytes().contains(&0) {
             return Err(Failure::input(format!(
-                "the value of {} holds a NUL byte, which no variable can hold",
+                "{}the value of {} holds a NUL byte, which no variable can hold",
+                self.at(),
                 self.secret
             ))
             .with_hint(format!(
@@ -114,7 +117,26 @@ impl Variable {
                 self.secret
             )));
         }
+        let length = self.name.len() + self.value.len() + "=\0".len();
+        if cfg!(target_os = "linux") && length > LARGEST_VARIABLE {
+            return Err(Failure::input(format!(
+                "{}the value of {} has {} bytes, and a variable holds 128 KiB with its name",
+                self.at(),
+                self.secret,
+                self.value.len()
+            ))
+            .with_hint(format!(
+                "write it to a file instead: secrets get {} --out FILE",
+                self.secret
+            )));
+        }
         Ok(())
+    }
+
+    /// Where it is declared, to be put before a message.
+    fn at(&self) -> String {
+        let place = self.place.as_ref();
+        place.map(|place| format!("{place}: ")).unwrap_or_default()
     }
 }
 
@@ -188,6 +210,7 @@ mod tests {
 
     fn secret(name: &str, value: &str) -> Variable {
         Variable {
+            place: None,
             name: name.to_owned(),
             secret: format!("secret-of-{name}"),
             value: value.into(),

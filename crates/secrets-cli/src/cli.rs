@@ -106,6 +106,42 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether the answer is JSON, and with it what went wrong.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Set(command) => command.json,
+            Self::Get(command) => command.form.json,
+            Self::List(command) => command.json,
+            Self::Delete(command) => command.json,
+            Self::Restore(command) => command.json,
+            Self::Versions(command) => command.json,
+            Self::Rollback(command) => command.json,
+            Self::Run(command) => command.json,
+            Self::Render(command) => command.json,
+            Self::Check(command) => command.json,
+            Self::Status(command) => command.json,
+            Self::Config(command) => {
+                matches!(&command.verb, ConfigVerb::Show { json: true, .. })
+            }
+            #[cfg(feature = "policy")]
+            Self::Policy(command) => match &command.verb {
+                PolicyVerb::Check { json, .. }
+                | PolicyVerb::Explain { json, .. }
+                | PolicyVerb::Generate { json, .. } => *json,
+            },
+            Self::Trust(command) => command.json,
+            Self::Store(command) => command.verb.wants_json(),
+            Self::Audit(command) => match &command.verb {
+                AuditVerb::Init => false,
+                AuditVerb::Verify { json, .. } => *json,
+                AuditVerb::Show(command) => command.json,
+            },
+            Self::Stats(command) => command.json,
+            Self::Init(_) | Self::Mask(_) | Self::CiMask(_) => false,
+            Self::Completions(_) | Self::Demo(_) => false,
+        }
+    }
+
     /// What was asked for, as it is typed, and nothing of what it was asked for.
     pub(crate) fn name(&self) -> String {
         let mut name = String::new();
@@ -194,6 +230,9 @@ pub(crate) struct Get {
     pub(crate) version: Option<String>,
     #[command(flatten)]
     pub(crate) form: Form,
+    /// Replace the file that --out names, if there is one.
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
 }
 
 /// In which form a value is shown.
@@ -206,7 +245,7 @@ pub(crate) struct Form {
     /// Write only the first and last four characters, and nothing of a value under 20.
     #[arg(long)]
     pub(crate) hint: bool,
-    /// Write to this file, which only you can read.
+    /// Write to this new file, which only you can read.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -242,6 +281,9 @@ pub(crate) struct Delete {
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Write what was done as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Undo a delete, where the provider can.
@@ -250,6 +292,9 @@ pub(crate) struct Delete {
 pub(crate) struct Restore {
     /// Which secret: [provider://]name.
     pub(crate) name: String,
+    /// Write what was done as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// List the versions of a secret, newest first.
@@ -605,6 +650,9 @@ pub(crate) struct Trust {
     /// List what is approved.
     #[arg(long, conflicts_with = "file")]
     pub(crate) list: bool,
+    /// Write what was done, or the list, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Look after the encrypted file; of several, the one that --provider names.
@@ -620,12 +668,20 @@ pub(crate) struct Store {
 pub(crate) enum StoreVerb {
     /// Accept a store that is older than the one that was seen last, as after a git checkout.
     #[command(after_help = "Example:\n  secrets store accept")]
-    Accept,
+    Accept {
+        /// Write what was done as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Resolve a git conflict in the store, entry by entry.
     #[command(
         after_help = "Example:\n  git merge main || secrets store merge && git add .secrets/store.txt"
     )]
-    Merge,
+    Merge {
+        /// Write what was done as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Merge three files as git's merge driver does, and write the result to OURS.
     #[command(
         after_help = "Example:\n  git config merge.polysecrets.driver 'secrets store merge-files %O %A %B'"
@@ -645,6 +701,7 @@ pub(crate) enum StoreVerb {
         #[arg(long)]
         json: bool,
     },
+    Passphrase(Passphrase),
     /// Who can open the store.
     #[command(
         after_help = "Example:\n  secrets store recipients add age1…\n  secrets store recipients rekey"
@@ -653,6 +710,42 @@ pub(crate) enum StoreVerb {
         #[command(subcommand)]
         verb: RecipientsVerb,
     },
+}
+
+impl StoreVerb {
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Accept { json } | Self::Merge { json } | Self::Info { json } => *json,
+            Self::MergeFiles { .. } => false,
+            Self::Passphrase(command) => command.json,
+            Self::Recipients { verb } => match verb {
+                RecipientsVerb::List { json }
+                | RecipientsVerb::Add { json, .. }
+                | RecipientsVerb::Remove { json, .. }
+                | RecipientsVerb::Rekey { json } => *json,
+            },
+        }
+    }
+}
+
+/// Give the store a passphrase, or another one, and a new data key. It comes from a hidden prompt if nothing else is said.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets store passphrase\n  secrets store passphrase --from-file new-passphrase.txt\n  secrets store passphrase --remove"
+)]
+pub(crate) struct Passphrase {
+    /// Read standard input; a newline at its end is no part of it.
+    #[arg(long, conflicts_with_all = ["from_file", "remove"])]
+    pub(crate) stdin: bool,
+    /// Read this file; a newline at its end is no part of it.
+    #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Take the passphrase away, so that only the recipients' keys open the store.
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Write what was done as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to do with the recipients.
@@ -671,6 +764,9 @@ pub(crate) enum RecipientsVerb {
         /// Public keys: age1… or ssh-ed25519 ….
         #[arg(required = true, value_name = "RECIPIENT")]
         recipients: Vec<String>,
+        /// Write what was done as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Do not let these open the store any more; makes a new data key.
     #[command(after_help = "Example:\n  secrets store recipients remove age1…")]
@@ -678,10 +774,17 @@ pub(crate) enum RecipientsVerb {
         /// Public keys, as `list` shows them.
         #[arg(required = true, value_name = "RECIPIENT")]
         recipients: Vec<String>,
+        /// Write what was done as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Make a new data key for the same recipients.
     #[command(after_help = "Example:\n  secrets store recipients rekey")]
-    Rekey,
+    Rekey {
+        /// Write what was done as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Look at the records of who used which secret.

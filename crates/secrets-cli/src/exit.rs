@@ -78,6 +78,24 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The word for an error that has no kind of its own.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Denied => "permission_denied",
+            Self::Unavailable => "unavailable",
+            Self::Input => "invalid_input",
+            Self::Integrity => "integrity_failure",
+            Self::CannotExecute => "cannot_execute",
+            Self::CommandNotFound => "command_not_found",
+            Self::Interrupted => "interrupted",
+            _ => "other",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use secrets::{Error, ErrorKind};
+use secrets::{Error, ErrorKind, SecretName};
+use serde_json::{Value, json};
 
 use crate::exit::Exit;
 
@@ -25,6 +26,8 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) exit: Exit,
+    /// What it was made of, for those who read it by machine.
+    pub(crate) error: Option<Error>,
     pub(crate) message: String,
     /// From the nearest cause to the farthest.
     pub(crate) causes: Vec<String>,
@@ -35,6 +38,7 @@ impl Failure {
     fn told(exit: Exit, message: impl Into<String>) -> Self {
         Self::Told(Box::new(Told {
             exit,
+            error: None,
             message: message.into(),
             causes: Vec::new(),
             hint: None,
@@ -112,6 +116,39 @@ impl Failure {
     }
 }
 
+impl Told {
+    /// The same for programs; `exit` is the code that the process ends with.
+    pub(crate) fn object(&self, exit: Exit) -> Value {
+        let error = self.error.as_ref();
+        let kind = match error {
+            Some(error) => kind_word(error.kind()),
+            None => self.exit.word().to_owned(),
+        };
+        json!({ "error": {
+            "kind": kind,
+            "message": error.map_or(self.message.as_str(), Error::message),
+            "causes": self.causes,
+            "hint": self.hint,
+            "name": error.and_then(Error::name).map(SecretName::as_str),
+            "provider": error.and_then(Error::provider),
+            "place": error.and_then(Error::position).map(ToString::to_string),
+            "exit": exit as u8,
+        } })
+    }
+}
+
+/// The kind as a word for programs: `not_found`.
+pub(crate) fn kind_word(kind: ErrorKind) -> String {
+    let mut word = String::new();
+    for letter in format!("{kind:?}").chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    word
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut causes = Vec::new();
@@ -130,6 +167,7 @@ impl From<Error> for Failure {
             hint: error
                 .hint()
                 .map_or_else(|| default_hint(error.kind()), |hint| Some(hint.to_owned())),
+            error: Some(error),
         }))
     }
 }
@@ -179,6 +217,34 @@ mod tests {
         assert_eq!(told.message, "cannot reach the server");
         assert_eq!(told.causes, ["connection refused"]);
         assert_eq!(told.hint.as_deref(), Some("start it"));
+    }
+
+    #[test]
+    fn kinds_are_words() {
+        assert_eq!(kind_word(ErrorKind::NotFound), "not_found");
+        assert_eq!(kind_word(ErrorKind::Timeout), "timeout");
+    }
+
+    #[test]
+    fn a_program_reads_every_part_of_an_error() {
+        let name = SecretName::new("db/password").unwrap();
+        let error = Error::not_found(&name).with_hint("make it");
+        let Failure::Told(told) = Failure::from(error) else {
+            panic!("not told");
+        };
+        let object = told.object(Exit::BeforeChild);
+        let error = &object["error"];
+        assert_eq!(error["kind"], "not_found");
+        assert_eq!(error["name"], "db/password");
+        assert_eq!(error["hint"], "make it");
+        assert_eq!(error["exit"], 125);
+        assert!(error["provider"].is_null() && error["place"].is_null());
+        let Failure::Told(told) = Failure::usage("so not") else {
+            panic!("not told");
+        };
+        let object = told.object(Exit::Usage);
+        assert_eq!(object["error"]["kind"], "usage");
+        assert_eq!(object["error"]["message"], "so not");
     }
 
     #[test]

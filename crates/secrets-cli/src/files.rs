@@ -125,6 +125,34 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
     replace(path, bytes, 0o600).map_err(|error| Failure::file("write", path, &error))
 }
 
+/// Refuses a path where something is, whatever it is.
+pub(crate) fn check_absent(path: &Path) -> Outcome<()> {
+    check_private(path)?;
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(there_already(path)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn there_already(path: &Path) -> Failure {
+    Failure::input(format!("{} is there already", path.display()))
+        .with_hint("name another file, or replace it with --force")
+}
+
+/// Writes a new file that only its owner can read, whole or not at all.
+pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
+    check_absent(path)?;
+    put(path, bytes, 0o600, |temporary, path| {
+        // Unlike a rename, a second name for a file replaces nothing that came meanwhile.
+        fs::hard_link(temporary, path)?;
+        fs::remove_file(temporary)
+    })
+    .map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => there_already(path),
+        _ => Failure::file("write", path, &error),
+    })
+}
+
 /// Writes a file that everybody may read, where there is none yet.
 ///
 /// # Errors
@@ -136,6 +164,18 @@ pub(crate) fn create_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    put(path, bytes, mode, |temporary, path| {
+        fs::rename(temporary, path)
+    })
+}
+
+/// Writes a file beside its place, and then puts it there.
+fn put(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    place: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -144,7 +184,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let write = (|| {
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        place(&temporary, path)
     })();
     if let Err(error) = write {
         // It holds plaintext, and is of no use.
@@ -194,6 +234,26 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        create_private(&path, b"first").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let Err(Failure::Told(told)) = create_private(&path, b"second") else {
+            panic!("replaced");
+        };
+        assert!(
+            told.message.ends_with("is there already"),
+            "{}",
+            told.message
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        symlink("nowhere", folder.path().join("link")).unwrap();
+        assert!(create_private(&folder.path().join("link"), b"third").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -44,6 +44,12 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help is data and usage is speech; the library knows which is which. A reader who left is no error.
+            if error.use_stderr() && asks_for_json(std::env::args_os()) {
+                if let Failure::Told(told) = misused(&error) {
+                    output::report_json(&told, Exit::Usage);
+                }
+                return Exit::Usage.into();
+            }
             let printed = error.print();
             return match printed {
                 _ if error.use_stderr() => Exit::Usage,
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
     let palette = Palette::new(cli.global.color);
     trace::start(cli.global.verbose, palette);
     let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
+    let wants_json = cli.verb.wants_json();
     let settings = Settings::new(cli.global, palette, &cli.verb.name());
     let outcome = start(cli.verb, &settings);
     trace::finish(palette);
@@ -68,7 +75,10 @@ fn main() -> ExitCode {
                 exit = Exit::BeforeChild;
             }
             if let Failure::Told(told) = failure {
-                output::report(palette, &told);
+                match wants_json {
+                    true => output::report_json(&told, exit),
+                    false => output::report(palette, &told),
+                }
             }
             exit.into()
         }
@@ -79,6 +89,24 @@ fn main() -> ExitCode {
 fn asks_for_version(mut words: impl Iterator<Item = OsString>) -> bool {
     let word = words.nth(1);
     word.is_some_and(|word| word == "--version" || word == "-V") && words.next().is_none()
+}
+
+/// Whether these words, which mean nothing together, ask for JSON; those of a program that would be run do not count.
+fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
+    words
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json")
+}
+
+/// What is wrong with the words, without the usage that people are shown besides.
+fn misused(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let mut words = text.lines().map(str::trim);
+    let about: Vec<&str> = words.by_ref().take_while(|line| !line.is_empty()).collect();
+    let about = about.join(" ");
+    let message = about.strip_prefix("error: ").unwrap_or(&about);
+    let hint = words.find_map(|line| line.strip_prefix("tip: "));
+    Failure::usage(message).with_hint(hint.unwrap_or("`--help` shows what the command takes"))
 }
 
 fn start(verb: Verb, settings: &Settings) -> Outcome {
@@ -112,6 +140,28 @@ fn start(verb: Verb, settings: &Settings) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_asked_for_by_our_own_flag() {
+        let asks = |words: &[&str]| asks_for_json(words.iter().map(OsString::from));
+        assert!(asks(&["secrets", "get", "--json", "--nonsense"]));
+        assert!(!asks(&["secrets", "run", "--", "curl", "--json"]));
+        assert!(!asks(&["secrets", "get"]));
+    }
+
+    #[test]
+    fn misuse_is_told_in_one_line() {
+        let told = |words: &[&str]| match misused(&Cli::try_parse_from(words).unwrap_err()) {
+            Failure::Told(told) => (told.message, told.hint.unwrap_or_default()),
+            Failure::ClosedOutput => panic!("not told"),
+        };
+        let (message, hint) = told(&["secrets", "check", "--jsn"]);
+        assert_eq!(message, "unexpected argument '--jsn' found");
+        assert!(hint.contains("'--json'"), "{hint}");
+        let (message, hint) = told(&["secrets", "get"]);
+        assert!(message.ends_with("not provided: <REFERENCE>"), "{message}");
+        assert!(hint.contains("--help"), "{hint}");
+    }
 
     #[test]
     fn only_the_bare_question_is_answered_early() {

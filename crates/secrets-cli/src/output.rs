@@ -196,6 +196,14 @@ pub(crate) fn report(palette: Palette, told: &Told) {
     }
 }
 
+/// The same for programs: one line of JSON.
+pub(crate) fn report_json(told: &Told, exit: Exit) {
+    // Text and numbers always become JSON.
+    if let Ok(line) = serde_json::to_string(&with_schema(told.object(exit))) {
+        say(line);
+    }
+}
+
 /// Text of others that cannot move the cursor or end the line.
 pub(crate) fn printable(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

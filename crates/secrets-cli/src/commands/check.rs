@@ -12,7 +12,7 @@ use super::explain::{Wanted, explain};
 use super::render::{called, format};
 use crate::cli::Check;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, kind_word};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{files, progress};
@@ -44,6 +44,14 @@ struct Problem {
     error: Error,
 }
 
+/// What was looked at.
+struct Checked {
+    /// How many references.
+    count: usize,
+    /// The declared secrets that are not there, and need not be.
+    absent: Vec<String>,
+}
+
 pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
     let mut problems = Vec::new();
     let mut texts = Vec::with_capacity(command.files.len());
@@ -55,7 +63,7 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
             Err(failure) => problems.push(unread(path, failure)?),
         }
     }
-    let checked = settings.with_secrets(async |secrets| {
+    let checked = settings.with_secrets_given_back(async |secrets| {
         let mut uses = declared(secrets);
         for (path, format, text) in &texts {
             match FileScan::new(text, *format, Some(called(path))) {
@@ -68,9 +76,12 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
             explain(secrets, &wanted, command.json).await?;
             return Ok(None);
         }
-        let count = uses.len();
-        problems.extend(resolve(secrets, uses).await);
-        for problem in default_provider(secrets, count == 0).await {
+        let mut checked = Checked {
+            count: uses.len(),
+            absent: Vec::new(),
+        };
+        problems.extend(resolve(secrets, uses, &mut checked.absent).await);
+        for problem in default_provider(secrets, checked.count == 0).await {
             // Who could not answer for a reference is in the list already.
             let told = problems
                 .iter()
@@ -79,10 +90,10 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
                 problems.push(problem);
             }
         }
-        Ok(Some(count))
+        Ok(Some(checked))
     })?;
     match checked {
-        Some(checked) => report(command, checked, &problems),
+        Some(checked) => report(command, &checked, &problems),
         None => Ok(Exit::Ok),
     }
 }
@@ -178,7 +189,7 @@ fn well(health: Health) -> Result<(), Error> {
 }
 
 /// One fetch for everything; what several places use is fetched once.
-async fn resolve(secrets: &Secrets, uses: Vec<Use>) -> Vec<Problem> {
+async fn resolve(secrets: &Secrets, uses: Vec<Use>, absent: &mut Vec<String>) -> Vec<Problem> {
     let references: Vec<SecretRef> = uses.iter().map(|one| one.reference.clone()).collect();
     let message = format!("checking {}", output::count(references.len(), "reference"));
     let answers = progress::during(&message, secrets.get_many(&references)).await;
@@ -194,7 +205,9 @@ async fn resolve(secrets: &Secrets, uses: Vec<Use>) -> Vec<Problem> {
             .is_none_or(|declared| declared.required);
         match checked {
             Ok(()) => {}
-            Err(error) if !required && error.kind() == ErrorKind::NotFound => {}
+            Err(error) if !required && error.kind() == ErrorKind::NotFound => {
+                absent.extend(one.declared.map(|declared| declared.name));
+            }
             Err(error) => problems.push(Problem {
                 place: one.place.map(|place| place.to_string()).unwrap_or_default(),
                 what: match one.declared {
@@ -208,17 +221,31 @@ async fn resolve(secrets: &Secrets, uses: Vec<Use>) -> Vec<Problem> {
     problems
 }
 
-fn report(command: &Check, checked: usize, problems: &[Problem]) -> Outcome {
-    let references = output::count(checked, "reference");
-    let summary = match (problems.len(), checked) {
-        (0, 0) => "no references to check".to_owned(),
+fn report(command: &Check, checked: &Checked, problems: &[Problem]) -> Outcome {
+    let references = output::count(checked.count, "reference");
+    let absent = checked.absent.len();
+    let mut summary = match (problems.len(), checked.count - absent) {
+        (0, 0) if absent == 0 => "no references to check".to_owned(),
+        (0, 0) => "no reference resolves".to_owned(),
         (0, 1) => "1 reference resolves".to_owned(),
-        (0, _) => format!("all {references} resolve"),
+        (0, count) if absent == 0 => format!("all {count} references resolve"),
+        (0, count) => format!("{count} references resolve"),
         (count, _) => format!("{} in {references}", output::count(count, "problem")),
     };
+    if absent > 0 {
+        let names = checked.absent.join(", ");
+        summary.push_str(&match absent {
+            1 => format!("; 1 optional secret is not there: {names}"),
+            _ => format!("; {absent} optional secrets are not there: {names}"),
+        });
+    }
     if command.json {
         let items: Vec<Value> = problems.iter().map(object).collect();
-        output::json(json!({ "checked": checked, "problems": items }))?;
+        output::json(json!({
+            "checked": checked.count,
+            "absent": checked.absent,
+            "problems": items,
+        }))?;
     } else if problems.is_empty() {
         output::say(summary);
     } else {
@@ -252,32 +279,9 @@ fn object(problem: &Problem) -> Value {
     json!({
         "place": problem.place,
         "secret": problem.what,
-        "kind": kind(problem.error.kind()),
+        "kind": kind_word(problem.error.kind()),
         "message": problem.error.message(),
         "provider": problem.error.provider(),
         "hint": problem.error.hint(),
     })
-}
-
-/// The kind as a word for programs: `not_found`.
-pub(crate) fn kind(kind: ErrorKind) -> String {
-    let mut word = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_ascii_uppercase() && !word.is_empty() {
-            word.push('_');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_words() {
-        assert_eq!(kind(ErrorKind::NotFound), "not_found");
-        assert_eq!(kind(ErrorKind::Timeout), "timeout");
-    }
 }

@@ -1,6 +1,7 @@
 //! `secrets delete`.
 
 use secrets::{DeleteMode, DeleteOptions, SecretRef};
+use serde_json::json;
 
 use crate::cli::Delete;
 use crate::exit::Exit;
@@ -27,6 +28,10 @@ pub(crate) fn run(command: &Delete, settings: &Settings) -> Outcome {
         let options = DeleteOptions::default().with_mode(mode);
         Ok(secrets.delete_with(reference, options).await?)
     })?;
-    output::say(format!("deleted {name}"));
+    if command.json {
+        output::json(json!({ "deleted": name, "purged": command.purge }))?;
+    } else {
+        output::say(format!("deleted {name}"));
+    }
     Ok(Exit::Ok)
 }

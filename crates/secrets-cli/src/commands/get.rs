@@ -19,9 +19,17 @@ pub(crate) fn run(command: &Get, settings: &Settings) -> Outcome {
     if let Some(version) = &command.version {
         reference = reference.with_version(Version::new(version.as_str()));
     }
+    // Before a dynamic secret is made for nothing.
+    if let (Some(path), false) = (&command.form.out, command.force) {
+        files::check_absent(path)?;
+    }
     let answer =
         settings.with_secrets(async |secrets| Ok(secrets.get_with_origin(reference).await?))?;
-    write(&answer, &command.form)?;
+    match (&command.form.out, command.force) {
+        (Some(path), true) => files::write_private(path, answer.secret.value.expose_bytes())?,
+        (Some(path), false) => files::create_private(path, answer.secret.value.expose_bytes())?,
+        (None, _) => write(&answer, &command.form)?,
+    }
     Ok(Exit::Ok)
 }
 
@@ -36,9 +44,6 @@ fn write(answer: &Answer, form: &Form) -> Outcome<()> {
     }
     if form.hint {
         return output::data(format!("{}\n", *hint(value)).as_bytes());
-    }
-    if let Some(path) = &form.out {
-        return files::write_private(path, value.expose_bytes());
     }
     if io::stdout().is_terminal() && !is_text(value) {
         return Err(

@@ -1,6 +1,7 @@
 //! `secrets restore`.
 
 use secrets::SecretRef;
+use serde_json::json;
 
 use crate::cli::Restore;
 use crate::exit::Exit;
@@ -12,6 +13,10 @@ pub(crate) fn run(command: &Restore, settings: &Settings) -> Outcome {
     let reference: SecretRef = command.name.parse()?;
     let name = reference.to_string();
     settings.with_secrets(async |secrets| Ok(secrets.restore(reference).await?))?;
-    output::say(format!("restored {name}"));
+    if command.json {
+        output::json(json!({ "restored": name }))?;
+    } else {
+        output::say(format!("restored {name}"));
+    }
     Ok(Exit::Ok)
 }

@@ -66,16 +66,7 @@ async fn fetch(
     }
     let fetched = values::declared(secrets).await;
     let removed = secrets.credential_variables().await.into_iter().collect();
-    let leased = fetched.as_ref().is_ok_and(|values| {
-        let mut values = values.iter();
-        values.any(|(_, answer)| answer.secret.metadata.lease.is_some())
-    });
-    // To close a provider is to end its token and its leases, which the program is about to use.
-    if !leased {
-        settings.close(secrets).await;
-    } else if let Some(audit) = secrets.audit() {
-        audit.flush().await?;
-    }
+    settings.close(secrets).await;
     let variables = fetched?.into_iter().map(variable).collect();
     Ok((variables, removed))
 }
@@ -84,6 +75,7 @@ fn variable((declared, answer): (Declared, Answer)) -> Variable {
     Variable {
         name: declared.env_name().to_owned(),
         value: answer.secret.value,
+        place: declared.position,
         secret: declared.name,
     }
 }

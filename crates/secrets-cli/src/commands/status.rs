@@ -3,10 +3,10 @@
 use secrets::{Answer, Declared, ErrorKind, Health, HealthStatus, Result, Secrets};
 use serde_json::{Value, json};
 
-use super::check::{kind, words};
+use super::check::words;
 use crate::cli::Status;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Outcome, kind_word};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{progress, show};
@@ -21,7 +21,7 @@ struct Asked {
 }
 
 pub(crate) fn run(command: &Status, settings: &Settings) -> Outcome {
-    let (found, providers) = settings.with_secrets(async |secrets| {
+    let (found, providers) = settings.with_secrets_given_back(async |secrets| {
         Ok(progress::during("asking the providers", ask(secrets)).await)
     })?;
     let well = found.iter().all(|(_, answer)| answer.is_ok())
@@ -129,9 +129,9 @@ fn secret((declared, answer): &Found) -> Value {
             );
             show::add_origin(&mut object, &answer.origin);
         }
-        Ok(None) => object["state"] = json!(kind(ErrorKind::NotFound)),
+        Ok(None) => object["state"] = json!(kind_word(ErrorKind::NotFound)),
         Err(error) => {
-            object["state"] = json!(kind(error.kind()));
+            object["state"] = json!(kind_word(error.kind()));
             object["message"] = json!(error.message());
             object["hint"] = json!(error.hint());
             object["provider"] = json!(error.provider());

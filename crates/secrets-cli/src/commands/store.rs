@@ -2,22 +2,29 @@
 
 use std::fs;
 
+use secrets::SecretValue;
 use secrets::file::{FileStore, MergeReport};
-use serde_json::json;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use crate::cli::{RecipientsVerb, Store, StoreVerb};
+use crate::cli::{Passphrase, RecipientsVerb, Store, StoreVerb};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output;
 use crate::settings::Settings;
+use crate::{files, output, prompt};
 
 pub(crate) fn run(command: &Store, settings: &Settings) -> Outcome {
     let store = open(settings)?;
     match &command.verb {
-        StoreVerb::Accept => accept(&store)?,
-        StoreVerb::Merge => {
-            tell(&store.merge()?);
-            output::say(format!("now: git add {}", store.path().display()));
+        StoreVerb::Accept { json } => accept(&store, *json)?,
+        StoreVerb::Merge { json } => {
+            let report = store.merge()?;
+            if *json {
+                output::json(merged(&store, &report))?;
+            } else {
+                tell(&report);
+                output::say(format!("now: git add {}", store.path().display()));
+            }
         }
         StoreVerb::MergeFiles { base, ours, theirs } => {
             // Git gives an empty file where the sides have no common ancestor.
@@ -26,6 +33,7 @@ pub(crate) fn run(command: &Store, settings: &Settings) -> Outcome {
             tell(&store.merge_files(base, ours, theirs, ours)?);
         }
         StoreVerb::Info { json } => info(&store, *json)?,
+        StoreVerb::Passphrase(command) => passphrase(&store, command)?,
         StoreVerb::Recipients { verb } => recipients(&store, verb)?,
     }
     Ok(Exit::Ok)
@@ -40,8 +48,15 @@ fn open(settings: &Settings) -> Outcome<FileStore> {
     })
 }
 
-fn accept(store: &FileStore) -> Outcome<()> {
+fn accept(store: &FileStore, as_json: bool) -> Outcome<()> {
     let accepted = store.accept()?;
+    if as_json {
+        return output::json(json!({
+            "path": store.path(),
+            "revision": accepted.revision,
+            "seen_before": accepted.seen_before,
+        }));
+    }
     let before = accepted.seen_before.map(|seen| format!(", after {seen}"));
     output::say(format!(
         "accepted revision {}{} of {}",
@@ -50,6 +65,74 @@ fn accept(store: &FileStore) -> Outcome<()> {
         store.path().display()
     ));
     Ok(())
+}
+
+fn merged(store: &FileStore, report: &MergeReport) -> Value {
+    json!({
+        "path": store.path(),
+        "secrets": report.secrets,
+        "revision": report.revision,
+        "diverged": report.diverged,
+        "dropped_recipients": report.dropped_recipients,
+    })
+}
+
+/// What is known once the store has a new key.
+fn rekeyed(store: &FileStore) -> Outcome<Value> {
+    Ok(json!({ "path": store.path(), "revision": store.summary()?.revision }))
+}
+
+/// The configuration is not changed: where the passphrase comes from is the user's to say.
+fn passphrase(store: &FileStore, command: &Passphrase) -> Outcome<()> {
+    const TWINS: &str = "use --stdin or --from-file FILE";
+
+    let new = if command.remove {
+        None
+    } else if command.stdin {
+        Some(without_newline(files::stdin()?))
+    } else if let Some(path) = &command.from_file {
+        Some(without_newline(files::read(path)?))
+    } else {
+        Some(prompt::hidden_twice("new passphrase of the store", TWINS)?)
+    };
+    if new.as_ref().is_some_and(SecretValue::is_empty) {
+        return Err(Failure::input("the passphrase is empty")
+            .with_hint("--remove takes the passphrase away"));
+    }
+    let had_one = store.recipients()?.passphrase;
+    if new.is_none() && !had_one {
+        return Err(Failure::input("the store has no passphrase")
+            .with_hint("`secrets store recipients list` shows who can open it"));
+    }
+    store.set_passphrase(new.as_ref())?;
+    if command.json {
+        let mut object = rekeyed(store)?;
+        object["passphrase"] = json!(new.is_some());
+        return output::json(object);
+    }
+    output::say(match (new.is_some(), had_one) {
+        (true, false) => "the store has a passphrase, and a new key",
+        (true, true) => "the store has another passphrase, and a new key",
+        (false, _) => "the store has no passphrase any more, and a new key",
+    });
+    output::say(match new.is_some() {
+        true => {
+            "now: let `passphrase` of its provider in the configuration give it, such as ${STORE_PASSPHRASE}"
+        }
+        false => "now: take `passphrase` of its provider out of the configuration",
+    });
+    Ok(())
+}
+
+/// An editor ends a file with a newline that nobody types at a prompt.
+fn without_newline(mut bytes: Zeroizing<Vec<u8>>) -> SecretValue {
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
+    }
+    SecretValue::from_zeroizing(bytes)
 }
 
 fn tell(report: &MergeReport) {
@@ -96,32 +179,55 @@ fn info(store: &FileStore, as_json: bool) -> Outcome<()> {
 fn recipients(store: &FileStore, verb: &RecipientsVerb) -> Outcome<()> {
     match verb {
         RecipientsVerb::List { json } => list(store, *json)?,
-        RecipientsVerb::Add { recipients } => {
+        RecipientsVerb::Add { recipients, json } => {
+            let mut added = Vec::new();
             for recipient in recipients {
-                let added = store.add_recipient(recipient)?;
-                output::say(format!(
-                    "{recipient} {}",
-                    if added { "is added" } else { "was there" }
-                ));
+                let is_new = store.add_recipient(recipient)?;
+                if is_new {
+                    added.push(recipient);
+                }
+                if !json {
+                    output::say(format!(
+                        "{recipient} {}",
+                        if is_new { "is added" } else { "was there" }
+                    ));
+                }
+            }
+            if *json {
+                let mut object = rekeyed(store)?;
+                object["added"] = json!(added);
+                output::json(object)?;
             }
         }
-        RecipientsVerb::Remove { recipients } => {
+        RecipientsVerb::Remove { recipients, json } => {
             for recipient in recipients {
                 if !store.remove_recipient(recipient)? {
                     return Err(Failure::input(format!("{recipient} is not a recipient"))
                         .with_hint("`secrets store recipients list` shows them"));
                 }
-                output::say(format!(
-                    "{recipient} is removed, and the store has a new key"
-                ));
+                if !json {
+                    output::say(format!(
+                        "{recipient} is removed, and the store has a new key"
+                    ));
+                }
             }
-            output::say(
-                "copies from before stay readable for them: change the secrets themselves too",
-            );
+            if *json {
+                let mut object = rekeyed(store)?;
+                object["removed"] = json!(recipients);
+                output::json(object)?;
+            } else {
+                output::say(
+                    "copies from before stay readable for them: change the secrets themselves too",
+                );
+            }
         }
-        RecipientsVerb::Rekey => {
+        RecipientsVerb::Rekey { json } => {
             store.rekey()?;
-            output::say("the store has a new key");
+            if *json {
+                output::json(rekeyed(store)?)?;
+            } else {
+                output::say("the store has a new key");
+            }
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use secrets::trust;
+use serde_json::json;
 
 use crate::cli::Trust;
 use crate::exit::Exit;
@@ -13,8 +14,13 @@ use crate::settings::Settings;
 pub(crate) fn run(command: &Trust, settings: &Settings) -> Outcome {
     let folder = state_dir(settings)?;
     if command.list {
+        let approved = trust::approved(folder)?;
+        if command.json {
+            output::json(json!({ "trusted": approved }))?;
+            return Ok(Exit::Ok);
+        }
         let mut text = String::new();
-        for path in trust::approved(folder)? {
+        for path in approved {
             text.push_str(&output::printable(&path.display().to_string()));
             text.push('\n');
         }
@@ -22,16 +28,27 @@ pub(crate) fn run(command: &Trust, settings: &Settings) -> Outcome {
         return Ok(Exit::Ok);
     }
     let file = file(command, settings)?;
-    if command.revoke {
-        if trust::revoke(&file, folder)? {
-            output::say(format!("{} is not trusted any more", file.display()));
-        } else {
-            output::say(format!("{} was not trusted", file.display()));
+    let was_trusted = match command.revoke {
+        true => Some(trust::revoke(&file, folder)?),
+        false => {
+            trust::approve(&file, folder)?;
+            None
         }
-    } else {
-        trust::approve(&file, folder)?;
-        output::say(format!("trusted {} as it is now", file.display()));
+    };
+    if command.json {
+        let mut object = json!({ "file": file, "trusted": was_trusted.is_none() });
+        if let Some(was_trusted) = was_trusted {
+            object["was_trusted"] = json!(was_trusted);
+        }
+        output::json(object)?;
+        return Ok(Exit::Ok);
     }
+    let file = file.display();
+    output::say(match was_trusted {
+        None => format!("trusted {file} as it is now"),
+        Some(true) => format!("{file} is not trusted any more"),
+        Some(false) => format!("{file} was not trusted"),
+    });
     Ok(Exit::Ok)
 }
 

@@ -119,7 +119,7 @@ fn from_file(chosen: &Chosen, options: &LoadOptions, profile: Option<&str>) -> R
         workflow::translate(&mut root)?;
     }
     let profiles = profile::names(&root);
-    profile::apply(&mut root, profile).map_err(|error| parse::in_file(error, path))?;
+    profile::apply(&mut root, profile, path)?;
     interpolate::root(&mut root, &options.environment, trusted)?;
     let mut config = parse::config(&root, &trust)?;
     policy::check_environments(&config, &profiles)?;

@@ -1,7 +1,6 @@
 //! Turns a checked tree into the data of a configuration.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use secrets_core::{
     AmbientCredentials, Error, ErrorKind, Location, Result, SecretName, SecretRef, SourcePosition,
@@ -397,12 +396,4 @@ fn preload(
             Ok(name.as_str().to_owned())
         })
         .collect()
-}
-
-/// Names the file in an error that has no place of its own.
-pub(super) fn in_file(error: Error, file: &Path) -> Error {
-    if error.position().is_some() {
-        return error;
-    }
-    error.with_position(SourcePosition::new(1, 1).in_file(file))
 }

@@ -1,17 +1,18 @@
 //! Profiles: overlays that are merged into the rest of the configuration.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use secrets_core::{Error, ErrorKind, Result};
 
-use super::tree::{Entry, Node, Value};
+use super::tree::{Entry, Node, Value, located};
 use super::{de, scheme, suggest};
 
 /// Takes the profiles out of the root and merges the chosen one into it.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] that lists the profiles there are, if the chosen one is not among them.
-pub(super) fn apply(root: &mut Node, chosen: Option<&str>) -> Result<()> {
+pub(super) fn apply(root: &mut Node, chosen: Option<&str>, file: &Path) -> Result<()> {
     let Value::Table(entries) = &mut root.value else {
         return Ok(());
     };
@@ -25,20 +26,34 @@ pub(super) fn apply(root: &mut Node, chosen: Option<&str>) -> Result<()> {
     let Some(chosen) = chosen else {
         return Ok(());
     };
+    let place = profiles.as_ref().and_then(|entry| entry.key_place.clone());
     let mut profiles = match profiles.map(|entry| entry.value.value) {
-        Some(Value::Table(profiles)) => profiles,
-        _ => Vec::new(),
+        Some(Value::Table(profiles)) if !profiles.is_empty() => profiles,
+        _ => {
+            let error = Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "the configuration file {} has no profile {}",
+                    file.display(),
+                    de::shown(chosen)
+                ),
+            );
+            return Err(
+                error.with_hint("there are no profiles in it; one begins with `[profiles.NAME]`")
+            );
+        }
     };
     let Some(at) = profiles.iter().position(|profile| profile.key == chosen) else {
         let known: Vec<&str> = profiles
             .iter()
             .map(|profile| profile.key.as_str())
             .collect();
-        return Err(Error::new(
+        let error = Error::new(
             ErrorKind::InvalidConfig,
             format!("unknown profile {}", de::shown(chosen)),
-        )
-        .with_hint(suggest::hint(chosen, &known, "profiles")));
+        );
+        let error = error.with_hint(suggest::hint(chosen, &known, "profiles"));
+        return Err(located(error, place.as_ref()));
     };
     if let Value::Table(overlay) = profiles.swap_remove(at).value.value {
         merge(entries, overlay, Level::Root);

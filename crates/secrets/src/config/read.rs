@@ -79,6 +79,14 @@ fn too_large(path: &Path) -> Error {
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     match error.kind() {
+        io::ErrorKind::NotFound if let Ok(target) = fs::read_link(path) => refused(
+            path,
+            &format!(
+                "is a symbolic link to {}, which does not exist",
+                target.display()
+            ),
+        )
+        .with_hint("make what it leads to, or remove the link"),
         io::ErrorKind::NotFound => refused(path, "does not exist")
             .with_hint("check the path, or make a configuration with `secrets init`"),
         kind => refused(path, &format!("cannot be read: {kind}")),

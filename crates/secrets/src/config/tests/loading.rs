@@ -207,6 +207,35 @@ fn two_configurations_in_one_folder_are_named() {
 
 #[cfg(unix)]
 #[test]
+fn a_link_that_leads_nowhere_says_so() {
+    let room = Room::new();
+    std::os::unix::fs::symlink("elsewhere.toml", room.path("secrets.toml")).unwrap();
+    for error in [
+        room.named("secrets.toml").unwrap_err(),
+        Config::load(&room.options("")).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        let told = "secrets.toml is a symbolic link to elsewhere.toml, which does not exist";
+        assert!(error.message().ends_with(told), "{error}");
+    }
+}
+
+#[test]
+fn a_profile_of_a_file_without_any_is_refused_with_its_name() {
+    let room = Room::with("secrets.toml", "default = \"env\"\n");
+    let options = room.options("").with_profile("dev");
+    let error = Config::load(&options).unwrap_err();
+    assert!(
+        error
+            .message()
+            .ends_with("secrets.toml has no profile \"dev\""),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("no profiles"));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_link_counts_for_where_it_leads() {
     let room = Room::with("real/secrets.toml", "default = \"file\"");
     fs::create_dir(room.path("work")).unwrap();

@@ -102,7 +102,11 @@ fn an_unknown_profile_lists_the_known_ones() {
     let error = room.named("secrets.toml").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert_eq!(error.message(), "unknown profile \"stagng\"");
-    assert!(error.position().is_some());
+    let header = PROFILES
+        .lines()
+        .position(|line| line.starts_with("[profiles."))
+        .unwrap();
+    assert_eq!(error.position().unwrap().line, header + 1);
     let hint = hint(&error);
     assert!(hint.contains("`staging`") && hint.contains("dev"), "{hint}");
 
