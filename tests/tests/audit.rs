@@ -1,9 +1,12 @@
 //! Who used which secret, as the command line tells it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
-use polysecrets_tests::{Home, Ran};
+use polysecrets_tests::{Home, Ran, secrets_command};
 use serde_json::Value;
 
 /// An encrypted store whose uses are recorded in `audit.jsonl`, with a key in the store itself.
@@ -226,6 +229,80 @@ fn a_log_that_cannot_be_written_gives_nothing() {
         "{}",
         ran.stderr
     );
+}
+
+/// Files may not become longer than so many blocks of 512 bytes. A write up to there is cut, and one behind it fails.
+fn with_little_room(home: &Home, blocks: u64, words: &[&str]) -> Command {
+    let mut shell = home.program("/bin/sh");
+    let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    shell
+        .args(["-c", &limited])
+        .arg(secrets_command())
+        .args(words);
+    shell
+}
+
+#[test]
+fn a_full_disk_gives_and_writes_nothing_and_leaves_a_whole_log() {
+    let home = recorded();
+    home.run(&["audit", "init"]).ok();
+    home.set("a", b"first");
+    let length = || std::fs::metadata(home.path("audit.jsonl")).unwrap().len();
+    // So that it is the longest file of all.
+    while length() < 16 << 10 {
+        home.run(&["get", "a"]).ok();
+    }
+    for _ in 0..6 {
+        let before = length();
+        // A record is longer than that: a part of it fits, or nothing.
+        let blocks = match before.next_multiple_of(512) - before < 300 {
+            true => before.div_ceil(512),
+            false => before / 512,
+        };
+        Ran::of(&mut with_little_room(&home, blocks, &["get", "a"]))
+            .refused(5)
+            .says("this use is not recorded, so it is refused")
+            .says("make room on the disk");
+        let set = ["set", "a", "--stdin"];
+        Ran::with_input(&mut with_little_room(&home, blocks, &set), b"second")
+            .refused(5)
+            .says("this use is not recorded");
+        assert_eq!(length(), before);
+        home.run(&["audit", "verify"]).ok();
+        assert_eq!(home.get("a"), b"first");
+    }
+}
+
+/// A log that is opened anew at a hangup takes the hangup from nobody else.
+#[test]
+fn a_hangup_is_for_the_program_that_is_run() {
+    let home = recorded();
+    home.run(&["audit", "init"]).ok();
+    home.set("a", b"hunter2-value");
+    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
+    let added = "reopen_on_hangup = true\n\n[secrets.A]\nreference = \"a\"\n";
+    home.write("secrets.toml", config + added);
+    home.run(&["trust"]).ok();
+    let hung_up = |mask: &str, program: &str| {
+        let words = ["run", "--mask", mask, "--", "sh", "-c", program];
+        let mut command = home.command(&words);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(sent.unwrap().success());
+        let said: Vec<String> = lines.map(Result::unwrap).collect();
+        (child.wait().unwrap(), said)
+    };
+    let trapped = "trap 'echo got it; exit 3' HUP; echo ready; while :; do sleep 0.05; done";
+    for mask in ["always", "never"] {
+        let (status, said) = hung_up(mask, trapped);
+        assert_eq!((status.code(), said), (Some(3), vec!["got it".to_owned()]));
+    }
+    let (status, _) = hung_up("never", "echo ready; exec sleep 20");
+    assert_eq!(status.signal(), Some(1));
+    home.run(&["audit", "verify"]).ok();
 }
 
 #[test]

@@ -152,35 +152,33 @@ async fn a_count_tells_when_its_first_and_last_were() {
 
 #[tokio::test]
 async fn when_counts_are_not_told_in_time_hits_are_recorded_singly() {
-    let counting = Counting::new(Duration::from_millis(500));
-    counting.kept.set(BLOCKS);
-    let started = Instant::now();
-    counting.get(get("a")).await;
-    // A second to count, and the deadline to write it.
-    counting.clock.advance(Duration::from_millis(1500));
-    counting.get(get("a")).await;
-    assert!(counting.kept.records().is_empty());
-    counting.clock.advance(Duration::from_millis(1));
-    counting.kept.set(WORKS);
-    counting.get(get("a")).await;
-    let events: Vec<_> = counting
-        .kept
-        .records()
-        .iter()
-        .map(|record| record.event)
-        .collect();
-    // By now the second may have passed on the thread's own clock, on a slow machine.
-    if started.elapsed() < Duration::from_millis(900) {
-        assert_eq!(events, [Event::Read]);
+    // The thread tells by its own clock: on a machine that is busy its second may be over before the test is.
+    for _ in 0..50 {
+        let counting = Counting::new(Duration::from_millis(500));
+        let started = Instant::now();
+        counting.get(get("a")).await;
+        // A second to count, and the deadline to write it.
+        counting.clock.advance(Duration::from_millis(1500));
+        counting.get(get("a")).await;
+        counting.clock.advance(Duration::from_millis(1));
+        counting.get(get("a")).await;
+        let singly = counting.kept.records();
+        let told = counting.flushed().await;
+        if started.elapsed() > Duration::from_millis(900) {
+            continue;
+        }
+        assert_eq!(story(&singly), [self::told(Event::Read, "a", "ok")]);
+        assert_eq!(
+            (told.len(), told[1].event, told[1].count),
+            (2, Event::Hits, Some(2))
+        );
+        // Then they are counted again, once the thread has come to the end of its round.
+        counting.layer.flush().await.unwrap();
+        counting.get(get("a")).await;
+        assert!(counting.kept.records().is_empty());
+        return;
     }
-    counting.layer.flush().await.unwrap();
-    let records = counting.kept.records();
-    let hits = records.iter().filter(|record| record.event == Event::Hits);
-    assert_eq!(hits.filter_map(|record| record.count).sum::<u64>(), 2);
-    assert_eq!(records.len(), 2);
-    // Then they are counted again.
-    counting.get(get("a")).await;
-    assert_eq!(counting.kept.records().len(), 2);
+    panic!("this machine takes a second for three reads");
 }
 
 #[tokio::test]
