@@ -88,7 +88,7 @@ class Uses(Ocsf):
     """What the command itself records."""
 
     def test_every_operation_of_the_command(self):
-        ours = self.our("")
+        ours = self.our("", {"SECRETS_PRINCIPAL": "ann"})
         ours.configuration.unlink()
         ours.run("init", "--yes")
         with open(ours.configuration, "a") as configuration:
