@@ -86,7 +86,7 @@ fn verdicts(figures: &Figures) -> Vec<Verdict> {
             let count = of(&blocks, whose);
             limit(true, &format!("{blocks}, {name}"), count, true, 2.0);
             let what = format!("hit, {keys} keys, {name} to tower's boxes");
-            limit(whose != BOXED, &what, ratio(whose, TOWER), true, 2.0);
+            limit(whose == GUARDED, &what, ratio(whose, TOWER), true, 2.0);
         }
         limit(
             true,
