@@ -253,3 +253,30 @@ async fn no_hit_is_lost_between_two_tellings() {
     let counts = kept.records().into_iter().filter_map(|record| record.count);
     assert_eq!(counts.sum::<u64>(), 4 * EACH);
 }
+
+/// A hit that is counted while the ones before it are on their way is told a second later, without another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_counted_while_others_are_told_is_told_next() {
+    let kept = Kept::default();
+    let config = AuditConfig::default()
+        .with_hits(Hits::Aggregate)
+        .with_queue(64, Duration::from_secs(20));
+    let layer = layer(config, &kept);
+    let stack = stack(&layer);
+    kept.set(BLOCKS);
+    stack.clone().oneshot(get("cached")).await.unwrap();
+    while kept.0.calls.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stack.clone().oneshot(get("cached")).await.unwrap();
+    kept.set(WORKS);
+    let counts = || -> Vec<u64> {
+        let records = kept.records().into_iter();
+        records.filter_map(|record| record.count).collect()
+    };
+    let waited = Instant::now();
+    while counts().len() < 2 && waited.elapsed() < Duration::from_secs(8) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(counts(), [1, 1]);
+}
