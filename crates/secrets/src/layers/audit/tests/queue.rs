@@ -276,3 +276,30 @@ async fn a_refusal_says_what_was_refused_and_why() {
     let health = stack(&layer).oneshot(Request::new(Call::Health)).await;
     assert!(health.is_ok(), "what is not about secrets needs no record");
 }
+
+/// A service that is never ready, as one behind a limit.
+#[derive(Clone)]
+struct Busy;
+
+impl Service<Request> for Busy {
+    type Response = Response;
+    type Error = Error;
+    type Future = std::future::Ready<Result<Response>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+        std::task::Poll::Ready(Err(Error::of(ErrorKind::RateLimited)))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        std::future::ready(Err(Error::of(ErrorKind::Unexpected)))
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_ready_when_the_one_within_is() {
+    let kept = Kept::default();
+    let mut service = layer(AuditConfig::default(), &kept).layer(Busy);
+    let error = service.ready().await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert!(kept.records().is_empty());
+}
