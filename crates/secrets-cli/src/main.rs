@@ -4,6 +4,7 @@ mod child;
 mod ci;
 mod cli;
 mod commands;
+mod crash;
 mod exit;
 mod failure;
 mod files;
@@ -14,6 +15,7 @@ mod progress;
 mod prompt;
 mod settings;
 mod show;
+mod terminal;
 mod trace;
 
 use std::ffi::OsString;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
             Err(failure) => failure.exit().into(),
         };
     }
+    crash::prepare();
     if let Some(stage) = Stage::asked(std::env::args_os()) {
         return stage.start();
     }
@@ -63,6 +66,9 @@ fn main() -> ExitCode {
     trace::start(cli.global.verbose, palette);
     let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
     let wants_json = cli.verb.wants_json();
+    if is_run {
+        crash::exits_with(Exit::BeforeChild);
+    }
     let settings = Settings::new(cli.global, palette, &cli.verb.name());
     let outcome = start(cli.verb, &settings);
     trace::finish(palette);

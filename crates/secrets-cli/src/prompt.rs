@@ -5,15 +5,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 
-use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
-    tcsetattr,
-};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, tcflush};
 use secrets::SecretValue;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
+use crate::terminal;
 
 /// The longest answer in bytes; more is a file, not an answer.
 const LONGEST: usize = 64 * 1024;
@@ -171,33 +169,29 @@ fn cancelled() -> Failure {
 
 /// A terminal that shows no key and gives each of them at once, until it is dropped. The keys that would end the
 /// process are read as keys too, so that nothing can end it while the terminal is mute.
-struct Quiet<'a> {
-    terminal: &'a File,
-    before: Termios,
-}
+struct Quiet;
 
-impl<'a> Quiet<'a> {
-    fn new(terminal: &'a File) -> io::Result<Self> {
-        let before = tcgetattr(terminal)?;
-        let mut mute = before.clone();
-        mute.local_modes.remove(
-            LocalModes::ECHO
-                | LocalModes::ECHONL
-                | LocalModes::ICANON
-                | LocalModes::ISIG
-                | LocalModes::IEXTEN,
-        );
-        mute.special_codes[SpecialCodeIndex::VMIN] = 1;
-        mute.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(terminal, OptionalActions::Flush, &mute)?;
-        Ok(Self { terminal, before })
+impl Quiet {
+    fn new(terminal: &File) -> io::Result<Self> {
+        terminal::change(terminal, OptionalActions::Flush, |modes| {
+            modes.local_modes.remove(
+                LocalModes::ECHO
+                    | LocalModes::ECHONL
+                    | LocalModes::ICANON
+                    | LocalModes::ISIG
+                    | LocalModes::IEXTEN,
+            );
+            modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+            modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        })?;
+        Ok(Self)
     }
 }
 
-impl Drop for Quiet<'_> {
+impl Drop for Quiet {
     fn drop(&mut self) {
         // The terminal is gone when this fails.
-        let _ = tcsetattr(self.terminal, OptionalActions::Drain, &self.before);
+        let _ = terminal::put_back();
     }
 }
 

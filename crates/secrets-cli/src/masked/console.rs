@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, getpgrp, kill_current_process_group, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{
-    OptionalActions, OutputModes, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
-    tcsetwinsize,
+    OptionalActions, OutputModes, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use secrets::mask::Masker;
 use zeroize::Zeroizing;
@@ -22,6 +21,7 @@ use super::pump::is_ready;
 use super::signals::Signals;
 use super::stage::Kind;
 use super::{Program, Stage, code, file, finish, is_same, pump, wait};
+use crate::terminal;
 
 /// Runs it to its end, and gives its exit code.
 pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
@@ -40,12 +40,7 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
     drop(command);
     let leader = Pid::from_child(&child);
 
-    let console = Arc::new(Console {
-        before: tcgetattr(&real)?,
-        real,
-        has_keyboard,
-        is_raw: Mutex::new(false),
-    });
+    let console = Arc::new(Console { real, has_keyboard });
     if console.is_foreground() {
         console.take()?;
     }
@@ -82,13 +77,13 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
         if let Some(code) = code(status) {
             break code;
         }
-        console.give_back()?;
+        terminal::put_back()?;
         // With the rest of our group, as the key would have done it.
         kill_current_process_group(Signal::TSTP)?;
         console.take()?;
         let _ = kill_process(leader, Signal::CONT);
     };
-    console.give_back()?;
+    terminal::put_back()?;
     finish(&end, 1, program.palette);
     Ok(code)
 }
@@ -117,9 +112,7 @@ fn pair(real: &File, has_keyboard: bool) -> io::Result<(File, OwnedFd)> {
 /// The real terminal.
 struct Console {
     real: File,
-    before: Termios,
     has_keyboard: bool,
-    is_raw: Mutex<bool>,
 }
 
 impl Console {
@@ -129,21 +122,8 @@ impl Console {
 
     /// Lets every key through to the program's terminal, which knows what it means.
     fn take(&self) -> io::Result<()> {
-        let mut is_raw = self.is_raw.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.has_keyboard && !*is_raw {
-            let mut modes = self.before.clone();
-            modes.make_raw();
-            tcsetattr(&self.real, OptionalActions::Drain, &modes)?;
-            *is_raw = true;
-        }
-        Ok(())
-    }
-
-    fn give_back(&self) -> io::Result<()> {
-        let mut is_raw = self.is_raw.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_raw {
-            tcsetattr(&self.real, OptionalActions::Drain, &self.before)?;
-            *is_raw = false;
+        if self.has_keyboard {
+            terminal::change(&self.real, OptionalActions::Drain, |modes| modes.make_raw())?;
         }
         Ok(())
     }
@@ -158,7 +138,8 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        let _ = self.give_back();
+        // The terminal is gone when this fails.
+        let _ = terminal::put_back();
     }
 }
 
