@@ -368,9 +368,10 @@ async fn the_trouble_of_a_member_is_none_of_a_chain_that_goes_on() {
             .insert("both".to_owned(), ChainEntry::new(members));
         let clock = Arc::new(ManualClock::new());
         // It has no such secret at first.
-        let server = FaultServer::start(Script::always(failure(404)))
-            .await
-            .unwrap();
+        let missing = Reply::new(404)
+            .header("content-type", "application/json")
+            .body(r#"{"errors":[]}"#);
+        let server = FaultServer::start(Script::always(missing)).await.unwrap();
         let provider = vault("broken", server.url(), Some(clock.clone())).await;
         let secrets = Secrets::builder()
             .config(settings)
