@@ -178,17 +178,14 @@ impl AuditLog {
     pub fn verify(&self) -> Result<Verified> {
         // A writer may begin a new file meanwhile; then what was read is of two moments, or is not where it was.
         for _ in 1..ATTEMPTS {
-            let before = self.head();
-            let verified = self.verify_from(before);
+            let (head, files) = (self.head(), self.files()?);
+            let verified = self.verify_with(&files, Some(head));
             let is_whole = matches!(&verified, Ok(verified) if verified.fault.is_none());
-            if is_whole || before == self.head() {
+            if is_whole || (head == self.head() && files == self.files()?) {
                 return verified;
             }
         }
-        self.verify_from(self.head())
-    }
-
-    fn verify_from(&self, head: Result<Head, Problem>) -> Result<Verified> {
+        let head = self.head();
         self.verify_with(&self.files()?, Some(head))
     }
 
