@@ -25,8 +25,8 @@ pub use audit::{
 pub use breaker::{
     Breaker, BreakerConfig, BreakerFuture, BreakerLayer, BreakerService, BreakerState,
 };
-pub(crate) use cache::{Kept, OwnTtls};
 pub use cache::{Cache, CacheConfig, CacheLayer, CacheService, CacheStats};
+pub(crate) use cache::{Kept, OwnTtls};
 pub use deadline::{DeadlineLayer, DeadlineService};
 pub(crate) use glance::{AtOnce, Glance};
 pub use limit::{RateLimitLayer, RateLimitService};
