@@ -660,7 +660,9 @@ async fn what_cannot_be_given_back_is_told_and_the_rest_is_done() {
     }
     server.set_script(Script::respond(move |request| {
         Some(match request.path() {
-            REVOKE_LEASE if denied.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => reply(403, DENIED),
+            REVOKE_LEASE if denied.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => {
+                reply(403, DENIED)
+            }
             REVOKE_LEASE => reply(204, ""),
             _ => reply(200, LOOKED_UP),
         })
