@@ -13,7 +13,7 @@ use crate::document::Document;
 use crate::error::invalid_config;
 use crate::name::{Arn, Names};
 use crate::provider::Store;
-use crate::secrets::{IN_FLIGHT, Secrets};
+use crate::secrets::{IN_FLIGHT, READS_A_SECOND, Secrets};
 use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME, document};
 
 /// The days for which a deleted secret may stay restorable (API reference, DeleteSecret, RecoveryWindowInDays).
@@ -98,7 +98,8 @@ pub async fn open(
     };
     let info = ProviderInfo::new(SCHEME, context.provider, location, capabilities)
         .with_credential_variables(variables)
-        .with_concurrency(IN_FLIGHT);
+        .with_concurrency(IN_FLIGHT)
+        .with_rate(READS_A_SECOND);
     Ok(AwsProvider::new(info, store))
 }
 

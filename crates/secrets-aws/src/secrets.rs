@@ -22,6 +22,8 @@ use crate::open::RECOVERY_DAYS;
 
 /// The most secrets of one batch (API reference, BatchGetSecretValue, SecretIdList).
 const BATCH: usize = 20;
+/// Calls of `GetSecretValue` that an account has in a region (user guide, Secrets Manager quotas).
+pub(crate) const READS_A_SECOND: u32 = 10_000;
 /// How many requests of a [`Secrets::get_many`] are in flight.
 pub(crate) const IN_FLIGHT: usize = 8;
 /// The lengths of a version's id (API reference, GetSecretValue, VersionId); all else is a stage.

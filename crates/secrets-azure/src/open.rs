@@ -16,7 +16,7 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::error::invalid_config;
-use crate::provider::GETS_IN_FLIGHT;
+use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
 /// The variables that name a vault, in the order in which they are looked at.
@@ -104,7 +104,8 @@ pub async fn open(
     )?;
     let info = ProviderInfo::new(SCHEME, context.provider, location, CAPABILITIES)
         .with_credential_variables(variables)
-        .with_concurrency(GETS_IN_FLIGHT);
+        .with_concurrency(GETS_IN_FLIGHT)
+        .with_rate(CALLS_A_SECOND);
     Ok(AzureProvider::new(
         client,
         context.clock,

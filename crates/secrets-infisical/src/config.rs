@@ -85,6 +85,14 @@ pub enum Region {
 }
 
 impl Region {
+    /// Whether this host is a cloud of Infisical's own.
+    pub(crate) fn is_at(host: &str) -> bool {
+        matches!(
+            host,
+            "app.infisical.com" | "us.infisical.com" | "eu.infisical.com"
+        )
+    }
+
     pub(crate) fn url(self) -> &'static str {
         match self {
             Self::Us => "https://app.infisical.com",

@@ -14,7 +14,7 @@ use secrets_core::{
 
 use crate::batch;
 use crate::client::{Client, Created, Found, View};
-use crate::config::{Encoding, UnresolvedReferences};
+use crate::config::{Encoding, Region, UnresolvedReferences};
 use crate::error;
 use crate::grants;
 use crate::names::{Place, Root};
@@ -25,6 +25,8 @@ use crate::{CAPABILITIES, SCHEME};
 const VERSIONS_ON_A_PAGE: usize = 50;
 /// How many requests are in flight at once, where one call needs several.
 pub(crate) const IN_FLIGHT: usize = 8;
+/// Of the 600 a minute that Infisical's cloud takes from an address (Infisical, rate limits). A plan may allow less.
+const CLOUD_CALLS_A_SECOND: u32 = 10;
 /// The server's limits for metadata (its `ResourceMetadataWithEncryptionSchema`), in UTF-16 units.
 const MAX_TAG_KEY_UNITS: usize = 255;
 const MAX_TAG_VALUE_UNITS: usize = 1020;
@@ -67,13 +69,19 @@ impl InfisicalProvider {
             Encoding::Never => CAPABILITIES.without(Capability::Binary),
             _ => CAPABILITIES,
         };
+        let is_cloud = Region::is_at(location.host());
+        let info = ProviderInfo::new(SCHEME, name, location, capabilities)
+            .with_credential_variables(variables)
+            .with_concurrency(IN_FLIGHT);
         Self {
             client,
             root,
             behaviour,
-            info: ProviderInfo::new(SCHEME, name, location, capabilities)
-                .with_credential_variables(variables)
-                .with_concurrency(IN_FLIGHT),
+            info: if is_cloud {
+                info.with_rate(CLOUD_CALLS_A_SECOND)
+            } else {
+                info
+            },
         }
     }
 

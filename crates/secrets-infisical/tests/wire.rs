@@ -36,6 +36,16 @@ fn at(version: &str) -> GetOptions {
 }
 
 #[tokio::test]
+async fn the_cloud_has_a_quota_and_a_server_of_ones_own_has_none() {
+    let server = FaultServer::start(reply(200, READ)).await.unwrap();
+    let own = support::scripted(&server);
+    let mut cloud = own.clone();
+    (cloud.base_url, cloud.region) = (None, Some(Region::Eu));
+    assert_eq!(open(own).await.info().rate, None);
+    assert_eq!(open(cloud).await.info().rate, Some(10));
+}
+
+#[tokio::test]
 async fn a_get_is_one_request_of_version_4() {
     let server = FaultServer::start(reply(200, READ)).await.unwrap();
     let mut config = support::scripted(&server);

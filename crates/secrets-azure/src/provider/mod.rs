@@ -26,8 +26,10 @@ use crate::wire::{NewAttributes, NewSecret};
 pub(crate) use names::encode as vault_name_of;
 pub(crate) use value::MAX_VALUE_BYTES;
 
-/// How many reads are in flight at once. A vault takes 4,000 in 10 seconds.
+/// How many reads are in flight at once.
 pub(crate) const GETS_IN_FLIGHT: usize = 32;
+/// A vault takes 4,000 in 10 seconds (Key Vault service limits, secrets transactions).
+pub(crate) const CALLS_A_SECOND: u32 = 400;
 /// What Key Vault calls a read.
 const GET: &str = "GetSecret";
 /// The length of a version's id.
