@@ -13,7 +13,7 @@ fn main() {
     if is("PROFILE", "release") && is("TARGET", "x86_64-unknown-linux-gnu") && links_with_lld() {
         let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
         let order = format!("--symbol-ordering-file={folder}/{ORDER}");
-        for option in [&*order, "--no-warn-symbol-ordering"] {
+        for option in [&*order, "--no-warn-symbol-ordering", "--strip-all"] {
             // Two words, so that a folder may have a comma in its name.
             println!("cargo::rustc-link-arg-bins=-Xlinker");
             println!("cargo::rustc-link-arg-bins={option}");
