@@ -40,7 +40,7 @@ pub use options::{
     PutOptions, RollbackOptions, VersionsOptions,
 };
 pub use provider::{GetItem, PlannedCall, ProviderInfo, SecretProvider};
-pub use reference::SecretRef;
+pub use reference::{AsSecretRef, SecretRef};
 pub use request::{Answer, Call, Freshness, Operation, Origin, Reply, Request, Response};
 pub use secret::{Health, HealthStatus, Lease, Metadata, Page, Secret, SecretState, Version};
 pub use value::SecretValue;

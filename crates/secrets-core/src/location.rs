@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -195,7 +196,8 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>)> {
     };
     let bracketed = host.starts_with('[') && host.ends_with(']');
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if !bracketed && !host.chars().all(plain) || bracketed && !host[1..host.len() - 1].contains(':')
+    let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    if !bracketed && !host.chars().all(plain) || bracketed && !is_address(&host[1..host.len() - 1])
     {
         return Err(invalid("its host is not a host name or an address"));
     }
@@ -209,7 +211,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>)> {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.scheme)?;
-        if !self.host.is_empty() || self.path.starts_with('/') {
+        if !self.host.is_empty() || self.port.is_some() || self.path.starts_with('/') {
             write!(f, "//{}", self.host)?;
         }
         if let Some(port) = self.port {
@@ -248,6 +250,7 @@ mod tests {
             "env:",
             "dotenv:.env.local",
             "gcp-sm:///my-project",
+            "vault://:8200",
         ] {
             let location: Location = text.parse().unwrap();
             assert_eq!(location.to_string(), text);
@@ -284,6 +287,8 @@ mod tests {
             "vault://h?a",
             "vault://h?a=1&a=2",
             "vault://a b/",
+            "vault://[:\u{1}:0]:81/x",
+            "vault://[host:1]",
         ] {
             assert_eq!(
                 text.parse::<Location>().unwrap_err().kind(),

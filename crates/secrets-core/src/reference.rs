@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -230,6 +231,48 @@ impl From<SecretName> for SecretRef {
 impl From<&SecretRef> for SecretRef {
     fn from(reference: &SecretRef) -> Self {
         reference.clone()
+    }
+}
+
+/// What tells which secret is meant: a [`SecretRef`], its text, or a name.
+///
+/// A reference that a program keeps is used as it is, without a clone, so that readers on many threads do not meet at its
+/// count of references; a text is parsed at each use.
+pub trait AsSecretRef {
+    /// The reference.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] or [`ErrorKind::InvalidName`] for a text that is none.
+    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>>;
+}
+
+impl<T: AsSecretRef + ?Sized> AsSecretRef for &T {
+    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        (**self).as_secret_ref()
+    }
+}
+
+impl AsSecretRef for SecretRef {
+    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        Ok(Cow::Borrowed(self))
+    }
+}
+
+impl AsSecretRef for SecretName {
+    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        Ok(Cow::Owned(SecretRef::new(self.clone())))
+    }
+}
+
+impl AsSecretRef for str {
+    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        self.parse().map(Cow::Owned)
+    }
+}
+
+impl AsSecretRef for String {
+    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        self.as_str().as_secret_ref()
     }
 }
 

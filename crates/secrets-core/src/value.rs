@@ -22,7 +22,14 @@ use crate::{Error, ErrorKind, Result, json};
 /// # Ok::<(), secrets_core::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct SecretValue(Arc<Zeroizing<Vec<u8>>>);
+pub struct SecretValue(Bytes);
+
+/// Whose the bytes are.
+#[derive(Clone)]
+enum Bytes {
+    Own(Arc<Zeroizing<Vec<u8>>>),
+    Of(Arc<dyn AsRef<[u8]> + Send + Sync>),
+}
 
 impl SecretValue {
     /// The name under which `Deserialize` asks for a newtype struct, so that a configuration format of ours can tell
@@ -31,12 +38,33 @@ impl SecretValue {
 
     /// Takes over a buffer that is wiped already when it is dropped.
     pub fn from_zeroizing(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(Arc::new(bytes))
+        Self(Bytes::Own(Arc::new(bytes)))
+    }
+
+    /// Shares the bytes of something that is kept as long as the value is, so that it and the value have one count of
+    /// references between them. The owner gives the same bytes each time, and wipes them when it is dropped.
+    pub fn from_owner<O>(owner: Arc<O>) -> Self
+    where
+        O: AsRef<[u8]> + Send + Sync + 'static,
+    {
+        Self(Bytes::Of(owner))
+    }
+
+    /// The same bytes without the [owner](Self::from_owner) that keeps them: a copy, if there is one.
+    #[must_use]
+    pub fn without_owner(&self) -> Self {
+        match &self.0 {
+            Bytes::Own(_) => self.clone(),
+            Bytes::Of(owner) => (**owner).as_ref().into(),
+        }
     }
 
     /// The bytes.
     pub fn expose_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Bytes::Own(bytes) => bytes,
+            Bytes::Of(owner) => (**owner).as_ref(),
+        }
     }
 
     /// The bytes as text.
@@ -44,7 +72,7 @@ impl SecretValue {
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if they are not UTF-8.
     pub fn expose_str(&self) -> Result<&str> {
-        std::str::from_utf8(&self.0).map_err(|_| {
+        std::str::from_utf8(self.expose_bytes()).map_err(|_| {
             Error::new(ErrorKind::InvalidValue, "the value is not UTF-8 text")
                 .with_hint("read it as bytes, for example with `secrets get NAME --out FILE`")
         })
@@ -52,12 +80,12 @@ impl SecretValue {
 
     /// How many bytes the value has.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.expose_bytes().len()
     }
 
     /// Whether the value has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.expose_bytes().is_empty()
     }
 
     /// One field of a value that is a JSON object. A string field gives its text, any other its JSON source text, so
@@ -66,7 +94,7 @@ impl SecretValue {
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if the value is not a JSON object, [`ErrorKind::NotFound`] if it has no such field.
     pub fn field(&self, key: &str) -> Result<SecretValue> {
-        json::field(&self.0, key).map(Self::from_zeroizing)
+        json::field(self.expose_bytes(), key).map(Self::from_zeroizing)
     }
 
     /// All fields of a value that is a JSON object, in the order of the text; each as [`field`](Self::field) gives it.
@@ -74,7 +102,7 @@ impl SecretValue {
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if the value is not a JSON object.
     pub fn fields(&self) -> Result<Vec<(String, SecretValue)>> {
-        let fields = json::fields(&self.0)?;
+        let fields = json::fields(self.expose_bytes())?;
         Ok(fields
             .into_iter()
             .map(|(key, value)| (key, Self::from_zeroizing(value)))
@@ -83,7 +111,7 @@ impl SecretValue {
 
     /// Whether the value is a JSON object, the form in which it has fields.
     pub fn is_json_object(&self) -> bool {
-        json::is_object(&self.0)
+        json::is_object(self.expose_bytes())
     }
 }
 
@@ -119,7 +147,7 @@ impl From<&[u8]> for SecretValue {
 
 impl PartialEq for SecretValue {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+        self.expose_bytes().ct_eq(other.expose_bytes()).into()
     }
 }
 
@@ -194,6 +222,20 @@ mod tests {
             value.expose_bytes(),
             value.clone().expose_bytes()
         ));
+    }
+
+    #[test]
+    fn bytes_of_an_owner_are_shared_and_keep_it() {
+        let owner = Arc::new(Zeroizing::new(b"of another".to_vec()));
+        let value = SecretValue::from_owner(Arc::clone(&owner));
+        assert!(std::ptr::eq(value.expose_bytes(), owner.as_slice()));
+        assert_eq!(value, SecretValue::from("of another"));
+        assert_eq!((Arc::strong_count(&owner), value.len()), (2, 10));
+        let alone = value.without_owner();
+        assert_eq!(alone.expose_str().unwrap(), "of another");
+        assert_eq!(Arc::strong_count(&owner), 1);
+        let bytes = alone.expose_bytes().as_ptr();
+        assert_eq!(alone.without_owner().expose_bytes().as_ptr(), bytes);
     }
 
     #[test]

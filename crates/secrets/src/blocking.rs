@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use secrets_core::{
-    Answer, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName, SecretRef,
-    SecretValue, Version,
+    Answer, AsSecretRef, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName,
+    SecretRef, SecretValue, Version,
 };
 use serde::Serialize;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -35,10 +35,7 @@ macro_rules! blocking {
             ///
             /// # Errors
             /// As the asynchronous method of the same name; [`ErrorKind::Unexpected`] inside an asynchronous runtime.
-            pub fn $name<R>(&self, reference: R $(, $argument: $type)*) -> Result<$output>
-            where
-                R: TryInto<SecretRef>,
-                R::Error: Into<Error>,
+            pub fn $name(&self, reference: impl AsSecretRef $(, $argument: $type)*) -> Result<$output>
             {
                 self.block_on(self.handle.$name(reference $(, $argument)*))?
             }
@@ -105,11 +102,11 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get_optional`](Self::get_optional).
-    pub fn get_or<R>(&self, reference: R, default: impl Into<SecretValue>) -> Result<SecretValue>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub fn get_or(
+        &self,
+        reference: impl AsSecretRef,
+        default: impl Into<SecretValue>,
+    ) -> Result<SecretValue> {
         self.block_on(self.handle.get_or(reference, default))?
     }
 
@@ -141,11 +138,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As the asynchronous method of the same name.
-    pub fn versions<R>(&self, reference: R) -> Result<Vec<Metadata>>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub fn versions(&self, reference: impl AsSecretRef) -> Result<Vec<Metadata>> {
         self.block_on(self.handle.versions(reference).try_collect())?
     }
 

@@ -41,10 +41,10 @@ pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;
 pub use secrets_core::{
-    AmbientCredentials, Answer, Call, Capabilities, Capability, Clock, Deadline, DeleteMode,
-    DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem, GetOptions,
-    Grants, Health, HealthStatus, Lease, Leases, ListOptions, Location, MAX_NAME_BYTES, Metadata,
-    NameMapping, NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall,
+    AmbientCredentials, Answer, AsSecretRef, Call, Capabilities, Capability, Clock, Deadline,
+    DeleteMode, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem,
+    GetOptions, Grants, Health, HealthStatus, Lease, Leases, ListOptions, Location, MAX_NAME_BYTES,
+    Metadata, NameMapping, NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall,
     ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
     Version, VersionsOptions,

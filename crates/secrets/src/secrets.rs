@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use secrets_core::{
-    Answer, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health,
-    HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken, ProviderInfo,
-    PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret, SecretName, SecretRef,
-    SecretValue, Version, VersionsOptions,
+    Answer, AsSecretRef, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
+    GetOptions, Health, HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken,
+    ProviderInfo, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
+    SecretName, SecretRef, SecretValue, Version, VersionsOptions,
 };
 use tower::ServiceExt;
 
@@ -27,7 +27,7 @@ use crate::stats::Stats;
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
 ///
-/// A reference is anything that becomes a [`SecretRef`], such as `"db/password"` or `"main://db/primary#password"`. One
+/// A reference is [what tells a secret](AsSecretRef): a [`SecretRef`], a [`SecretName`], or a text such as `"db/password"` or `"main://db/primary#password"`. One
 /// without a provider whose name is declared in the configuration means the declared secret; else it means that name in
 /// the default provider or chain.
 ///
@@ -193,17 +193,12 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] with the name if there is none; else what the provider or a layer says.
-    pub async fn get<R>(&self, reference: R) -> Result<SecretValue>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
-        let reference = into_ref(reference)?;
-        let kept = self.glance(&reference);
-        if let Some(answer) = kept.as_ref().and_then(Kept::answer) {
-            return Ok(answer.secret.value.clone());
+    pub async fn get(&self, reference: impl AsSecretRef) -> Result<SecretValue> {
+        let reference = reference.as_secret_ref()?;
+        match self.glance(&reference).and_then(Kept::into_value) {
+            Some(value) => Ok(value),
+            None => Ok(self.ask(&reference).await?.secret.value),
         }
-        Ok(self.ask(&reference).await?.secret.value)
     }
 
     /// What the cache has, where all layers around it agree at once. A part of a value has to be taken out of it first.
@@ -228,12 +223,8 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn get_with_origin<R>(&self, reference: R) -> Result<Answer>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
-        let reference = into_ref(reference)?;
+    pub async fn get_with_origin(&self, reference: impl AsSecretRef) -> Result<Answer> {
+        let reference = reference.as_secret_ref()?;
         match self.glance(&reference).and_then(|kept| kept.to_answer()) {
             Some(answer) => Ok(answer),
             None => self.ask(&reference).await,
@@ -259,11 +250,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get`](Self::get), without [`ErrorKind::NotFound`].
-    pub async fn get_optional<R>(&self, reference: R) -> Result<Option<SecretValue>>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn get_optional(&self, reference: impl AsSecretRef) -> Result<Option<SecretValue>> {
         optional(self.get(reference).await)
     }
 
@@ -271,15 +258,11 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get_optional`](Self::get_optional).
-    pub async fn get_or<R>(
+    pub async fn get_or(
         &self,
-        reference: R,
+        reference: impl AsSecretRef,
         default: impl Into<SecretValue>,
-    ) -> Result<SecretValue>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    ) -> Result<SecretValue> {
         Ok(self
             .get_optional(reference)
             .await?
@@ -290,11 +273,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get_optional`](Self::get_optional).
-    pub async fn has<R>(&self, reference: R) -> Result<bool>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn has(&self, reference: impl AsSecretRef) -> Result<bool> {
         Ok(self.get_optional(reference).await?.is_some())
     }
 
@@ -442,12 +421,9 @@ impl Secrets {
     ///
     /// # Errors
     /// What the provider or a layer says.
-    pub async fn describe<R>(&self, reference: R) -> Result<Metadata>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
-        let resolved = self.resolve(&into_ref(reference)?);
+    pub async fn describe(&self, reference: impl AsSecretRef) -> Result<Metadata> {
+        let reference = reference.as_secret_ref()?;
+        let resolved = self.resolve(&reference);
         let options = DescribeOptions::default().with_version(resolved.version);
         into_metadata(
             self.call(
@@ -465,11 +441,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if the reference has a version, a default or a field; else what the provider says.
-    pub async fn put<R>(&self, reference: R, value: SecretValue) -> Result<Metadata>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn put(&self, reference: impl AsSecretRef, value: SecretValue) -> Result<Metadata> {
         self.put_with(reference, value, PutOptions::default()).await
     }
 
@@ -477,16 +449,12 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn put_with<R>(
+    pub async fn put_with(
         &self,
-        reference: R,
+        reference: impl AsSecretRef,
         value: SecretValue,
         options: PutOptions,
-    ) -> Result<Metadata>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    ) -> Result<Metadata> {
         let (target, name) = self.whole(reference, Operation::Put)?;
         into_metadata(
             self.call(
@@ -505,11 +473,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn delete<R>(&self, reference: R) -> Result<()>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn delete(&self, reference: impl AsSecretRef) -> Result<()> {
         self.delete_with(reference, DeleteOptions::default()).await
     }
 
@@ -517,11 +481,11 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn delete_with<R>(&self, reference: R, options: DeleteOptions) -> Result<()>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn delete_with(
+        &self,
+        reference: impl AsSecretRef,
+        options: DeleteOptions,
+    ) -> Result<()> {
         let (target, name) = self.whole(reference, Operation::Delete)?;
         self.call(target, Call::Delete { name, options })
             .await
@@ -532,21 +496,16 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn restore<R>(&self, reference: R) -> Result<()>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn restore(&self, reference: impl AsSecretRef) -> Result<()> {
         let (target, name) = self.whole(reference, Operation::Restore)?;
         self.call(target, Call::Restore { name }).await.map(drop)
     }
 
     /// Lists a secret's versions, newest first, without values.
-    pub fn versions<R>(&self, reference: R) -> impl Stream<Item = Result<Metadata>> + Send + 'static
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub fn versions(
+        &self,
+        reference: impl AsSecretRef,
+    ) -> impl Stream<Item = Result<Metadata>> + Send + 'static {
         let (handle, whole) = (self.clone(), self.whole(reference, Operation::Versions));
         pages(move |token| {
             let (handle, whole) = (handle.clone(), whole.clone());
@@ -566,11 +525,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn rollback<R>(&self, reference: R, to: Version) -> Result<Metadata>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
+    pub async fn rollback(&self, reference: impl AsSecretRef, to: Version) -> Result<Metadata> {
         let (target, name) = self.whole(reference, Operation::Rollback)?;
         let options = RollbackOptions::default();
         into_metadata(
@@ -747,12 +702,12 @@ impl Secrets {
     }
 
     /// What a reference to a whole secret, for a write, comes to.
-    fn whole<R>(&self, reference: R, operation: Operation) -> Result<(Option<Arc<str>>, SecretName)>
-    where
-        R: TryInto<SecretRef>,
-        R::Error: Into<Error>,
-    {
-        let reference = into_ref(reference)?;
+    fn whole(
+        &self,
+        reference: impl AsSecretRef,
+        operation: Operation,
+    ) -> Result<(Option<Arc<str>>, SecretName)> {
+        let reference = reference.as_secret_ref()?;
         if reference.version().is_some()
             || reference.default().is_some()
             || reference.field().is_some()
@@ -833,14 +788,6 @@ fn grouped(resolved: &[Resolved]) -> (Vec<Group>, Vec<(usize, usize)>) {
         wanted.push(place);
     }
     (groups, wanted)
-}
-
-fn into_ref<R>(reference: R) -> Result<SecretRef>
-where
-    R: TryInto<SecretRef>,
-    R::Error: Into<Error>,
-{
-    reference.try_into().map_err(Into::into)
 }
 
 fn optional<T>(result: Result<T>) -> Result<Option<T>> {

@@ -20,6 +20,16 @@ pub(super) struct Entry {
     troubled: AtomicBool,
 }
 
+/// The bytes of the value; none for a remembered absence.
+impl AsRef<[u8]> for Entry {
+    fn as_ref(&self) -> &[u8] {
+        match &self.answer {
+            Ok(answer) => answer.secret.value.expose_bytes(),
+            Err(_) => &[],
+        }
+    }
+}
+
 /// Of a name when its answer was kept; an entry of an earlier one is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Generation {
@@ -34,13 +44,17 @@ const ATTEMPT_EVERY: Duration = Duration::from_secs(1);
 impl Entry {
     /// `loaded` is when the provider was asked, `now` the wall clock.
     pub(super) fn new(
-        answer: Result<Answer>,
+        mut answer: Result<Answer>,
         loaded: Duration,
         now: SystemTime,
         ttl: Duration,
         config: &CacheConfig,
         generation: Generation,
     ) -> Self {
+        if let Ok(answer) = &mut answer {
+            // A value that was read from a cache must not keep the entry it came from, and that one those before it.
+            answer.secret.value = answer.secret.value.without_owner();
+        }
         let own_end = answer
             .as_ref()
             .ok()

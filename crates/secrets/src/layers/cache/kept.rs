@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use secrets_core::Answer;
+use secrets_core::{Answer, SecretValue};
 
 use super::entry::Entry;
 use super::sync::Arc;
@@ -20,6 +20,12 @@ impl Kept {
     /// As the provider gave it; `None` for a remembered absence.
     pub(crate) fn answer(&self) -> Option<&Answer> {
         self.entry.answer.as_ref().ok()
+    }
+
+    /// Its value, which keeps the entry: readers of one secret meet at one count of references.
+    pub(crate) fn into_value(self) -> Option<SecretValue> {
+        self.answer()?;
+        Some(SecretValue::from_owner(self.entry))
     }
 
     /// The same, said to be as old as it is.
