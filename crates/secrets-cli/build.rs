@@ -1,27 +1,37 @@
 //! Puts the functions that run at a start beside each other. The system maps a program in pieces around each function that
-//! runs, so that a third less of it comes into memory; see "Size, and what of it is in memory" in docs/performance.md.
+//! runs, so that half as much of it comes into memory; see "Size, and what of it is in memory" in docs/performance.md.
 #![allow(clippy::print_stdout, reason = "cargo reads it")]
 
 use std::env;
 
 /// Names that the linker does not find are left out, so that an old list costs memory and nothing else.
 const ORDER: &str = "start-order.txt";
+/// The file to write where each function came to lie, for `cargo xtask order`, which makes the list.
+const MAP: &str = "POLYSECRETS_LINK_MAP";
 
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
+    println!("cargo::rerun-if-env-changed={MAP}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
     if is("PROFILE", "release") && is("TARGET", "x86_64-unknown-linux-gnu") && links_with_lld() {
         let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        let order = format!("--symbol-ordering-file={folder}/{ORDER}");
-        for option in [&*order, "--no-warn-symbol-ordering", "--strip-all"] {
-            // Two words, so that a folder may have a comma in its name.
-            println!("cargo::rustc-link-arg-bins=-Xlinker");
-            println!("cargo::rustc-link-arg-bins={option}");
+        pass(&format!("--symbol-ordering-file={folder}/{ORDER}"));
+        pass("--no-warn-symbol-ordering");
+        if let Ok(map) = env::var(MAP) {
+            pass(&format!("--Map={map}"));
+            // The map has the names as the list needs them.
+            pass("--no-demangle");
         }
     }
 }
 
-/// Whether the linker is the one that Rust brings for this target. No other one knows the option.
+/// Two words, so that a folder may have a comma in its name.
+fn pass(option: &str) {
+    println!("cargo::rustc-link-arg-bins=-Xlinker");
+    println!("cargo::rustc-link-arg-bins={option}");
+}
+
+/// Whether the linker is the one that Rust brings for this target. No other one knows the options.
 fn links_with_lld() -> bool {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let is_other = ["linker", "fuse-ld", "link-self-contained"]

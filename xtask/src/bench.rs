@@ -14,6 +14,7 @@ mod local;
 mod many;
 mod mask;
 mod measure;
+mod order;
 mod ours;
 mod peers;
 mod render;
@@ -26,9 +27,11 @@ mod startup;
 mod vault;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::shell::{Result, at, cargo, run, say, target};
 use measure::{Cost, Tools};
+pub(crate) use order::command as order;
 use peers::Peers;
 use row::{Row, Side};
 use server::Upstream;
@@ -127,6 +130,21 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    fn new(aws_sdk: bool) -> Result<Self> {
+        let folder = target().join("bench");
+        at(&folder, std::fs::create_dir_all(&folder))?;
+        Ok(Self {
+            secrets: target().join("release/secrets"),
+            lean: folder.join("secrets-lean"),
+            yardstick: target().join("release/yardstick"),
+            fakes: target().join("release/polysecrets-fakes"),
+            aws_sdk,
+            peers: Peers::find(),
+            tools: Tools::find(),
+            folder,
+        })
+    }
+
     /// An empty folder for a group.
     fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join(name);
@@ -155,19 +173,8 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
             ));
         }
     }
-    let folder = target().join("bench");
-    at(&folder, std::fs::create_dir_all(&folder))?;
     let is_chosen = |name: &str| chosen.is_empty() || chosen.contains(&name);
-    let bench = Bench {
-        secrets: target().join("release/secrets"),
-        lean: folder.join("secrets-lean"),
-        yardstick: target().join("release/yardstick"),
-        fakes: target().join("release/polysecrets-fakes"),
-        aws_sdk: words.contains(&AWS_SDK),
-        peers: Peers::find(),
-        tools: Tools::find(),
-        folder,
-    };
+    let bench = Bench::new(words.contains(&AWS_SDK))?;
     if !built {
         if is_chosen("size") {
             // Before the whole one, whose place it takes.
@@ -208,6 +215,11 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
 }
 
 fn build(package: &str, program: &str, features: &[&str]) -> Result<()> {
+    run(&mut building(package, program, features))
+}
+
+/// Cargo, about to build a release program.
+fn building(package: &str, program: &str, features: &[&str]) -> Command {
     say(&format!(
         "building the release program {program} {}",
         features.join(" ")
@@ -221,7 +233,9 @@ fn build(package: &str, program: &str, features: &[&str]) -> Result<()> {
         "--bin",
         program,
     ];
-    run(cargo(words).args(features))
+    let mut command = cargo(words);
+    command.args(features);
+    command
 }
 
 /// What came of a table.

@@ -28,6 +28,8 @@ usage: cargo xtask <command>
   bench [--built] [--aws-sdk] [GROUP...]
                    what the command costs, beside the smallest thing possible and
                    the peers that are installed; fails on counts, never on times
+  order            makes the list by which a release build lays the functions of a
+                   start beside each other, from a release program under valgrind
   servers up       start the test servers and leave them running
   servers down     stop what `up` started
   servers status   each server with its address and health
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::command(rest),
         ["tidy", rest @ ..] => tidy::command(rest).map(|()| ExitCode::SUCCESS),
         ["bench", rest @ ..] => bench::command(rest).map(|()| ExitCode::SUCCESS),
+        ["order", rest @ ..] => bench::order(rest).map(|()| ExitCode::SUCCESS),
         ["servers", rest @ ..] => servers::command(rest).map(|()| ExitCode::SUCCESS),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -94,6 +94,14 @@ pub(crate) fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T> {
     result.map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Whether the tool is on this machine.
+pub(crate) fn has_tool(name: &str) -> bool {
+    Command::new(name)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
 /// Whether cargo has the subcommand, which may be installed or not.
 pub(crate) fn has_cargo_tool(name: &str) -> bool {
     cargo([name, "--version"])

@@ -15,7 +15,7 @@ const CREDENTIALS: &[(&str, &str)] = &[
     ("AWS_SECRET_ACCESS_KEY", TOKEN),
     ("AWS_REGION", REGION),
 ];
-const AWS: Cloud = Cloud {
+pub(super) const AWS: Cloud = Cloud {
     api: "aws",
     in_flight: "8",
     settings: "type = \"aws-sm\"",

@@ -22,14 +22,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     let wanted = ours::flat(COUNT);
     let own = fake.command(bench, &folder, &wanted)?;
     for one in &wanted {
-        let file = ours::write(&folder.join("value"), &ours::value(one))?;
-        let file = file.display().to_string();
-        let reference = format!("main://{}", one.name);
-        output(
-            &mut own
-                .asked(&["set", &reference, "--from-file", &file])
-                .command(),
-        )?;
+        set(&own, one)?;
     }
     fake.ask(
         "faults",
@@ -47,8 +40,17 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     Ok(broken)
 }
 
+/// Writes the value that the counting servers would give.
+pub(super) fn set(own: &Invocation, wanted: &Wanted) -> Result<()> {
+    let file = ours::write(&own.folder().join("value"), &ours::value(wanted))?;
+    let file = file.display().to_string();
+    let reference = format!("main://{}", wanted.name);
+    let set = own.asked(&["set", &reference, "--from-file", &file]);
+    output(&mut set.command()).map(drop)
+}
+
 /// It ends with its pipe.
-struct Fake {
+pub(super) struct Fake {
     child: Child,
     url: String,
     ca: String,
@@ -56,7 +58,7 @@ struct Fake {
 }
 
 impl Fake {
-    fn start(bench: &Bench) -> Result<Self> {
+    pub(super) fn start(bench: &Bench) -> Result<Self> {
         let said =
             |error: std::io::Error| format!("cannot start {}: {error}", bench.fakes.display());
         let mut child = Command::new(&bench.fakes)
@@ -85,7 +87,12 @@ impl Fake {
     }
 
     /// The login is in the environment.
-    fn command(&self, bench: &Bench, folder: &Path, wanted: &[Wanted]) -> Result<Invocation> {
+    pub(super) fn command(
+        &self,
+        bench: &Bench,
+        folder: &Path,
+        wanted: &[Wanted],
+    ) -> Result<Invocation> {
         let text = format!(
             "default = \"main\"\n\n[providers.main]\ntype = \"azure-kv\"\n\
              resource = \"https://vault.azure.net\"\nca_cert = \"{}\"\n",

@@ -7,7 +7,7 @@ use super::row::Limits;
 use crate::shell::Result;
 
 /// The access token is in the environment.
-const GOOGLE: Cloud = Cloud {
+pub(super) const GOOGLE: Cloud = Cloud {
     api: "google",
     in_flight: "32",
     settings: "type = \"gcp-sm\"\nproject_id = \"bench\"",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::row::{Invocation, Row, output};
 use super::server::{Counts, Upstream};
-use crate::shell::{Result, at, say, target};
+use crate::shell::{Result, at, has_tool, say, target};
 
 /// What one run costs. Times are medians of all rounds; a tool that is not installed leaves its column out.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -219,10 +219,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn is_there(tool: &str, column: &str) -> bool {
-    let there = Command::new(tool)
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let there = has_tool(tool);
     if !there {
         say(&format!(
             "{tool} is not installed: {column} are not counted"

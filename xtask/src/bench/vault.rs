@@ -103,7 +103,7 @@ pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
 }
 
 /// The floor's and our `get`.
-fn single(bench: &Bench, folder: &Path, server: &Server, counted: bool) -> Result<Vec<Row>> {
+pub(super) fn single(bench: &Bench, folder: &Path, server: &Server, counted: bool) -> Result<Vec<Row>> {
     let address = server.address.trim_start_matches("http://");
     let words = ["get", "vault", address, &server.token, ONE, "value"];
     let floor = Invocation::new(&bench.yardstick, &words, folder);
@@ -128,7 +128,7 @@ fn reference() -> String {
 }
 
 /// The floor's and our `run`.
-fn running(
+pub(super) fn running(
     bench: &Bench,
     folder: &Path,
     upstream: &Upstream,
