@@ -72,6 +72,16 @@ impl Home {
         path
     }
 
+    /// Adds lines to the configuration, and approves it.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn configure(&self, lines: &str) {
+        let text = [&self.read("secrets.toml"), lines.as_bytes()].concat();
+        self.write("secrets.toml", text);
+        self.run(&["trust"]).ok();
+    }
+
     /// Reads a file in the working folder.
     ///
     /// # Panics

@@ -12,10 +12,7 @@ use serde_json::Value;
 /// An encrypted store whose uses are recorded in `audit.jsonl`, with a key in the store itself.
 fn recorded() -> Home {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    let audit = "\n[audit]\npath = \"audit.jsonl\"\nkey = \"local://audit-key\"\n";
-    home.write("secrets.toml", config + audit);
-    home.run(&["trust"]).ok();
+    home.configure("\n[audit]\npath = \"audit.jsonl\"\nkey = \"local://audit-key\"\n");
     home
 }
 
@@ -180,6 +177,9 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
         4
     );
     home.run(&["audit", "show", "--since", "soon"]).refused(2);
+    home.run(&["audit", "show", "--since", "1h", "--until", "2h"])
+        .refused(2)
+        .says("the period ends before it begins");
 
     let events = home
         .run(&[
@@ -219,9 +219,7 @@ fn a_log_that_cannot_be_written_gives_nothing() {
     assert!(ran.stdout.is_empty());
     ran.refused(6)
         .says("this use is not recorded, so it is refused");
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write("secrets.toml", config + "on_failure = \"warn\"\n");
-    home.run(&["trust"]).ok();
+    home.configure("on_failure = \"warn\"\n");
     let ran = home.run(&["get", "a"]).ok();
     assert_eq!(ran.stdout, b"1");
     assert!(
@@ -279,10 +277,7 @@ fn a_hangup_is_for_the_program_that_is_run() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("a", b"hunter2-value");
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    let added = "reopen_on_hangup = true\n\n[secrets.A]\nreference = \"a\"\n";
-    home.write("secrets.toml", config + added);
-    home.run(&["trust"]).ok();
+    home.configure("reopen_on_hangup = true\n\n[secrets.A]\nreference = \"a\"\n");
     let hung_up = |mask: &str, program: &str| {
         let words = ["run", "--mask", mask, "--", "sh", "-c", program];
         let mut command = home.command(&words);
@@ -310,12 +305,7 @@ fn a_program_that_is_run_leaves_records_first() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("a", b"1");
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write(
-        "secrets.toml",
-        config + "\n[secrets.A]\nreference = \"a\"\n",
-    );
-    home.run(&["trust"]).ok();
+    home.configure("\n[secrets.A]\nreference = \"a\"\n");
     let shown = Ran::of(&mut home.command(&["run", "--", "cat", "audit.jsonl"])).ok();
     assert!(
         shown.text().contains("\"operation\":\"get-many\""),

@@ -65,12 +65,7 @@ fn every_format_is_quoted_as_it_wants() {
 #[test]
 fn a_template_is_filled_in() {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write(
-        "secrets.toml",
-        config + "\n[secrets.DB_PASSWORD]\nreference = \"db/password\"\n",
-    );
-    home.run(&["trust"]).ok();
+    home.configure("\n[secrets.DB_PASSWORD]\nreference = \"db/password\"\n");
     home.set("db/password", b"hunter2");
     home.write(
         "app.j2",
@@ -124,11 +119,9 @@ fn a_check_tells_places_and_no_values() {
     let home = Home::initialised();
     let config = String::from_utf8(home.read("secrets.toml")).unwrap();
     let lines = config.lines().count();
-    home.write(
-        "secrets.toml",
-        config + "\n[secrets.GOOD]\nreference = \"good\"\n[secrets.GONE]\nreference = \"gone\"\n[secrets.MAYBE]\nreference = \"maybe\"\nrequired = false\n",
+    home.configure(
+        "\n[secrets.GOOD]\nreference = \"good\"\n[secrets.GONE]\nreference = \"gone\"\n[secrets.MAYBE]\nreference = \"maybe\"\nrequired = false\n",
     );
-    home.run(&["trust"]).ok();
     home.set("good", b"canary-value");
     home.write("app.yaml", "a: ${secret:good}\nb:\n  - ${secret:nowhere}\n");
     let ran = home
@@ -204,12 +197,7 @@ fn a_default_provider_that_does_not_open_is_a_problem() {
 #[test]
 fn a_value_that_is_not_of_its_format_is_refused() {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write(
-        "secrets.toml",
-        config + "\n[secrets.PORT]\nreference = \"db/port\"\nformat = \"integer\"\n",
-    );
-    home.run(&["trust"]).ok();
+    home.configure("\n[secrets.PORT]\nreference = \"db/port\"\nformat = \"integer\"\n");
     home.set("db/port", b"canary-port");
     let ran = home
         .run(&["check"])
@@ -240,12 +228,9 @@ fn a_value_that_is_not_of_its_format_is_refused() {
 #[test]
 fn the_status_tells_where_each_secret_comes_from() {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write(
-        "secrets.toml",
-        config + "\n[secrets.FROM_FILE]\nreference = \"a\"\n[secrets.FROM_ENV]\nreference = \"IN_ENV\"\n",
+    home.configure(
+        "\n[secrets.FROM_FILE]\nreference = \"a\"\n[secrets.FROM_ENV]\nreference = \"IN_ENV\"\n",
     );
-    home.run(&["trust"]).ok();
     home.set("a", b"canary-value");
     let status = |words: &[&str]| {
         polysecrets_tests::Ran::of(home.command(words).env("IN_ENV", "canary-env"))

@@ -20,9 +20,7 @@ fn values_stay_out_of_messages_arguments_and_environments() {
     let canary = Canary::generate_with_escapes();
     let value = canary.reveal();
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write("secrets.toml", config + DECLARED);
-    home.run(&["trust"]).ok();
+    home.configure(DECLARED);
     home.write("value.txt", value.as_bytes());
     home.write("app.yaml", "a: ${secret:planted}\n");
     home.write("app.j2", "{{ secrets.PLANTED }}");

@@ -14,11 +14,9 @@ const VALUE: &str = "hunter2-hunter2";
 
 fn declared() -> Home {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    let declared = "\n[secrets.DB_PASSWORD]\nreference = \"db/password\"\n\
-                    [secrets.KEY]\nreference = \"key\"\n";
-    home.write("secrets.toml", config + declared);
-    home.run(&["trust"]).ok();
+    home.configure(
+        "\n[secrets.DB_PASSWORD]\nreference = \"db/password\"\n[secrets.KEY]\nreference = \"key\"\n",
+    );
     home.set("db/password", VALUE.as_bytes());
     home.set("key", b"first line of it\nsecond line of it\n");
     home

@@ -24,9 +24,7 @@ required = false
 
 fn declared() -> Home {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write("secrets.toml", config + DECLARED);
-    home.run(&["trust"]).ok();
+    home.configure(DECLARED);
     home.set("db/password", b"pass word'\"$`\\\n");
     home.set("api", br#"{"key":"k-1"}"#);
     home

@@ -7,12 +7,7 @@ use serde_json::Value;
 /// A store whose uses are recorded, without a key, and which was used.
 fn used() -> Home {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write(
-        "secrets.toml",
-        config + "\n[audit]\npath = \"audit.jsonl\"\n",
-    );
-    home.run(&["trust"]).ok();
+    home.configure("\n[audit]\npath = \"audit.jsonl\"\n");
     home.set("db/a", b"1");
     for _ in 0..3 {
         home.run(&["get", "db/a"]).ok();

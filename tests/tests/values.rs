@@ -297,12 +297,9 @@ fn a_value_that_is_shadowed_in_its_chain_is_told() {
 #[test]
 fn a_declared_field_does_not_stand_for_the_whole_secret() {
     let home = Home::initialised();
-    let config = String::from_utf8(home.read("secrets.toml")).unwrap();
-    home.write(
-        "secrets.toml",
-        config + "\n[secrets.KEY]\nreference = \"api#key\"\n[secrets.WHOLE]\nreference = \"db\"\n",
+    home.configure(
+        "\n[secrets.KEY]\nreference = \"api#key\"\n[secrets.WHOLE]\nreference = \"db\"\n",
     );
-    home.run(&["trust"]).ok();
     home.set("api", br#"{"key":"k","other":"o"}"#);
     assert_eq!(home.get("KEY"), b"k");
     home.run_with_input(&["set", "KEY", "--stdin"], b"new")

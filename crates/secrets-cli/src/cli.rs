@@ -821,15 +821,18 @@ pub(crate) enum AuditVerb {
     Show(AuditShow),
 }
 
-/// Show records, oldest first.
+/// Which records of the audit log.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  secrets audit show --name 'db/**' --outcome failed --since 24h\n  secrets audit show --ocsf --since 2026-01-31"
-)]
-pub(crate) struct AuditShow {
+pub(crate) struct Records {
     /// These files instead of the whole log.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only before this moment, written in the same way.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
     /// Only this operation: get, get-many, list, put, delete, ….
     #[arg(long, value_name = "OPERATION")]
     pub(crate) operation: Option<String>,
@@ -839,18 +842,22 @@ pub(crate) struct AuditShow {
     /// Only what this provider answered, or this chain led to.
     #[arg(long, value_name = "PROVIDER")]
     pub(crate) of_provider: Option<String>,
+}
+
+/// Show records, oldest first.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  secrets audit show --name 'db/**' --outcome failed --since 24h\n  secrets audit show --ocsf --since 2026-01-31"
+)]
+pub(crate) struct AuditShow {
+    #[command(flatten)]
+    pub(crate) records: Records,
     /// Only this user, by name or number.
     #[arg(long, value_name = "USER")]
     pub(crate) actor: Option<String>,
     /// Only this outcome: ok, not_found, permission_denied, …; failed for all but ok.
     #[arg(long, value_name = "OUTCOME")]
     pub(crate) outcome: Option<String>,
-    /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only before this moment, written in the same way.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
     /// Only the last so many.
     #[arg(long, value_name = "COUNT")]
     pub(crate) last: Option<usize>,
@@ -868,24 +875,8 @@ pub(crate) struct AuditShow {
     after_help = "Example:\n  secrets stats --since 24h\n  secrets stats --prometheus > /var/lib/node_exporter/secrets.prom"
 )]
 pub(crate) struct Stats {
-    /// These files instead of the whole log.
-    #[arg(value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only before this moment, written in the same way.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
-    /// Only this operation: get, get-many, list, put, delete, ….
-    #[arg(long, value_name = "OPERATION")]
-    pub(crate) operation: Option<String>,
-    /// Only secrets with such a name; * is anything without a slash, ** anything.
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) name: Option<String>,
-    /// Only what this provider answered, or this chain led to.
-    #[arg(long, value_name = "PROVIDER")]
-    pub(crate) of_provider: Option<String>,
+    #[command(flatten)]
+    pub(crate) records: Records,
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -7,7 +7,7 @@ use secrets::layers::{AuditLog, AuditQuery, Record, Verified};
 use secrets::{ErrorKind, PutMode, PutOptions, Secrets};
 use serde_json::{Value, json};
 
-use crate::cli::{Audit, AuditShow, AuditVerb};
+use crate::cli::{Audit, AuditShow, AuditVerb, Records};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::generate::Recipe;
@@ -174,18 +174,10 @@ fn object(verified: &Verified) -> Value {
 }
 
 fn show(command: &AuditShow, settings: &Settings) -> Outcome {
-    let files = match command.files.is_empty() {
-        true => settings.open()?.audit_files()?,
-        false => command.files.clone(),
-    };
-    let mut query = AuditQuery::default();
-    query.operation.clone_from(&command.operation);
-    query.name.clone_from(&command.name);
-    query.provider.clone_from(&command.of_provider);
+    let mut query = command.records.query()?;
     query.actor.clone_from(&command.actor);
     query.outcome.clone_from(&command.outcome);
-    query.since = command.since.as_deref().map(moment).transpose()?;
-    query.until = command.until.as_deref().map(moment).transpose()?;
+    let files = command.records.files(settings)?;
     let mut found: Vec<(u64, Record)> = Vec::new();
     AuditLog::read(&files, |seq, record| {
         if query.matches(&record) {
@@ -265,8 +257,40 @@ fn table(found: &[(u64, Record)]) -> Outcome<()> {
     }
 }
 
+impl Records {
+    /// What it asks of a record.
+    pub(super) fn query(&self) -> Outcome<AuditQuery> {
+        let mut query = AuditQuery::default();
+        query.operation.clone_from(&self.operation);
+        query.name.clone_from(&self.name);
+        query.provider.clone_from(&self.of_provider);
+        query.since = self.since.as_deref().map(moment).transpose()?;
+        query.until = self.until.as_deref().map(moment).transpose()?;
+        if let (Some(since), Some(until)) = (query.since, query.until)
+            && since >= until
+        {
+            return Err(
+                Failure::usage("the period ends before it begins").with_hint(format!(
+                    "--since is {}, --until is {}",
+                    show::time(Some(since)),
+                    show::time(Some(until))
+                )),
+            );
+        }
+        Ok(query)
+    }
+
+    /// The files to look in: of the configured log, where it names none.
+    pub(super) fn files(&self, settings: &Settings) -> Outcome<Vec<PathBuf>> {
+        match self.files.is_empty() {
+            true => Ok(settings.open()?.audit_files()?),
+            false => Ok(self.files.clone()),
+        }
+    }
+}
+
 /// A moment: in RFC 3339, a day, or so long ago.
-pub(super) fn moment(text: &str) -> Outcome<SystemTime> {
+fn moment(text: &str) -> Outcome<SystemTime> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.into());
     }

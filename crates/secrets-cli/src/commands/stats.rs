@@ -2,39 +2,19 @@
 
 use std::time::Duration;
 
-use secrets::layers::{AuditLog, AuditQuery, AuditSummary, UseStats};
+use secrets::layers::{AuditLog, AuditSummary, UseStats};
 use serde_json::{Value, json};
 
-use super::audit::moment;
 use crate::cli::Stats;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::show;
 
 pub(crate) fn run(command: &Stats, settings: &Settings) -> Outcome {
-    let mut query = AuditQuery::default();
-    query.operation.clone_from(&command.operation);
-    query.name.clone_from(&command.name);
-    query.provider.clone_from(&command.of_provider);
-    query.since = command.since.as_deref().map(moment).transpose()?;
-    query.until = command.until.as_deref().map(moment).transpose()?;
-    if let (Some(since), Some(until)) = (query.since, query.until)
-        && since >= until
-    {
-        return Err(
-            Failure::usage("the period ends before it begins").with_hint(format!(
-                "--since is {}, --until is {}",
-                show::time(Some(since)),
-                show::time(Some(until))
-            )),
-        );
-    }
-    let files = match command.files.is_empty() {
-        true => settings.open()?.audit_files()?,
-        false => command.files.clone(),
-    };
+    let query = command.records.query()?;
+    let files = command.records.files(settings)?;
     let mut summary = AuditSummary::default();
     AuditLog::read_strictly(&files, |_, record| {
         if query.matches(&record) {
