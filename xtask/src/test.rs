@@ -1,6 +1,7 @@
 //! Runs everything that CI runs: tests, doc tests, examples and judges, against real servers.
 
 mod conformance;
+mod fuzz;
 mod judges;
 mod models;
 mod mutants;
@@ -22,7 +23,7 @@ use crate::workspace::{self, Package};
 use totals::{Totals, libtest, nextest};
 
 const USAGE: &str =
-    "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|judges|models]... [-- FILTER...]";
+    "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|judges|models|fuzz]... [-- FILTER...]";
 
 /// An example shows one thing and ends; one that waits for something is broken.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
@@ -53,6 +54,8 @@ struct Options {
     judges: bool,
     /// `-p models`, which is outside of the workspace.
     models: bool,
+    /// `-p fuzz`, which is outside of it too.
+    fuzz: bool,
     filters: Vec<String>,
 }
 
@@ -79,7 +82,7 @@ pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
             (guard.variables(), Some(guard))
         }
     };
-    let all = chosen.is_empty() && !options.judges && !options.models;
+    let all = chosen.is_empty() && !(options.judges || options.models || options.fuzz);
     let run = Run {
         options,
         all,
@@ -116,6 +119,8 @@ impl Options {
                         options.judges = true;
                     } else if *name == models::NAME {
                         options.models = true;
+                    } else if *name == fuzz::NAME {
+                        options.fuzz = true;
                     } else {
                         options.packages.push((*name).to_owned());
                     }
@@ -145,7 +150,7 @@ impl Run<'_> {
             self.wants_judges()
                 .then(|| thread::spawn(|| judges::VENV.prepare())),
         );
-        let steps: [(&str, &dyn Fn() -> Result<Totals>); 7] = [
+        let steps: [(&str, &dyn Fn() -> Result<Totals>); 8] = [
             ("tests", &|| self.tests()),
             ("conformance", &|| self.conformance()),
             ("doc tests", &|| self.doc_tests()),
@@ -160,6 +165,7 @@ impl Run<'_> {
                 }
                 None => Ok(Totals::default()),
             }),
+            ("fuzz", &|| self.fuzz()),
             ("mutants", &|| self.mutants()),
         ];
         let mut sum = Totals::default();
@@ -279,6 +285,15 @@ impl Run<'_> {
         let mut command = models::command(&self.options.filters);
         self.surround(&mut command);
         measured(&mut command, libtest)
+    }
+
+    /// Only in the deep run, or when asked for: every run replays the corpus, as a test.
+    fn fuzz(&self) -> Result<Totals> {
+        let wanted = self.options.fuzz || self.all && self.options.deep;
+        if !wanted {
+            return Ok(Totals::default());
+        }
+        fuzz::run(&|name| self.is_wanted(name), self.options.deep)
     }
 
     /// Only in the deep run, and only in the whole one: hours.
@@ -512,6 +527,7 @@ mod tests {
             packages: vec!["secrets-vault".to_owned()],
             judges: false,
             models: false,
+            fuzz: false,
             filters: vec!["kv".to_owned(), "--deep".to_owned()],
         };
         assert_eq!(options, Ok(wanted));
@@ -524,6 +540,8 @@ mod tests {
         assert_eq!(options.filters, ["judge_vault"]);
         let options = Options::parse(&["-p", "models", "--deep"]).unwrap();
         assert!(options.models && options.deep && options.packages.is_empty());
+        let options = Options::parse(&["-p", "fuzz", "--", "dotenv"]).unwrap();
+        assert!(options.fuzz && !options.deep && options.packages.is_empty());
     }
 
     #[test]

@@ -1,0 +1,48 @@
+//! What every input that comes from outside must hold: one function a target, which panics where it does not.
+//!
+//! The programs in `src/bin` give these functions what libFuzzer makes up (`cargo xtask test -p fuzz`), and a test of
+//! the workspace what lies in `corpus` (`tests/tests/fuzz.rs`). A failing input becomes a file of the corpus.
+
+mod addresses;
+mod audit;
+mod config;
+mod dotenv;
+mod fields;
+mod input;
+mod masking;
+mod names;
+mod references;
+mod retry_after;
+mod scratch;
+mod store;
+mod templates;
+
+pub use addresses::addresses;
+pub use audit::audit;
+pub use config::config;
+pub use dotenv::dotenv;
+pub use fields::fields;
+pub use masking::masking;
+pub use names::names;
+pub use references::references;
+pub use retry_after::retry_after;
+pub use store::store;
+pub use templates::templates;
+
+/// Checks one input.
+pub type Target = fn(&[u8]);
+
+/// Every target, by the name of its program and its folder in `corpus`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("addresses", addresses),
+    ("audit", audit),
+    ("config", config),
+    ("dotenv", dotenv),
+    ("fields", fields),
+    ("masking", masking),
+    ("names", names),
+    ("references", references),
+    ("retry_after", retry_after),
+    ("store", store),
+    ("templates", templates),
+];

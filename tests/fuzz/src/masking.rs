@@ -1,0 +1,161 @@
+//! Masking: no value is left in any of the spellings in which it was put in, wherever the text is cut.
+
+use std::cell::OnceCell;
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use secrets::SecretValue;
+use secrets::mask::Masker;
+
+use super::input::parts;
+
+/// The shortest value that is masked.
+const SHORTEST: usize = 4;
+
+/// The longest value that is made up: a masker costs milliseconds a byte.
+const LONGEST: usize = 12;
+
+/// In a text, before two bytes that say which value stands there, and how it is spelled.
+const MARK: u8 = 0xfe;
+
+/// Values that have something to do with each other, or with how text is cut.
+const FIXED: [&[&[u8]]; 7] = [
+    &[b"correct horse", b"hunter2", b"correct horse battery"],
+    &[
+        b"-----BEGIN KEY-----\nMIIabcdef\nghijkl==\n-----END KEY-----\n",
+        b"two\r\n  lines",
+    ],
+    &[b"aaaa", b"aaab", b"baaa", b"aaaaaaaa"],
+    &[br#"{"user":"admin","password":"s3cr3t \u00e9","port":5432,"pin":12345678}"#],
+    &[b"\x80\xfe\xff\x00\x01", "é\"\\/<&'$%`".as_bytes()],
+    &[b"    padded    ", b"\ttabs\n"],
+    &[
+        b"abcabcabd",
+        b"abcabd",
+        b"cabda",
+        b"00112233445566778899aabbccddeeff",
+    ],
+];
+
+thread_local! {
+    static MASKERS: [OnceCell<Masker>; FIXED.len()] = const { [const { OnceCell::new() }; FIXED.len()] };
+}
+
+/// The first letter says which values there are: those that are `f`ixed, of which the next byte chooses some, or two `o`wn
+/// ones. Then how long the pieces are into which the text is cut, and the text with its marks.
+pub fn masking(data: &[u8]) {
+    match data {
+        [b'f', set, rest @ ..] => {
+            let set = usize::from(*set) % FIXED.len();
+            let [lengths, text] = parts(rest);
+            MASKERS.with(|maskers| {
+                let masker = maskers[set].get_or_init(|| masker(FIXED[set]));
+                hides(masker, FIXED[set], lengths, text);
+            });
+        }
+        [b'o', rest @ ..] => {
+            let [one, other, lengths, text] = parts(rest);
+            let values = [one, other].map(|value| &value[..value.len().min(LONGEST)]);
+            hides(&masker(&values), &values, lengths, text);
+        }
+        _ => {}
+    }
+}
+
+fn masker(values: &[&[u8]]) -> Masker {
+    Masker::new(values.iter().map(|value| ("v", SecretValue::from(*value))))
+}
+
+fn hides(masker: &Masker, values: &[&[u8]], lengths: &[u8], text: &[u8]) {
+    let text = &spelled_out(values, text);
+    let masked = masker.mask(text);
+    assert_eq!(in_pieces(masker, text, lengths, false), masked, "in pieces");
+    // Something is given out too early then, but nothing else happens to it.
+    in_pieces(masker, text, lengths, true);
+    for value in values {
+        // What stands for a value must not make up another one.
+        if value.trim_ascii().len() < SHORTEST || value.contains(&b'*') {
+            continue;
+        }
+        for way in 0..WAYS {
+            let spelled = spelling(value, way);
+            let is_there = masked
+                .windows(spelled.len())
+                .any(|window| window == spelled);
+            assert!(
+                !is_there,
+                "{:?} is in {:?}",
+                String::from_utf8_lossy(&spelled),
+                String::from_utf8_lossy(&masked)
+            );
+        }
+    }
+}
+
+fn spelled_out(values: &[&[u8]], mut marked: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    loop {
+        marked = match marked {
+            [] => return text,
+            [MARK, value, way, rest @ ..] => {
+                text.extend(spelling(values[usize::from(*value) % values.len()], *way));
+                rest
+            }
+            [byte, rest @ ..] => {
+                text.push(*byte);
+                rest
+            }
+        };
+    }
+}
+
+fn in_pieces(masker: &Masker, text: &[u8], lengths: &[u8], released: bool) -> Vec<u8> {
+    let mut lengths = lengths
+        .iter()
+        .map(|byte| usize::from(*byte % 32) + 1)
+        .cycle();
+    let mut stream = masker.stream();
+    let (mut output, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(lengths.next().unwrap_or(rest.len()).min(rest.len()));
+        stream.feed(piece, &mut output);
+        if released && stream.patience().is_some() {
+            stream.release(&mut output);
+        }
+        rest = behind;
+    }
+    stream.finish(&mut output);
+    output
+}
+
+const WAYS: u8 = 8;
+
+/// Written by others than the masker's own table of spellings.
+fn spelling(value: &[u8], way: u8) -> Vec<u8> {
+    let each =
+        |format: fn(u8) -> String| value.iter().copied().map(format).collect::<String>().into();
+    match way % WAYS {
+        0 => value.to_vec(),
+        1 => STANDARD.encode(value).into(),
+        2 => URL_SAFE_NO_PAD.encode(value).into(),
+        3 => each(|byte| format!("{byte:02x}")),
+        4 => each(|byte| format!("{byte:02X}")),
+        5 => each(|byte| format!("%{byte:02X}")),
+        6 => match std::str::from_utf8(value) {
+            Ok(text) => serde_json::to_vec(text).unwrap_or_default(),
+            Err(_) => value.to_vec(),
+        },
+        _ => {
+            let mut lines = String::new();
+            for (at, character) in STANDARD.encode(value).chars().enumerate() {
+                let _ = write!(
+                    lines,
+                    "{}{character}",
+                    if at % 64 == 63 { "\n" } else { "" }
+                );
+            }
+            lines.into_bytes()
+        }
+    }
+}
