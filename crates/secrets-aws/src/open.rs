@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrets_core::{
     Environment, Error, ErrorKind, Location, OpenContext, ProviderInfo, Result, SecretValue,
 };
-use secrets_http::{BaseUrl, ClientOptions, SettingNames, Transport, sensitive_header};
+use secrets_http::{BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header};
 
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
@@ -225,17 +225,8 @@ fn endpoint(config: &AwsConfig, environment: &Environment) -> Result<Option<Base
     let Some((setting, text)) = given else {
         return Ok(None);
     };
-    let base = BaseUrl::parse(text).map_err(|failure| {
-        invalid_config(format!("{setting}: {}", failure.message()))
-            .with_hint("an endpoint looks like `https://host:port`")
-    })?;
-    if !base.is_https() && !base.is_loopback() && !config.allow_http {
-        return Err(invalid_config(format!(
-            "{} is another machine, and values would go there in clear",
-            base.origin()
-        ))
-        .with_hint("use https, or set `allow_http = true` if the network is your own"));
-    }
+    let base = BaseUrl::of_setting(setting, text, "https://host:port")?;
+    base.refuse_clear("values", config.allow_http)?;
     Ok(Some(base))
 }
 
@@ -244,26 +235,14 @@ fn client_options(
     context: &OpenContext,
     environment: &Environment,
 ) -> Result<ClientOptions> {
-    let mut names = setting_names();
     let file = match (&config.ca_cert, environment.text("AWS_CA_BUNDLE")) {
-        (Some(path), _) => Some(("`ca_cert`", context.base_dir.join(path))),
-        (None, Some(path)) => Some(("AWS_CA_BUNDLE", path.into())),
+        (Some(path), _) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
+        (None, Some(path)) => Some(NamedFile::new("AWS_CA_BUNDLE", path.into())),
         (None, None) => None,
     };
-    let Some((setting, path)) = file else {
-        return Ok(ClientOptions::default().with_names(names));
-    };
-    names.ca_file = format!("the file {} of {setting}", path.display()).into();
-    let pem = std::fs::read(&path).map_err(|cause| {
-        let why = match cause.kind() {
-            std::io::ErrorKind::NotFound => "does not exist",
-            std::io::ErrorKind::PermissionDenied => "may not be read",
-            _ => "cannot be read",
-        };
-        invalid_config(format!("{setting}: the file {} {why}", path.display()))
-            .with_hint("check the path; a relative one starts from the folder of the configuration")
-    })?;
-    Ok(ClientOptions::default().with_ca_pem(pem).with_names(names))
+    ClientOptions::default()
+        .with_names(setting_names())
+        .with_ca_file(file.as_ref())
 }
 
 fn setting_names() -> SettingNames {

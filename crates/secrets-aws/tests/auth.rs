@@ -501,6 +501,35 @@ async fn endpoints_of_the_environment_are_used() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_cannot_be_used_is_told_with_what_named_it() {
+    let open = async |variable: &str, endpoint: &str, allow_http: bool| {
+        let environment: Environment = [(variable, endpoint)].into_iter().collect();
+        let context = OpenContext::new("main").with_environment(environment);
+        let mut config = AwsConfig::default();
+        config.allow_http = allow_http;
+        let opened = secrets_aws::open(config, context, Transport::default()).await;
+        opened.map(drop).map_err(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            (error.message().to_owned(), error.hint().unwrap().to_owned())
+        })
+    };
+    let (message, hint) = open("AWS_ENDPOINT_URL", "aws.example", false)
+        .await
+        .unwrap_err();
+    assert!(message.starts_with("AWS_ENDPOINT_URL: "), "{message}");
+    assert!(hint.contains("`https://host:port`"), "{hint}");
+    let far = "http://aws.example:4566";
+    let (message, hint) = open("AWS_ENDPOINT_URL", far, false).await.unwrap_err();
+    let clear = "http://aws.example:4566 is another machine, and values would go there in clear";
+    assert_eq!(message, clear);
+    assert!(hint.contains("allow_http"), "{hint}");
+    open("AWS_ENDPOINT_URL", far, true).await.unwrap();
+    open("AWS_ENDPOINT_URL", "http://127.0.0.1:4566", false)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn no_file_is_opened_where_key_and_region_are_known() {
     let world = World::new().await;
     // A file that cannot be parsed would fail the read.

@@ -125,4 +125,11 @@ async fn roots_are_parsed_at_the_first_handshake_and_only_the_right_ones_trusted
     let error = read(&address, None, Some("missing.pem")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("missing.pem"), "{error}");
+    let error = read(&address, Some("/missing.pem"), None)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.message(),
+        "AWS_CA_BUNDLE: there is no file /missing.pem"
+    );
 }
