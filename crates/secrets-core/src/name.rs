@@ -14,8 +14,23 @@ pub const MAX_NAME_BYTES: usize = 512;
 ///
 /// 1 to [`MAX_NAME_BYTES`] bytes of UTF-8 without control characters; segments split by `/`, none of them empty, `.` or
 /// `..`. ARNs are names. What a provider cannot hold is translated by its [`NameMapping`](crate::NameMapping).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(
+    clippy::derived_hash_with_manual_eq,
+    reason = "what the one tells apart, the other does too"
+)]
+#[derive(Clone, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretName(Arc<str>);
+
+#[allow(
+    clippy::derived_hash_with_manual_eq,
+    reason = "it tells the same apart"
+)]
+impl PartialEq for SecretName {
+    /// One name that is kept in two places, as in a cache and in the program, need not be read.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
 
 impl SecretName {
     /// Checks a name.

@@ -65,8 +65,10 @@ real! {
     key "../../../crates/secrets/src/layers/cache/key.rs"
     layer "../../../crates/secrets/src/layers/cache/layer.rs"
     service "../../../crates/secrets/src/layers/cache/service.rs"
+    shelf "../../../crates/secrets/src/layers/cache/shelf.rs"
     stats "../../../crates/secrets/src/layers/cache/stats.rs"
     store "../../../crates/secrets/src/layers/cache/store.rs"
+    threads "../../../crates/secrets/src/layers/cache/threads.rs"
 }
 
 mod doomed;

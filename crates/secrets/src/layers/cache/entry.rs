@@ -1,13 +1,18 @@
+use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Answer, Freshness, Result};
 
 use super::config::CacheConfig;
-use super::sync::{AtomicBool, AtomicU64, Ordering};
+use super::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+
+/// What is known, as it is given to readers. Of one knowledge there may be several, of which each has its own readers.
+#[derive(Debug)]
+pub(super) struct Entry(Arc<Known>);
 
 /// What a provider answered, and how long it holds. Times are those of the monotonic clock.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Known {
     /// An error is a remembered absence.
     pub(super) answer: Result<Answer>,
     pub(super) loaded: Duration,
@@ -70,7 +75,7 @@ impl Entry {
         } else {
             Duration::MAX
         };
-        Self {
+        Self(Arc::new(Known {
             answer,
             loaded,
             fresh_until: loaded.saturating_add(fresh),
@@ -79,9 +84,29 @@ impl Entry {
             generation,
             attempt_at: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
-        }
+        }))
     }
 
+    /// The same for other readers.
+    pub(super) fn again(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    /// Whether both are of one knowledge.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for Entry {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        &self.0
+    }
+}
+
+impl Known {
     pub(super) fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.loaded)
     }

@@ -73,12 +73,26 @@ impl Hash for Key {
 }
 
 /// A [`Key`] that a look-up need not own.
-#[derive(Debug, Clone, Copy, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct KeyRef<'k> {
     pub(super) scope: &'k Arc<Scope>,
     pub(super) target: Option<&'k str>,
     pub(super) name: &'k SecretName,
     pub(super) version: Option<&'k Version>,
+}
+
+/// What is absent, as it mostly is, costs nothing.
+impl Hash for KeyRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scope.hash(state);
+        self.name.hash(state);
+        if let Some(target) = self.target {
+            target.hash(state);
+        }
+        if let Some(version) = self.version {
+            version.hash(state);
+        }
+    }
 }
 
 impl KeyRef<'_> {

@@ -11,7 +11,7 @@
 //! - Any other error makes the cache forget: what is denied, deleted or disabled is never answered from memory.
 //! - A write forgets the secret at once, under every provider, chain and version, and what loads under way bring is not kept.
 //!
-//! A hit costs a look-up and two counted references, whatever the number of answers; a miss a task more.
+//! A hit costs a look-up and one counted reference, whatever the number of answers; a miss a task more.
 
 mod config;
 mod entry;
@@ -21,11 +21,13 @@ mod kept;
 mod key;
 mod layer;
 mod service;
+mod shelf;
 mod stats;
 mod store;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 pub use config::CacheConfig;
 pub(crate) use kept::Kept;

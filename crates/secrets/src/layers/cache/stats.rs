@@ -1,4 +1,6 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::threads::{self, GROUPS};
 
 /// What a cache did since it was made, and what it holds now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,8 +46,6 @@ pub(super) struct Counters {
     pub(super) evictions: AtomicU64,
 }
 
-const GROUPS: usize = 16;
-
 /// A counter that shares its cache line with no other.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -53,11 +53,7 @@ struct Padded(AtomicU64);
 
 impl Counters {
     pub(super) fn hit(&self) {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static GROUP: usize = THREADS.fetch_add(1, Ordering::Relaxed) % GROUPS;
-        }
-        GROUP.with(|group| self.hits[*group].0.fetch_add(1, Ordering::Relaxed));
+        count(&self.hits[threads::group()].0);
     }
 
     pub(super) fn read(&self, entries: u64, bytes: u64) -> CacheStats {

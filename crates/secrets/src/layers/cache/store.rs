@@ -14,12 +14,13 @@ use super::flight::{Flights, Pilot, Waiter};
 use super::health::Health;
 use super::kept::Kept;
 use super::key::{Key, KeyRef, Scope};
+use super::shelf::Shelved;
 use super::stats::{CacheStats, Counters, count};
 use super::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 
 /// What an entry takes beside its texts: the entry itself, its place in the table, the allocator's share. Measured: a
-/// million entries take 580 bytes each beyond their texts; more where others had to make room for them.
-const OVERHEAD: usize = 640;
+/// million entries take 645 bytes each beyond their texts; more where others had to make room for them.
+const OVERHEAD: usize = 720;
 
 /// Into how many groups names are put, of which each has a generation.
 const GROUPS: usize = 4096;
@@ -50,7 +51,7 @@ pub struct Cache(Arc<Shared>);
 struct Shared {
     config: CacheConfig,
     clock: Arc<dyn Clock>,
-    entries: Quick<Key, Arc<Entry>, Weights, DefaultHashBuilder, Evicted>,
+    entries: Quick<Key, Shelved, Weights, DefaultHashBuilder, Evicted>,
     flights: Flights<Key, Loaded>,
     counters: Arc<Counters>,
     /// A name's group is at another generation after each invalidation of the name.
@@ -158,7 +159,7 @@ impl Cache {
     }
 
     pub(super) fn find(&self, key: KeyRef<'_>, now: Duration) -> Found {
-        let Some(entry) = self.0.entries.get(&key) else {
+        let Some(entry) = self.0.get(&key) else {
             return Found::Nothing;
         };
         if self.0.is_current(&entry) {
@@ -173,13 +174,13 @@ impl Cache {
         // Another reader may have put a better one in its place.
         self.0
             .entries
-            .remove_if(&key, |found| Arc::ptr_eq(found, &entry));
+            .remove_if(&key, |found| found.entry().is(&entry));
         Found::Nothing
     }
 
     /// An answer that is within its time and need not be refreshed.
     pub(super) fn glance(&self, key: KeyRef<'_>) -> Option<Kept> {
-        let entry = self.0.entries.get(&key)?;
+        let entry = self.0.get(&key)?;
         let at = self.now();
         let is_good = self.0.is_current(&entry) && entry.is_at_ease(at);
         is_good.then(|| Kept::new(entry, at))
@@ -236,7 +237,7 @@ impl Cache {
         }
         self.0
             .entries
-            .retain(|_, entry| now < entry.usable_until && self.0.is_current(entry));
+            .retain(|_, kept| now < kept.entry().usable_until && self.0.is_current(kept.entry()));
     }
 
     fn ttl(&self, key: &Key) -> Duration {
@@ -253,6 +254,10 @@ impl Cache {
 }
 
 impl Shared {
+    fn get(&self, key: &KeyRef<'_>) -> Option<Arc<Entry>> {
+        self.entries.get(key).map(Shelved::into_entry)
+    }
+
     fn health(&self, key: &Key) -> Arc<Health> {
         let target = (Arc::clone(&key.scope), key.target.clone());
         let mut targets = lock(&self.targets);
@@ -337,10 +342,10 @@ impl Flight {
         };
         pilot.land(loaded, |key, _| match (remembered, &outcome) {
             (Some(entry), _) if now < entry.usable_until => {
-                shared.entries.insert(key.clone(), entry);
+                shared.entries.insert(key.clone(), Shelved::new(entry));
             }
             (_, Err(error)) if error.is_stale_ok() => {
-                if let Some(entry) = shared.entries.get(&key.borrowed()) {
+                if let Some(entry) = shared.get(&key.borrowed()) {
                     entry.trouble(now);
                 }
             }
@@ -358,9 +363,9 @@ struct Weights {
     least: u64,
 }
 
-impl Weighter<Key, Arc<Entry>> for Weights {
-    fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
-        let bytes = OVERHEAD + key.bytes() + entry.bytes();
+impl Weighter<Key, Shelved> for Weights {
+    fn weight(&self, key: &Key, kept: &Shelved) -> u64 {
+        let bytes = OVERHEAD + key.bytes() + kept.entry().bytes();
         (bytes as u64).max(self.least)
     }
 }
@@ -369,12 +374,12 @@ impl Weighter<Key, Arc<Entry>> for Weights {
 #[derive(Debug, Clone)]
 struct Evicted(Arc<Counters>);
 
-impl Lifecycle<Key, Arc<Entry>> for Evicted {
+impl Lifecycle<Key, Shelved> for Evicted {
     /// Dropped, and so wiped, after the lock is released.
-    type RequestState = Vec<Arc<Entry>>;
+    type RequestState = Vec<Shelved>;
 
-    fn on_evict(&self, state: &mut Self::RequestState, _: Key, entry: Arc<Entry>) {
+    fn on_evict(&self, state: &mut Self::RequestState, _: Key, kept: Shelved) {
         count(&self.0.evictions);
-        state.push(entry);
+        state.push(kept);
     }
 }
