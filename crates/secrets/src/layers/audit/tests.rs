@@ -509,6 +509,13 @@ fn sink(path: &Path, config: &AuditConfig) -> FileSink {
     FileSink::new(path, config, key(), Arc::default(), Arc::new(SystemClock))
 }
 
+/// Begins a new file at so many bytes.
+fn rotated(bytes: u64) -> AuditConfig {
+    AuditConfig::default()
+        .with_sync(Sync::None)
+        .with_rotation(bytes, None)
+}
+
 fn record(at: usize) -> Record {
     let mut record = Record::new(Event::Read, Arc::default(), std::time::SystemTime::now());
     record.operation = Some("get".into());
@@ -609,9 +616,7 @@ fn what_was_taken_away_is_missed_also_when_the_log_goes_on() {
 #[test]
 fn a_full_or_old_file_is_followed_by_another_without_a_break() {
     let room = Room::new();
-    let config = AuditConfig::default()
-        .with_sync(Sync::None)
-        .with_rotation(2000, None);
+    let config = rotated(2000);
     let mut sink = sink(&room.path(), &config);
     for at in 0..40 {
         sink.write(&[record(at)]).unwrap();
@@ -657,9 +662,7 @@ fn age_begins_a_new_file() {
 #[test]
 fn several_writers_keep_one_chain() {
     let room = Room::new();
-    let config = AuditConfig::default()
-        .with_sync(Sync::None)
-        .with_rotation(20_000, None);
+    let config = rotated(20_000);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

@@ -220,42 +220,21 @@ fn a_sink_that_is_told_to_opens_its_files_anew() {
 
 #[test]
 fn what_the_system_says_becomes_a_kind_and_a_hint() {
-    for (cause, kind, hint) in [
-        (
-            io::ErrorKind::NotFound,
-            ErrorKind::InvalidConfig,
-            "check the path",
-        ),
-        (
-            io::ErrorKind::NotADirectory,
-            ErrorKind::InvalidConfig,
-            "check the path",
-        ),
-        (
-            io::ErrorKind::PermissionDenied,
-            ErrorKind::InvalidConfig,
-            "the log has to be a file that you can write",
-        ),
-        (
-            io::ErrorKind::ReadOnlyFilesystem,
-            ErrorKind::InvalidConfig,
-            "the log has to be a file that you can write",
-        ),
-        (
-            io::ErrorKind::StorageFull,
-            ErrorKind::Unavailable,
-            "make room on the disk",
-        ),
-        (
-            io::ErrorKind::QuotaExceeded,
-            ErrorKind::Unavailable,
-            "make room on the disk",
-        ),
-        (
-            io::ErrorKind::TimedOut,
-            ErrorKind::Unavailable,
-            "look at the disk that the log is on",
-        ),
+    use ErrorKind::{InvalidConfig, Unavailable};
+    use io::ErrorKind as Cause;
+
+    let path = (InvalidConfig, "check the path");
+    let mode = (InvalidConfig, "the log has to be a file that you can write");
+    let room = (Unavailable, "make room on the disk");
+    let disk = (Unavailable, "look at the disk that the log is on");
+    for (cause, (kind, hint)) in [
+        (Cause::NotFound, path),
+        (Cause::NotADirectory, path),
+        (Cause::PermissionDenied, mode),
+        (Cause::ReadOnlyFilesystem, mode),
+        (Cause::StorageFull, room),
+        (Cause::QuotaExceeded, room),
+        (Cause::TimedOut, disk),
     ] {
         let error = io_error("write", Path::new("/x/log"), &cause.into());
         assert_eq!(

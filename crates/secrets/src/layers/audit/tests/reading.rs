@@ -42,9 +42,7 @@ fn the_files_of_a_log_are_in_the_order_of_their_numbers() {
 #[test]
 fn only_the_current_file_is_held_against_the_checkpoint() {
     let room = Room::new();
-    let config = AuditConfig::default()
-        .with_sync(Sync::None)
-        .with_rotation(1000, None);
+    let config = rotated(1000);
     let mut sink = sink(&room.path(), &config);
     for at in 0..10 {
         sink.write(&[record(at)]).unwrap();
@@ -79,9 +77,7 @@ fn only_the_current_file_is_held_against_the_checkpoint() {
 #[test]
 fn a_log_that_is_written_meanwhile_raises_no_alarm() {
     let room = Room::new();
-    let config = AuditConfig::default()
-        .with_sync(Sync::None)
-        .with_rotation(10_000, None);
+    let config = rotated(10_000);
     let path = room.path();
     sink(&path, &config).write(&[record(0)]).unwrap();
     let writer = std::thread::spawn(move || {

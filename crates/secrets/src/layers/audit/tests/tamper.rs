@@ -177,9 +177,7 @@ struct Files {
 impl Files {
     fn new() -> Self {
         let room = Room::new();
-        let config = AuditConfig::default()
-            .with_sync(Sync::None)
-            .with_rotation(4000, None);
+        let config = rotated(4000);
         let mut sink = sink(&room.path(), &config);
         let mut at = 0;
         while room.log().files().map_or(0, |files| files.len()) < 2 || room.whole_last() < LINES {
