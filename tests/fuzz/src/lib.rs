@@ -4,6 +4,7 @@
 //! the workspace what lies in `corpus` (`tests/tests/fuzz.rs`). A failing input becomes a file of the corpus.
 
 mod addresses;
+mod answers;
 mod audit;
 mod config;
 mod dotenv;
@@ -18,6 +19,7 @@ mod store;
 mod templates;
 
 pub use addresses::addresses;
+pub use answers::answers;
 pub use audit::audit;
 pub use config::config;
 pub use dotenv::dotenv;
@@ -35,6 +37,7 @@ pub type Target = fn(&[u8]);
 /// Every target, by the name of its program and its folder in `corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("addresses", addresses),
+    ("answers", answers),
     ("audit", audit),
     ("config", config),
     ("dotenv", dotenv),

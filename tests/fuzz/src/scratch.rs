@@ -37,7 +37,7 @@ pub(crate) fn write(name: &str, bytes: &[u8]) -> PathBuf {
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| {
         let runtime = runtime.get_or_init(|| {
-            let built = Builder::new_current_thread().build();
+            let built = Builder::new_current_thread().enable_all().build();
             built.expect("a runtime")
         });
         runtime.block_on(work)
