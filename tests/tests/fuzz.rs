@@ -1,4 +1,5 @@
 //! The corpus of the fuzzers, which `cargo xtask test -p fuzz` runs with what they make up.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeSet;
 use std::fs;

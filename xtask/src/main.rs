@@ -22,8 +22,8 @@ usage: cargo xtask <command>
   test [--deep] [--fresh] [-p CRATE]... [-- FILTER...]
                    tests, doc tests and examples against real servers, its own
                    ones unless some are up, and the vendors' SDKs against them
-                   and our fakes (-p judges: these alone); the last line tells
-                   the totals
+                   and our fakes (-p judges: these alone; -p fuzz: the fuzzers,
+                   which else run with --deep); the last line tells the totals
   tidy [--fix]     rules that no compiler checks; writes the tables made from code
   bench [--built] [--aws-sdk] [GROUP...]
                    what the command costs, beside the smallest thing possible and

@@ -67,7 +67,7 @@ fn between_texts(before: &str, key: &str, between: &str, other: &str) {
 
 /// Every third key has no value.
 fn value_of(key: &str) -> Result<Option<SecretValue>> {
-    Ok((key.len() % 3 != 0).then(|| format!("<{key}{{{{ 1 }}}}>").into()))
+    Ok((!key.len().is_multiple_of(3)).then(|| format!("<{key}{{{{ 1 }}}}>").into()))
 }
 
 fn is_plain(text: &str) -> bool {
