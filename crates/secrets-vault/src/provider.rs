@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
-    GetOptions, Grants, Health, HealthStatus, Leases, ListOptions, Location, Metadata, Operation,
-    Page, PageToken, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    GetOptions, Grants, Health, HealthStatus, Leases, ListOptions, Location, MAX_NAME_BYTES,
+    Metadata, Operation, Page, PageToken, ProviderInfo, PutMode, PutOptions, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretState, SecretValue, Version,
+    VersionsOptions,
 };
 
 use crate::client::{Client, Detailed, Guess, Keys, Kv2Secret, SecretFacts, VersionFacts};
@@ -316,7 +317,8 @@ impl VaultProvider {
                     || is_folder && options.prefix.starts_with(&full)
                 {
                     if is_folder {
-                        subfolder = Some(full);
+                        // No name of ours is so long, and a server may know folders without end.
+                        subfolder = (full.len() < MAX_NAME_BYTES).then_some(full);
                     } else if wanted == Some(found + taken.len()) {
                         self.take(&mut items, taken).await?;
                         return Ok(Page::new(items, Some(PageToken::new(last))));

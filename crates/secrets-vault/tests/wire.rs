@@ -552,6 +552,15 @@ async fn list_all(provider: &VaultProvider, prefix: &str, size: Option<usize>) -
 }
 
 #[tokio::test]
+async fn a_listing_ends_although_every_folder_has_a_folder() {
+    let body = r#"{"data":{"keys":["folder/"]}}"#;
+    let server = FaultServer::start(reply(200, body)).await.unwrap();
+    let provider = provider(&server, Engine::KvV2).await;
+    assert_eq!(list_all(&provider, "", None).await, [""; 0]);
+    assert_eq!(server.request_count(), 1 + 511 / 7);
+}
+
+#[tokio::test]
 async fn a_listing_walks_the_folders_of_a_server_that_does_not_page() {
     let server = FaultServer::start(vault_like(FOLDERS)).await.unwrap();
     let provider = provider(&server, Engine::KvV2).await;

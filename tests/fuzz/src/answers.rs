@@ -137,11 +137,14 @@ fn open() -> World {
     World { server, providers }
 }
 
-/// Answers every request in the same way.
+/// Answers the requests in the same way, and after so many no more: a tree of folders that are all alike has no end.
 struct Server {
     url: String,
-    answer: Mutex<Vec<u8>>,
+    answer: Mutex<(Vec<u8>, usize)>,
 }
+
+const ANSWERS: usize = 100;
+const ENOUGH: &[u8] = b"HTTP/1.1 500 x\r\ncontent-length: 0\r\n\r\n";
 
 impl Server {
     fn start() -> Arc<Self> {
@@ -175,7 +178,7 @@ impl Server {
             answer.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
             answer.extend(body);
         }
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = (answer, 0);
     }
 
     /// Until the client goes away.
@@ -197,11 +200,14 @@ impl Server {
                 }
             }
             requests.read_exact(&mut vec![0; length]).ok()?;
-            let answer = self
-                .answer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let answer = {
+                let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+                answer.1 += 1;
+                match answer.1 {
+                    ..=ANSWERS => answer.0.clone(),
+                    _ => ENOUGH.to_vec(),
+                }
+            };
             requests.get_mut().write_all(&answer).ok()?;
         }
     }
