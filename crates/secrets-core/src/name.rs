@@ -65,13 +65,17 @@ fn check(name: &str) -> Result<(), &'static str> {
     if name.len() > MAX_NAME_BYTES {
         return Err("it is longer than 512 bytes");
     }
-    if name.chars().any(char::is_control) {
+    let is_control = match name.is_ascii() {
+        true => name.bytes().any(|byte| byte.is_ascii_control()),
+        false => name.chars().any(char::is_control),
+    };
+    if is_control {
         return Err("it holds a control character");
     }
-    for segment in name.split('/') {
+    for segment in name.as_bytes().split(|byte| *byte == b'/') {
         match segment {
-            "" => return Err("it has an empty segment"),
-            "." | ".." => return Err("it has a segment `.` or `..`"),
+            b"" => return Err("it has an empty segment"),
+            b"." | b".." => return Err("it has a segment `.` or `..`"),
             _ => {}
         }
     }

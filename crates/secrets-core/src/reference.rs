@@ -123,7 +123,7 @@ fn invalid(rule: impl fmt::Display) -> Error {
     .with_hint("a reference looks like `[provider://]name[?version=V&default=D][#field]`")
 }
 
-fn decode(part: &str, what: &str) -> Result<String> {
+fn decode<'p>(part: &'p str, what: &str) -> Result<Cow<'p, str>> {
     // `percent_decode_str` lets a stray `%` pass, which would not be printed back as it was read.
     let mut rest = part;
     while let Some(at) = rest.find('%') {
@@ -135,10 +135,9 @@ fn decode(part: &str, what: &str) -> Result<String> {
         }
         rest = &rest[at + 3..];
     }
-    let decoded = percent_decode_str(part)
+    percent_decode_str(part)
         .decode_utf8()
-        .map_err(|_| invalid(format!("the {what} is not UTF-8")))?;
-    Ok(decoded.into_owned())
+        .map_err(|_| invalid(format!("the {what} is not UTF-8")))
 }
 
 impl FromStr for SecretRef {
@@ -153,7 +152,9 @@ impl FromStr for SecretRef {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
         };
-        let (provider, name) = match rest.split_once("://") {
+        // Most have no colon at all, which is cheaper to see than that they have no `://`.
+        let split = rest.contains(':').then(|| rest.split_once("://")).flatten();
+        let (provider, name) = match split {
             Some((provider, name)) => (Some(provider), name),
             None => (None, rest),
         };

@@ -3,6 +3,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use secrets_core::{
@@ -769,7 +770,8 @@ impl Resolved {
 
 /// What to ask each provider or chain for, each secret once, and for each reference its group and its place in there.
 fn grouped(resolved: &[Resolved]) -> (Vec<Group>, Vec<(usize, usize)>) {
-    let mut places: HashMap<Wanted<'_>, (usize, usize)> = HashMap::with_capacity(resolved.len());
+    let mut places: HashMap<Wanted<'_>, (usize, usize), RandomState> =
+        HashMap::with_capacity_and_hasher(resolved.len(), RandomState::default());
     let mut groups: Vec<Group> = Vec::new();
     let mut group_of: HashMap<Option<&Arc<str>>, usize> = HashMap::new();
     let mut wanted = Vec::with_capacity(resolved.len());

@@ -9,6 +9,7 @@ use std::mem;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use foldhash::fast::RandomState;
 use secrets_core::{
     Environment, Error, ErrorKind, MAX_NAME_BYTES, Result, SecretName, SecretValue,
 };
@@ -33,7 +34,7 @@ pub(super) struct EnvFile {
     /// Without their keys, which are in `keys`.
     entries: Vec<Entry>,
     values: Vec<Result<SecretValue>>,
-    keys: HashMap<String, Key>,
+    keys: HashMap<String, Key, RandomState>,
     names: OnceLock<BTreeSet<SecretName>>,
 }
 
@@ -77,7 +78,8 @@ impl EnvFile {
                 .map(|entry| Ok(entry.value.clone()))
                 .collect(),
         };
-        let mut keys: HashMap<String, Key> = HashMap::with_capacity(entries.len());
+        let mut keys: HashMap<String, Key, RandomState> =
+            HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
         for (number, entry) in entries.iter_mut().enumerate() {
             let name = noted(&text, entry, &entry.key, &rules.prefix);
             match keys.entry(mem::take(&mut entry.key)) {
@@ -129,8 +131,10 @@ impl EnvFile {
             key,
             is_translation: false,
         });
+        if exact.is_some() && variable::is_translated(name) {
+            return Ok(exact);
+        }
         let custom = custom_key(name, &self.prefix)
-            .filter(|custom| exact.is_none_or(|exact| exact.text != custom))
             .and_then(|custom| self.keys.get_key_value(&custom))
             .filter(|(_, key)| key.name.as_ref().is_none_or(|kept| kept == name))
             .map(|(text, key)| Found {

@@ -17,6 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
 pub(crate) use position::{LineIndex, Position};
@@ -288,6 +289,6 @@ fn first_duplicate(entries: &[Entry]) -> Option<&Entry> {
                 .then_some(entry)
         });
     }
-    let mut seen = HashSet::with_capacity(entries.len());
+    let mut seen = HashSet::with_capacity_and_hasher(entries.len(), RandomState::default());
     entries.iter().find(|entry| !seen.insert(&entry.key))
 }

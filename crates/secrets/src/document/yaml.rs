@@ -74,6 +74,12 @@ impl Builder<'_> {
         }
         self.end = self.end.max(range.end);
         match event {
+            Event::Scalar(text, style, 0, None)
+                if self.awaits_key() && !is_typed(&text, style, &range) =>
+            {
+                self.key(text.into_owned(), range);
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(text, style, tag.as_deref(), &range);
                 let finished = Finished {
@@ -101,6 +107,22 @@ impl Builder<'_> {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the next value is the key of an entry.
+    fn awaits_key(&self) -> bool {
+        let content = self.frames.last().map(|frame| &frame.content);
+        matches!(content, Some(Content::Mapping { key: None, .. }))
+    }
+
+    /// A key that is a string: most are, and need not become a value first.
+    fn key(&mut self, text: String, range: Range<usize>) {
+        if let Some(frame) = self.frames.last_mut()
+            && let Content::Mapping { key, .. } = &mut frame.content
+        {
+            frame.size = frame.size.saturating_add(1);
+            *key = Some((text, range));
         }
     }
 
@@ -243,6 +265,11 @@ fn scalar(
         },
     };
     typed.unwrap_or_else(|| Value::String(Text::new(text.into_owned(), style)))
+}
+
+/// Whether a scalar without a tag is something else than a string.
+fn is_typed(text: &str, style: ScalarStyle, range: &Range<usize>) -> bool {
+    style == ScalarStyle::Plain && (range.is_empty() || plain(text).is_some())
 }
 
 /// The core schema's reading of a plain scalar that is no string.

@@ -1,9 +1,8 @@
 //! Resolving through a handle: all references of a text are fetched together, each once, then put in.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue};
+use secrets_core::{Answer, Error, ErrorKind, Result, SecretRef, SecretValue};
 use zeroize::Zeroizing;
 
 use super::{FileFormat, FileScan, ValueScan};
@@ -26,8 +25,8 @@ impl Secrets {
     /// The first reference that is malformed or cannot be read, with its JSON pointer.
     pub async fn resolve_value(&self, value: serde_json::Value) -> Result<serde_json::Value> {
         let scan = ValueScan::new(value)?;
-        let values = self.fetch_all(scan.references()).await;
-        scan.render(|reference| value_of(&values, reference))
+        let answers = self.get_many(scan.references()).await;
+        scan.render(in_turn(answers))
     }
 
     /// The text of a file with each `${secret:REFERENCE}` in its string values replaced, quoted as the format wants it.
@@ -42,27 +41,19 @@ impl Secrets {
         file: Option<&Path>,
     ) -> Result<Zeroizing<String>> {
         let scan = FileScan::new(text, format, file)?;
-        let values = self.fetch_all(scan.references()).await;
-        scan.render(|reference| value_of(&values, reference))
-    }
-
-    async fn fetch_all(&self, references: &[SecretRef]) -> HashMap<SecretRef, Result<SecretValue>> {
-        let answers = self.get_many(references).await;
-        let values = answers
-            .into_iter()
-            .map(|answer| answer.map(|answer| answer.secret.value));
-        references.iter().cloned().zip(values).collect()
+        let answers = self.get_many(scan.references()).await;
+        scan.render(in_turn(answers))
     }
 }
 
-fn value_of(
-    values: &HashMap<SecretRef, Result<SecretValue>>,
-    reference: &SecretRef,
-) -> Result<SecretValue> {
-    values.get(reference).cloned().unwrap_or_else(|| {
-        Err(
+/// Gives what was fetched for all references, in their order.
+fn in_turn(answers: Vec<Result<Answer>>) -> impl FnMut(&SecretRef) -> Result<SecretValue> {
+    let mut answers = answers.into_iter();
+    move |reference| match answers.next() {
+        Some(answer) => answer.map(|answer| answer.secret.value),
+        None => Err(
             Error::new(ErrorKind::Unexpected, "a reference was not fetched")
                 .with_name(reference.name()),
-        )
-    })
+        ),
+    }
 }

@@ -112,14 +112,17 @@ impl<'t> FileScan<'t> {
                         Some(position) => error.with_position(scan.in_file(position)),
                         None => error,
                     })?;
-                for assignment in &assignments {
+                let holding = |assignment: &&dotenv::Assignment| holds_tokens(&assignment.text);
+                for assignment in assignments.iter().filter(holding) {
                     scan.read_scalar(assignment.span.clone(), &assignment.text, Quoting::Dotenv)?;
                 }
                 scan.syntax = Syntax::Dotenv(assignments);
             }
             FileFormat::Text => {
-                let whole = Arc::new(Zeroizing::new(text.to_owned()));
-                scan.read_scalar(0..text.len(), &whole, Quoting::Text)?;
+                if holds_tokens(text) {
+                    let whole = Arc::new(Zeroizing::new(text.to_owned()));
+                    scan.read_scalar(0..text.len(), &whole, Quoting::Text)?;
+                }
             }
         }
         Ok(scan)
@@ -265,16 +268,13 @@ impl<'t> FileScan<'t> {
         Ok(())
     }
 
-    /// Takes the references of a scalar up, if it holds any.
+    /// Takes up the references of a scalar that holds some.
     fn read_scalar(
         &mut self,
         span: Range<usize>,
         text: &Arc<Zeroizing<String>>,
         quoting: Quoting,
     ) -> Result<()> {
-        if !holds_tokens(text) {
-            return Ok(());
-        }
         let source = &self.text[span.clone()];
         let content = match quoting {
             Quoting::Document(Style::YamlLiteral | Style::YamlFolded) => {
@@ -282,12 +282,17 @@ impl<'t> FileScan<'t> {
             }
             _ => 0,
         };
+        let as_written = source == text.as_str();
         let mut written = tokens(&source[content..]);
         let mut located = true;
         let mut parts = Vec::with_capacity(1);
         let first_use = self.uses.len();
         for token in tokens(text) {
-            let found = written.next().filter(|found| {
+            let found = match as_written {
+                true => Some(token.clone()),
+                false => written.next(),
+            };
+            let found = found.filter(|found| {
                 // An unclosed one ends with this scalar's text, but runs on into its closing quote in the source.
                 let unclosed = TokenKind::Unclosed;
                 token.kind == unclosed && found.kind == unclosed
@@ -317,7 +322,7 @@ impl<'t> FileScan<'t> {
                 reference,
             });
         }
-        located &= written.next().is_none();
+        located &= as_written || written.next().is_none();
         if !located {
             for used in &mut self.uses[first_use..] {
                 used.offset = span.start;
@@ -496,7 +501,7 @@ impl Scalar {
     /// quotes or lack of them, so that a parser comes out of the scalar as it went in.
     fn write(&self, out: &mut Wiped, text: &str, values: &[&str], expected: &str) -> Result<bool> {
         let source = &text[self.span.clone()];
-        let one_line = !source.contains(['\n', '\r']);
+        let one_line = !source.bytes().any(|byte| matches!(byte, b'\n' | b'\r'));
         let all = |fits: fn(&str) -> bool| {
             self.located && self.parts.iter().all(|part| fits(part.value(values)))
         };
@@ -509,7 +514,6 @@ impl Scalar {
             }
             out.push_str(&source[at..]);
         };
-        let inert = one_line && all(is_inert);
         match self.quoting {
             Quoting::Text => splice(out, Wiped::push_str),
             Quoting::Dotenv => {
@@ -547,14 +551,19 @@ impl Scalar {
                 }
             },
         }
-        Ok(inert)
+        Ok(one_line && all(is_inert))
     }
 }
 
 /// Whether `text` is read as itself inside the quotes of any format.
 fn is_inert(text: &str) -> bool {
-    let inert = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+=:@,".contains(&byte);
-    text.bytes().all(inert)
+    text.bytes().all(|byte| {
+        let is_mark = matches!(
+            byte,
+            b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b':' | b'@' | b','
+        );
+        byte.is_ascii_alphanumeric() || is_mark
+    })
 }
 
 /// What a scalar shall read as.

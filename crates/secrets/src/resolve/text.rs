@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
 use secrets_core::{Error, ErrorKind, SecretRef};
 
 /// What starts a reference. Its escape has one more `$` in front, and stands for this text.
@@ -82,7 +83,7 @@ impl Iterator for Tokens<'_> {
 pub(super) struct References {
     list: Vec<SecretRef>,
     /// By how each is displayed: that is unique, and cheaper to compare than its parts.
-    known: HashMap<Box<str>, usize>,
+    known: HashMap<Box<str>, usize, RandomState>,
 }
 
 impl References {

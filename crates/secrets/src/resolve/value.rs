@@ -33,7 +33,7 @@ impl ValueScan {
     }
 
     /// The value with each reference replaced by what `lookup` gives for it, with its field and its default applied.
-    /// `lookup` is called once a reference. The result holds the plaintext, unprotected.
+    /// `lookup` is called once a reference, in the order of [`references`](Self::references). The result holds the plaintext, unprotected.
     ///
     /// # Errors
     /// What `lookup` answers, with the JSON pointer of the first use;
