@@ -886,6 +886,8 @@ async fn what_can_be_given_at_once_is_seen_without_a_call() {
     assert_eq!(told.secret.value.expose_str().unwrap(), "1");
     assert_eq!(told.origin.freshness, Freshness::Cached { age: seconds(3) });
     assert_eq!(kept.answer().unwrap().secret, told.secret);
+    assert_eq!(kept.at(), setup.clock.monotonic());
+    assert_eq!(kept.into_value().unwrap(), told.secret.value);
     assert!(glance("b").is_none());
     // Whoever looks counts it, once nobody on the way objects.
     assert_eq!(setup.cache().stats().hits, 0);
@@ -1210,4 +1212,68 @@ async fn a_load_that_waits_for_nothing_is_done_at_once() {
         Freshness::Fresh
     ));
     assert_eq!(setup.store.calls(), 1);
+}
+
+#[test]
+fn threads_are_in_groups_in_turn() {
+    use super::threads::{GROUPS, group};
+
+    let groups: Vec<_> = (0..4 * GROUPS)
+        .map(|_| std::thread::spawn(|| (group(), group())))
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    let mut sizes = [0; GROUPS];
+    for (first, second) in groups {
+        assert_eq!(first, second, "a thread stays in its group");
+        sizes[first] += 1;
+    }
+    // Threads of other tests may come between.
+    let busy = sizes.iter().filter(|size| **size > 0).count();
+    assert!(busy > GROUPS / 2, "{sizes:?}");
+}
+
+/// Equal keys are found in one place, and others mostly not.
+#[test]
+fn a_key_has_its_place_by_all_of_its_parts() {
+    use std::hash::{BuildHasher, RandomState};
+
+    use super::key::Scope;
+
+    let (plain, other) = (
+        Arc::new(Scope::default()),
+        Arc::new(Scope::new("ann", "team")),
+    );
+    let (name, second, version) = (name("a"), name("b"), Version::new("7"));
+    let first = key_of(&plain, &name);
+    let keys = [
+        first,
+        KeyRef {
+            scope: &other,
+            ..first
+        },
+        KeyRef {
+            target: Some("main"),
+            ..first
+        },
+        KeyRef {
+            name: &second,
+            ..first
+        },
+        KeyRef {
+            version: Some(&version),
+            ..first
+        },
+    ];
+    let random = RandomState::new();
+    let places: Vec<_> = keys.iter().map(|key| random.hash_one(key)).collect();
+    for (key, place) in keys.iter().zip(&places) {
+        assert_eq!(random.hash_one(key.owned()), *place);
+        assert_eq!(places.iter().filter(|other| *other == place).count(), 1);
+    }
+    let again = Arc::new(Scope::new("ann", "team"));
+    let equal = KeyRef {
+        scope: &again,
+        ..first
+    };
+    assert_eq!(random.hash_one(equal), places[1]);
 }

@@ -3,6 +3,7 @@
 use secrets_testkit::ManualClock;
 
 use super::*;
+use crate::layers::{AtOnce, CacheConfig, CacheLayer, CacheService, Glance};
 
 /// What the next answers come with.
 #[derive(Clone)]
@@ -281,4 +282,98 @@ async fn what_is_counted_while_others_are_told_is_told_next() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(counts(), [1, 1]);
+}
+
+/// Reads of what a cache holds, around which a layer counts.
+fn cached_within<F>(
+    layer: &AuditLayer,
+    answered: tower::util::ServiceFn<F>,
+) -> AuditService<CacheService<tower::util::ServiceFn<F>>>
+where
+    tower::util::ServiceFn<F>: Service<Request, Response = Response, Error = Error, Future: Send>
+        + Clone
+        + Send
+        + std::marker::Sync
+        + 'static,
+{
+    let config = CacheConfig::default().with_negative_ttl(Duration::from_secs(5));
+    let cache = CacheLayer::new(config, Arc::new(SystemClock)).unwrap();
+    layer.layer(cache.layer(answered))
+}
+
+/// Whether it is given at once, and with which value.
+fn glanced(service: &impl AtOnce, text: &str, reason: Option<&Arc<str>>) -> Option<String> {
+    let kept = service.glance(Glance {
+        target: None,
+        name: &name(text),
+        version: None,
+        reason,
+    })?;
+    Some(kept.into_value()?.expose_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn what_is_given_at_once_is_counted() {
+    let kept = Kept::default();
+    let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
+    let service = cached_within(&layer, service_fn(answer));
+    assert_eq!(glanced(&service, "a", None), None);
+    service.clone().oneshot(get("a")).await.unwrap();
+    service.clone().oneshot(get("missing")).await.unwrap_err();
+    let before = kept.records().len();
+    let ticket = Arc::from("ticket 7");
+    for reason in [None, Some(&ticket), Some(&ticket)] {
+        let value = glanced(&service, "a", reason);
+        assert_eq!(value.as_deref(), Some("hunter2"));
+    }
+    // An absence is an error, which is recorded by itself.
+    assert_eq!(glanced(&service, "missing", None), None);
+    assert_eq!(kept.records().len(), before);
+    layer.flush().await.unwrap();
+    let hits = kept.records().split_off(before);
+    let told: Vec<_> = hits
+        .iter()
+        .map(|hit| (hit.event, hit.reason.as_deref(), hit.count))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Event::Hits, None, Some(1)),
+            (Event::Hits, Some("ticket 7"), Some(2))
+        ]
+    );
+    for hit in hits {
+        assert_eq!(
+            (hit.operation.as_deref(), hit.name.as_deref()),
+            (Some("get"), Some("a"))
+        );
+        assert_eq!(
+            (hit.provider.as_deref(), hit.version.as_deref()),
+            (Some("main"), Some("7"))
+        );
+        assert_eq!(hit.source, Some(Source::Cache));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_given_at_once_that_cannot_be_counted() {
+    // Each hit has a record of its own, for which somebody has to wait.
+    let kept = Kept::default();
+    let each = layer(AuditConfig::default().with_hits(Hits::Each), &kept);
+    let service = cached_within(&each, service_fn(answer));
+    service.clone().oneshot(get("a")).await.unwrap();
+    assert_eq!(glanced(&service, "a", None), None);
+    each.flush().await.unwrap();
+    assert_eq!(kept.records().len(), 1);
+
+    // And none is given while none can be told.
+    let aggregate = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
+    let service = cached_within(&aggregate, service_fn(answer));
+    service.clone().oneshot(get("a")).await.unwrap();
+    kept.set(FAILS);
+    service.clone().oneshot(get("b")).await.unwrap_err();
+    assert_eq!(glanced(&service, "a", None), None);
+    kept.set(WORKS);
+    service.clone().oneshot(get("c")).await.unwrap();
+    assert!(glanced(&service, "a", None).is_some());
 }
