@@ -248,3 +248,25 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_stays_as_it_is() {
+        let hashed = |write: &dyn Fn(&mut AsIs)| {
+            let mut hasher = AsIs::default();
+            write(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(
+            hashed(&|hasher| hasher.write_u64(u64::MAX - 7)),
+            u64::MAX - 7
+        );
+        // Of anything else each byte counts, the ninth together with the first.
+        assert_eq!(hashed(&|hasher| hasher.write(&[1, 2])), 0x0102);
+        let nine = [0xff, 0, 0, 0, 0, 0, 0, 3, 0xf0];
+        assert_eq!(hashed(&|hasher| hasher.write(&nine)), 0x030f);
+    }
+}

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_others_read_often_they_have_for_themselves() {
         let _turn = turn();
-        let shelved = shelved();
+        let (shelved, equal) = (shelved(), shelved());
         let (own, other) = (shelved.group, (shelved.group + 1) % GROUPS);
         assert!(Arc::ptr_eq(&often(&shelved, own), &shelved.entry));
         assert!(shelved.apart.get().is_none(), "one group needs none");
@@ -145,6 +145,7 @@ mod tests {
         let lent = often(&shelved, other);
         assert!(!Arc::ptr_eq(&lent, &shelved.entry));
         assert!(lent.is(&shelved.entry), "it knows the same");
+        assert!(!lent.is(&equal.entry), "an equal answer is another one");
         assert!(Arc::ptr_eq(&lent, shelved.lend(other)), "it stays the same");
         assert_eq!(Arc::strong_count(&lent), 2);
         assert!(Arc::ptr_eq(shelved.lend(own), &shelved.entry));

@@ -908,6 +908,17 @@ async fn what_can_be_given_at_once_is_seen_without_a_call() {
 }
 
 #[tokio::test]
+async fn nothing_is_given_at_once_from_the_end_of_its_time_on() {
+    let setup = Setup::new(config());
+    setup.value("a").await;
+    let (scope, secret) = (Arc::default(), name("a"));
+    setup.later(59);
+    assert!(setup.cache().glance(key_of(&scope, &secret)).is_some());
+    setup.later(1);
+    assert!(setup.cache().glance(key_of(&scope, &secret)).is_none());
+}
+
+#[tokio::test]
 async fn equal_scopes_are_one_and_parts_of_them_are_not() {
     let layer = CacheLayer::new(config(), Arc::new(ManualClock::new())).unwrap();
     let store = Store::new();
@@ -1144,6 +1155,28 @@ async fn once_a_provider_is_known_to_fail_nobody_waits_for_it() {
     setup.store.release();
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(timed(&setup, "d").await.0, Freshness::Fresh);
+}
+
+/// One secret may fail while others of its provider are answered.
+#[tokio::test]
+async fn nobody_waits_for_a_secret_whose_last_load_failed() {
+    let setup = Setup::new(config().with_patience(PATIENCE));
+    for name in ["a", "b"] {
+        setup.store.set(name, "1");
+        setup.value(name).await;
+    }
+    setup.later(100);
+    setup.store.fail(ErrorKind::Unavailable);
+    setup.value("a").await;
+    setup.store.fail(None);
+    // It is loaded behind the back of who reads it, and so the provider is known to answer again.
+    setup.value("b").await;
+    setup.until_calls(4).await;
+    setup.store.hold();
+    let (freshness, took) = timed(&setup, "a").await;
+    assert!(took < PATIENCE / 2, "{took:?}");
+    assert!(matches!(freshness, Freshness::Stale { .. }));
+    setup.store.release();
 }
 
 #[tokio::test]

@@ -93,6 +93,31 @@ fn a_sink_lets_others_write_between_its_records() {
     assert_eq!(room.whole().records, 5);
 }
 
+/// Whoever makes the folder and the files first, the others write into the same.
+#[test]
+fn many_who_begin_a_log_at_once_begin_one() {
+    const WRITERS: usize = 8;
+    for _ in 0..50 {
+        let room = Room::new();
+        let path = room.folder.path().join("a/b/audit.jsonl");
+        let start = std::sync::Barrier::new(WRITERS);
+        std::thread::scope(|scope| {
+            for at in 0..WRITERS {
+                let (path, start) = (&path, &start);
+                let config = AuditConfig::default().with_sync(Sync::None);
+                scope.spawn(move || {
+                    let mut sink = sink(path, &config);
+                    start.wait();
+                    sink.write(&[record(at)]).unwrap();
+                });
+            }
+        });
+        let verified = AuditLog::new(path, key()).verify().unwrap();
+        let records = (verified.fault, verified.records);
+        assert_eq!(records, (None, 1 + WRITERS as u64));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_folder_of_a_log_is_made_for_its_owner_alone() {
@@ -137,6 +162,20 @@ fn only_a_file_can_be_a_log() {
     assert_eq!(error.hint(), Some("name a file in `audit.path`"));
     fs::create_dir(room.path()).unwrap();
     let error = sink(&room.path(), &AuditConfig::default())
+        .write(&[record(1)])
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let hint = "the log has to be a file that you can write";
+    assert_eq!(error.hint(), Some(hint));
+}
+
+/// In the file system of the kernel nobody can make a file, whoever runs this.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_in_which_no_file_can_be_made_holds_no_log() {
+    let kernel = Path::new("/sys/kernel");
+    assert!(kernel.is_dir());
+    let error = sink(&kernel.join("audit.jsonl"), &AuditConfig::default())
         .write(&[record(1)])
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
