@@ -2,20 +2,14 @@
 
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::{contiguous, noncontiguous};
-use aho_corasick::packed::{self, MatchKind as PackedKind};
 use aho_corasick::{Anchored, MatchKind, PatternID, StartKind, dfa};
 
 use super::breaks;
 use super::forms::{self, Broken, Spelling};
+use super::heads::Heads;
 
 /// A table of transitions up to this size is worth its speed, in bytes that it may have at most.
 const TABLE: usize = 4 << 20;
-
-/// How many bytes of a spelling are looked for before the automaton is asked at all.
-pub(super) const HEAD: usize = 3;
-
-/// As many different heads are found faster than the automaton runs.
-const HEADS: usize = 48;
 
 /// What a spelling stands for.
 #[derive(Clone, Copy)]
@@ -32,7 +26,7 @@ pub(super) struct Meaning {
 pub(super) struct Patterns {
     machine: Machine,
     start: StateID,
-    heads: Option<packed::Searcher>,
+    heads: Option<Heads>,
     meanings: Vec<Meaning>,
     /// How many bytes of the input a state has seen of the spelling that it may become; sorted.
     depths: Vec<(StateID, u32)>,
@@ -107,7 +101,7 @@ impl Patterns {
         };
         let mut patterns = Self {
             start: StateID::default(),
-            heads: heads(&texts),
+            heads: Heads::new(&texts),
             meanings: spellings
                 .iter()
                 .map(|(one, value)| Meaning {
@@ -136,7 +130,7 @@ impl Patterns {
     }
 
     /// Finds where a spelling may start, if that is faster than to look for it.
-    pub(super) fn heads(&self) -> Option<&packed::Searcher> {
+    pub(super) fn heads(&self) -> Option<&Heads> {
         self.heads.as_ref()
     }
 
@@ -202,20 +196,4 @@ impl Run for Depths<'_> {
         depths.sort_unstable();
         (start, depths)
     }
-}
-
-fn heads(texts: &[&[u8]]) -> Option<packed::Searcher> {
-    let mut heads: Vec<&[u8]> = texts.iter().filter_map(|text| text.get(..HEAD)).collect();
-    if heads.len() < texts.len() {
-        return None;
-    }
-    heads.dedup();
-    if heads.len() > HEADS {
-        return None;
-    }
-    packed::Config::new()
-        .match_kind(PackedKind::LeftmostFirst)
-        .builder()
-        .extend(heads)
-        .build()
 }

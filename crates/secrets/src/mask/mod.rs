@@ -6,6 +6,7 @@
 mod automaton;
 mod breaks;
 mod forms;
+mod heads;
 mod live;
 #[cfg(feature = "mask-tracing")]
 mod make_writer;

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::{Anchored, Span};
 use memchr::memchr2;
 use zeroize::Zeroizing;
 
-use super::automaton::{HEAD, Patterns, Run};
+use super::automaton::{Patterns, Run};
 use super::breaks;
 use super::forms::Broken;
+use super::heads::Places;
 use super::masker::Masker;
 
 /// How long the start of a value is waited for.
@@ -190,76 +191,81 @@ impl Run for Search<'_> {
     type Output = ();
 
     fn run(mut self, machine: &impl Automaton) {
-        let mut rest = self.piece;
-        while let Some(first) = rest.first() {
+        let (start, piece) = (self.patterns.start(), self.piece);
+        let heads = self.patterns.heads();
+        let mut places = heads
+            .filter(|_| piece.len() >= WORTHWHILE)
+            .map(|heads| Places::new(heads, piece));
+        // Where spellings seem to start too often, looking for such places is given up for the rest of the piece.
+        let mut credit = 8 * WORTHWHILE;
+        let mut at = 0;
+        while at < piece.len() {
+            if self.scan.state == start
+                && let Some(found) = &mut places
+            {
+                let place = found.next(at);
+                self.scan.skip(place - at);
+                credit = (credit + place - at).saturating_sub(WORTHWHILE);
+                at = place;
+                if credit == 0 {
+                    places = None;
+                }
+            }
+            let rest = &piece[at..];
+            let Some(first) = rest.first() else { return };
             let in_break = match self.scan.in_break {
                 0 => breaks::is_break(*first),
                 _ => breaks::goes_on(*first),
             };
-            let length;
-            if in_break {
-                length = rest
-                    .iter()
-                    .take_while(|byte| breaks::goes_on(**byte))
-                    .count();
-                self.scan.in_break += length;
-                if self.scan.in_break > self.patterns.longest_break() {
-                    self.scan.state = self.patterns.start();
-                }
-                self.scan.at += length as u64;
+            at += if in_break {
+                self.line_break(rest)
             } else {
-                length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-                if self.scan.in_break > 0 {
-                    self.scan.in_break = 0;
-                    self.scan.parts.push((self.scan.joined, self.scan.at));
-                }
-                self.line(machine, &rest[..length]);
-                self.scan.joined += length as u64;
-                self.scan.at += length as u64;
-            }
-            rest = &rest[length..];
+                let line = match &mut places {
+                    Some(found) => found.line_end(at) - at,
+                    None => memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
+                };
+                self.line(machine, &rest[..line], places.is_some())
+            };
         }
     }
 }
 
 impl Search<'_> {
-    /// Searches bytes without a break.
-    fn line(&mut self, machine: &impl Automaton, line: &[u8]) {
+    /// Passes over a break, or what of it is here; tells its length.
+    fn line_break(&mut self, rest: &[u8]) -> usize {
+        let bytes = rest.iter().take_while(|byte| breaks::goes_on(**byte));
+        let length = bytes.count();
+        self.scan.in_break += length;
+        if self.scan.in_break > self.patterns.longest_break() {
+            self.scan.state = self.patterns.start();
+        }
+        self.scan.at += length as u64;
+        length
+    }
+
+    /// Searches bytes without a break: all, or until nothing has started. Tells how many they were.
+    fn line(&mut self, machine: &impl Automaton, line: &[u8], until_start: bool) -> usize {
+        if self.scan.in_break > 0 {
+            self.scan.in_break = 0;
+            self.scan.parts.push((self.scan.joined, self.scan.at));
+        }
         let start = self.patterns.start();
         let mut state = self.scan.state;
         let mut at = 0;
-        // Where heads are met too often, looking for them is given up for the rest of the line.
-        let heads = self.patterns.heads();
-        let mut credit = match heads {
-            Some(_) if line.len() >= WORTHWHILE => 8 * WORTHWHILE,
-            _ => 0,
-        };
         while at < line.len() {
-            if state == start
-                && line.len() - at >= WORTHWHILE
-                && credit > 0
-                && let Some(heads) = heads
-            {
-                let before = at;
-                match heads.find_in(line, Span::from(at..line.len())) {
-                    Some(head) => at = head.start(),
-                    // A head may go on after the break.
-                    None => at = line.len() - (HEAD - 1),
-                }
-                credit = (credit + at - before).saturating_sub(WORTHWHILE);
+            state = machine.next_state(Anchored::No, state, line[at]);
+            at += 1;
+            if machine.is_special(state) && machine.is_match(state) {
+                self.matched(machine, state, at);
             }
-            while at < line.len() {
-                state = machine.next_state(Anchored::No, state, line[at]);
-                at += 1;
-                if machine.is_special(state) && machine.is_match(state) {
-                    self.matched(machine, state, at);
-                }
-                if state == start && credit > 0 {
-                    break;
-                }
+            if until_start && state == start {
+                break;
             }
         }
         self.scan.state = state;
+        self.scan.joined += at as u64;
+        self.scan.at += at as u64;
+        at
     }
 
     /// Notes the longest spelling that ends before this byte of the line.
@@ -303,6 +309,17 @@ impl Scan {
             in_break: 0,
             parts: vec![(0, 0)],
             found: Vec::new(),
+        }
+    }
+
+    /// Passes over bytes with which nothing has started.
+    fn skip(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.at += bytes as u64;
+            self.joined += bytes as u64;
+            self.in_break = 0;
+            self.parts.clear();
+            self.parts.push((self.joined, self.at));
         }
     }
 

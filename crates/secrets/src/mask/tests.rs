@@ -388,6 +388,26 @@ proptest! {
         }
     }
 
+    /// Short pieces are searched byte by byte, a whole text by the heads of spellings, which line breaks may part.
+    #[test]
+    fn to_look_for_heads_overlooks_nothing(
+        value in "[a-h]{4,6}|[a-h]{2} [a-h]{9,14}",
+        text in proptest::collection::vec((0..12_usize, "[a-h]{0,9}[\n\r\t ]{0,3}"), 12..60),
+        lengths in proptest::collection::vec(1_usize..60, 1..6),
+    ) {
+        let masker = masker(&[&value]);
+        let text: String = text
+            .iter()
+            .map(|(cut, other)| match value.get(..*cut) {
+                Some(start) => format!("{start}{other}"),
+                None => format!("{}\n {}{other}", &value[..cut % 4], &value[cut % 4..]),
+            })
+            .collect();
+        let whole = masker.mask(text.as_bytes());
+        let pieces = in_pieces(&masker, text.as_bytes(), &lengths);
+        prop_assert_eq!(String::from_utf8_lossy(&pieces), String::from_utf8_lossy(&whole));
+    }
+
     #[test]
     fn bytes_of_any_kind_are_found(
         value in proptest::collection::vec(any::<u8>(), 4..40),
