@@ -891,6 +891,8 @@ async fn what_can_be_given_at_once_is_seen_without_a_call() {
     assert!(glance("b").is_none());
     // Whoever looks counts it, once nobody on the way objects.
     assert_eq!(setup.cache().stats().hits, 0);
+    setup.cache().count_hit();
+    assert_eq!(setup.cache().stats().hits, 1);
     // Past nine tenths somebody has to fetch it anew.
     setup.later(52);
     assert!(glance("a").is_none());
@@ -1019,6 +1021,25 @@ async fn what_nobody_may_be_given_any_more_is_dropped_now_and_then() {
 }
 
 #[tokio::test]
+async fn not_every_load_looks_at_all_that_is_kept() {
+    let setup = Setup::new(config());
+    // Of those at the beginning, after 10 and after 600 seconds, the last looks for what is too old, and the next does not.
+    for (wait, text, entries) in [
+        (0, "a", 1),
+        (10, "b", 2),
+        (590, "c", 2),
+        (100, "d", 3),
+        (200, "e", 3),
+    ] {
+        setup.store.set(text, "1");
+        setup.later(wait);
+        setup.value(text).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(setup.cache().stats().entries, entries, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_forgotten_takes_no_room() {
     let setup = Setup::new(config());
     setup.value("a").await;
@@ -1071,8 +1092,12 @@ async fn what_is_past_its_own_end_already_is_not_kept() {
     setup
         .store
         .put("a", |secret| secret.metadata.expires_at = Some(end));
+    // The first load drops what is too old, and the second does not.
+    setup.store.set("b", "1");
+    setup.value("b").await;
     setup.value("a").await;
-    assert_eq!(setup.cache().stats().entries, 0);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(setup.cache().stats().entries, 1);
 }
 
 #[tokio::test]
