@@ -625,6 +625,23 @@ async fn both_bounds_hold() {
 }
 
 #[tokio::test]
+async fn an_answer_weighs_its_texts_and_at_least_its_share() {
+    let weight = async |max_entries, name: &str, value: &str| {
+        let setup = Setup::new(config().with_bounds(max_entries, 1 << 20));
+        setup.store.set(name, value);
+        setup.value(name).await;
+        setup.cache().stats().bytes
+    };
+    let (name, value) = ("n".repeat(101), "v".repeat(3000));
+    let least = weight(10_000, "n", "").await;
+    assert!(least > 1, "an entry takes room itself");
+    assert_eq!(weight(10_000, &name, "").await, least + 100);
+    assert_eq!(weight(10_000, "n", &value).await, least + 3000);
+    assert_eq!(weight(10_000, &name, &value).await, least + 3100);
+    assert_eq!(weight(16, &name, &value).await, (1 << 20) / 16);
+}
+
+#[tokio::test]
 async fn an_immutable_version_is_kept_longer() {
     let setup = Setup::new(config());
     let read = Call::Get {
