@@ -21,6 +21,7 @@ const FILES: &[&str] = &[
     "crates/secrets/src/layers/audit/record.rs",
     "crates/secrets/src/layers/audit/service.rs",
     "crates/secrets/src/layers/audit/sink.rs",
+    "crates/secrets/src/layers/audit/summary.rs",
     "crates/secrets/src/layers/audit/verify.rs",
     "crates/secrets/src/layers/audit/writer.rs",
     "crates/secrets/src/layers/breaker.rs",

@@ -426,6 +426,57 @@ mod tests {
     }
 
     #[test]
+    fn the_sum_of_parts_is_that_of_the_whole() {
+        let (mut parts, mut whole) = (AuditSummary::default(), AuditSummary::default());
+        for number in 0..300_u64 {
+            let outcome = ["ok", "not_found"][usize::from(number.is_multiple_of(3))];
+            let mut one = record(Event::Read, "get", outcome);
+            one.duration_ms = Some(number * number);
+            one.source = [Source::Provider, Source::Cache, Source::Stale]
+                .get(number as usize % 4)
+                .copied();
+            whole.add(&one);
+            one.provider = Some((number % 7).to_string());
+            parts.add(&one);
+        }
+        assert_eq!(parts.uses().len(), 7);
+        let total = parts.total();
+        assert_eq!(total, whole.total());
+        let (_, _, all) = whole.uses().next().unwrap();
+        assert_eq!(&total, all);
+        assert_eq!(total.durations.count(), 300);
+        assert_eq!(total.errors(), 100);
+    }
+
+    #[test]
+    fn the_period_is_from_the_first_use_to_the_last() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let mut summary = AuditSummary::default();
+        assert_eq!(summary.period(), None);
+        for (time, since, period) in [
+            (100, None, (100, 100)),
+            (90, Some(80), (80, 100)),
+            (200, Some(150), (80, 200)),
+        ] {
+            let mut one = record(Event::Hits, "get", "ok");
+            (one.time, one.since) = (at(time), since.map(at));
+            summary.add(&one);
+            assert_eq!(summary.period(), Some((at(period.0), at(period.1))));
+        }
+    }
+
+    #[test]
+    fn what_gave_no_value_and_took_no_time_has_no_lines() {
+        let mut summary = AuditSummary::default();
+        summary.add(&record(Event::Read, "list", "ok"));
+        let text = summary.prometheus();
+        assert!(text.contains("secrets_audit_uses_total"), "{text}");
+        for none in ["secrets_audit_values_total", "secrets_audit_use_duration"] {
+            assert!(!text.contains(none), "{text}");
+        }
+    }
+
+    #[test]
     fn a_log_that_nobody_wrote_takes_no_more_room() {
         let mut summary = AuditSummary::default();
         for number in 0..3 * MOST as u64 {
