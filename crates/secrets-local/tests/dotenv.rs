@@ -141,6 +141,16 @@ async fn line_endings_and_mark_give_identical_maps_or_an_error_with_its_place() 
 }
 
 #[tokio::test]
+async fn what_is_deleted_is_gone_under_each_key_that_leads_to_it() {
+    let room = Room::with("a=1\nB=2\nA=1\n");
+    let provider = room.open().await;
+    delete(&provider, "a").await.unwrap();
+    let error = get(&provider, "a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(room.text(), "B=2\n");
+}
+
+#[tokio::test]
 async fn a_wrong_line_is_told_without_its_text_and_stops_writes_too() {
     let room = Room::with("A=1\nhunter2 hunter2\n");
     let provider = room.open().await;
@@ -509,7 +519,7 @@ fn lines() -> impl Strategy<Value = String> {
         "# [a-z =\"'#]{0,12}",
         "(export )?[XYZ]{1,3} ?= ?[a-z]{0,5}( # [a-z]{0,5})?",
         "[XYZ]{1,3}='[a-z\n #\"$]{0,9}'",
-        "[XYZ]{1,3}=\"[a-z\n #'$]{0,9}\" ?#c",
+        "[XYZ]{1,3}=\"[a-z\n #'$]{0,9}\" #c",
     ];
     proptest::collection::vec(line, 0..8).prop_map(|lines| lines.join("\n"))
 }

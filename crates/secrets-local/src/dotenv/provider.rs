@@ -194,7 +194,14 @@ impl Source {
     }
 
     fn delete(&self, name: &SecretName) -> Result<()> {
-        self.change(|file| file.without(name)?.ok_or_else(|| self.missing(name)))
+        self.change(|file| {
+            let mut text = file.without(name)?.ok_or_else(|| self.missing(name))?;
+            // Another key with the same value may lead to the name too.
+            while let Some(rest) = self.parse(text.as_bytes())?.without(name)? {
+                text = rest;
+            }
+            Ok(text)
+        })
     }
 
     /// Reads the file under the lock and puts what `edit` makes of it in its place.

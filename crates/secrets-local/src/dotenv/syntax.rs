@@ -11,7 +11,7 @@
 //!   a backtick are escapes, and a backslash before anything else is a backslash. Both may go over several lines, in which a line ends with a line feed
 //!   however the file ends them.
 //! - A byte order mark at the start is left alone. Lines end with LF or CR LF. A lone CR, a NUL, a value that starts with
-//!   a backtick, and a `#` directly after `=` are errors: tools read them differently.
+//!   a backtick, and a `#` directly after `=` or a closing quote are errors: tools read them differently.
 //! - `$` means nothing.
 
 use std::fmt;
@@ -324,10 +324,17 @@ impl<'a> Parser<'a> {
         }
         self.at += 1;
         let (value_span, quoting) = self.value()?;
-        self.skip_blanks();
+        let blanks = self.skip_blanks();
         match self.peek() {
             None | Some(b'\n' | b'\r') => {}
-            Some(b'#') => drop(self.comment()),
+            Some(b'#') if blanks || quoting == Quoting::Bare => drop(self.comment()),
+            Some(b'#') => {
+                return Err(invalid(
+                    "a `#` directly after a closing quote is a comment to some tools and a value to others",
+                    self.position(self.at),
+                )
+                .with_hint("put a space before the comment"));
+            }
             Some(_) => {
                 return Err(invalid(
                     "unexpected text after the closing quote",
@@ -574,6 +581,7 @@ mod tests {
             ("A=1\n  B=\"hunter2\nC=3", 2, 5),
             ("A='hunter2'hunter2", 1, 12),
             ("A='it's hunter2'", 1, 7),
+            ("A=\"hunter2\"#hunter2", 1, 12),
             ("A=`hunter2`", 1, 3),
             ("A=#hunter2", 1, 3),
             ("A=\"x\ny\"\nB=\"\n\n\" hunter2", 5, 3),

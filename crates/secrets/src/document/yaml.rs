@@ -72,7 +72,10 @@ impl Builder<'_> {
         if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = event {
             range.start = block_header(self.text, self.end..range.start);
         }
-        self.end = self.end.max(range.end);
+        // A document without `---` begins where its content does, which is behind the header of a block.
+        if !matches!(event, Event::DocumentStart(false, _)) {
+            self.end = self.end.max(range.end);
+        }
         match event {
             Event::Scalar(text, style, 0, None)
                 if self.awaits_key() && !is_typed(&text, style, &range) =>

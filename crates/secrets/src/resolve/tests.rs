@@ -145,6 +145,8 @@ fn yaml_block_headers_are_found_behind_anything() {
     let before = "? &k !t |\n  key\n: # a | b > c\n  !t &a|b |-\n  ${secret:v}\nlist:\n- >-\n  ${secret:v}\n-   |+\n\n  ${secret:v}\n\n--- |\n ${secret:v}\n";
     let after = before.replace("${secret:v}", "x");
     assert_eq!(resolve(before, FileFormat::Yaml, &[("v", "x")]), after);
+    let bare = resolve("# c\n|-\n  a${secret:v}\n", FileFormat::Yaml, &[("v", "x")]);
+    assert_eq!(bare, "# c\n|-\n  ax\n");
 }
 
 #[test]

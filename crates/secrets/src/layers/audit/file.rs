@@ -425,6 +425,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, bool)> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
+    let mut has_folder = false;
     loop {
         match options.open(path) {
             Ok(file) => return Ok((file, false)),
@@ -435,7 +436,11 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, bool)> {
             Ok(file) => return Ok((file, true)),
             // Somebody was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make_folder(folder(path))?,
+            // Once: in a folder that was removed under us nothing can be made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !has_folder => {
+                make_folder(folder(path))?;
+                has_folder = true;
+            }
             Err(error) => return Err(error),
         }
     }
