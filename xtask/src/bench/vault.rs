@@ -103,7 +103,12 @@ pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
 }
 
 /// The floor's and our `get`.
-pub(super) fn single(bench: &Bench, folder: &Path, server: &Server, counted: bool) -> Result<Vec<Row>> {
+pub(super) fn single(
+    bench: &Bench,
+    folder: &Path,
+    server: &Server,
+    counted: bool,
+) -> Result<Vec<Row>> {
     let address = server.address.trim_start_matches("http://");
     let words = ["get", "vault", address, &server.token, ONE, "value"];
     let floor = Invocation::new(&bench.yardstick, &words, folder);
