@@ -9,7 +9,11 @@
 pub mod cache;
 pub mod flight;
 #[path = "../../../crates/secrets/src/layers/glance.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the facade around it asks for more than the models do")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the facade around it asks for more than the models do"
+)]
 mod glance;
 
 /// Whether the full figures are asked for.
