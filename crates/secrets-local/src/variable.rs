@@ -22,12 +22,6 @@ pub(crate) fn translated(name: &SecretName, prefix: &str) -> Option<String> {
     Some(variable)
 }
 
-/// Whether a name is what custom makes of it, so that no other variable fits it.
-pub(crate) fn is_translated(name: &SecretName) -> bool {
-    let kept = |byte: u8| byte == b'_' || byte.is_ascii_digit() || byte.is_ascii_uppercase();
-    name.as_str().bytes().all(kept)
-}
-
 /// Two variables fit the name and differ.
 pub(crate) fn ambiguous(name: &SecretName, one: &str, two: &str) -> Error {
     Error::new(

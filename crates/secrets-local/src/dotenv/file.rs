@@ -131,7 +131,7 @@ impl EnvFile {
             key,
             is_translation: false,
         });
-        if exact.is_some() && variable::is_translated(name) {
+        if exact.is_some() && is_custom(name) {
             return Ok(exact);
         }
         let custom = custom_key(name, &self.prefix)
@@ -307,6 +307,12 @@ impl EnvFile {
 /// The key under which a name is written.
 pub(super) fn custom_key(name: &SecretName, prefix: &str) -> Option<String> {
     variable::translated(name, prefix)
+}
+
+/// Whether a name is what custom makes of it, so that no other key fits it.
+fn is_custom(name: &SecretName) -> bool {
+    let kept = |byte: u8| byte == b'_' || byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    name.as_str().bytes().all(kept)
 }
 
 /// The name that the comment above an entry keeps. Any other comment that looks so is a comment.
