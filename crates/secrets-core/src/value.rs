@@ -232,6 +232,7 @@ mod tests {
         assert_eq!(value, SecretValue::from("of another"));
         assert_eq!((Arc::strong_count(&owner), value.len()), (2, 10));
         let alone = value.without_owner();
+        drop(value);
         assert_eq!(alone.expose_str().unwrap(), "of another");
         assert_eq!(Arc::strong_count(&owner), 1);
         let bytes = alone.expose_bytes().as_ptr();
