@@ -26,6 +26,17 @@ pub(crate) fn say(message: &str) {
     eprintln!("xtask: {message}");
 }
 
+/// Cargo for a crate outside of the workspace, which is built in a folder of its own under the target folder.
+pub(crate) fn cargo_outside(words: &[&str], krate: &str, folder: &str) -> Command {
+    let mut command = cargo(words);
+    command
+        .arg("--manifest-path")
+        .arg(root().join(krate).join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target().join(folder));
+    command
+}
+
 /// Cargo, in the workspace's root, as if a person had typed it there.
 pub(crate) fn cargo<I, S>(arguments: I) -> Command
 where

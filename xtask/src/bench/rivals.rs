@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::Bench;
-use crate::shell::{Result, cargo, root, run, say, target};
+use crate::shell::{Result, cargo_outside, run, say, target};
+
+/// The folder under the target folder in which they are built.
+const NAME: &str = "rivals";
 
 /// Builds its programs, those on AWS's SDK only where they are asked for, and gives the one that compares caches.
 pub(super) fn caches(bench: &Bench) -> Result<PathBuf> {
@@ -27,20 +30,11 @@ pub(super) fn bare_sdk(bench: &Bench) -> Result<Option<PathBuf>> {
 fn build(aws_sdk: bool) -> Result<()> {
     say("building the rivals");
     let features = if aws_sdk { "aws" } else { "" };
-    let mut command = cargo(["build", "--release", "--quiet", "--locked"]);
-    command
-        .arg("--manifest-path")
-        .arg(root().join("xtask/src/bench/rivals/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(folder())
-        .args(["--features", features]);
-    run(&mut command)
-}
-
-fn folder() -> PathBuf {
-    target().join("rivals")
+    let words = ["build", "--release", "--quiet", "--locked"];
+    let mut command = cargo_outside(&words, "xtask/src/bench/rivals", NAME);
+    run(command.args(["--features", features]))
 }
 
 fn program(name: &str) -> PathBuf {
-    folder().join("release").join(name)
+    target().join(NAME).join("release").join(name)
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::programs;
 use super::totals::Totals;
-use crate::shell::{Result, at, cargo, root, say, target};
+use crate::shell::{Result, at, cargo_outside, root, say, target};
 
 /// What `-p` calls them.
 pub(super) const NAME: &str = "fuzz";
@@ -74,12 +74,9 @@ pub(super) fn run(is_wanted: &dyn Fn(&str) -> bool, deep: bool) -> Result<Totals
 
 /// For an explicit target, so that the flags do not reach build scripts. Its lock file takes up what the workspace gained.
 fn build() -> Command {
-    let mut command = cargo(["build", "--bins", "--target", "host-tuple"]);
+    let words = ["build", "--bins", "--target", "host-tuple"];
+    let mut command = cargo_outside(&words, "tests/fuzz", NAME);
     command
-        .arg("--manifest-path")
-        .arg(root().join("tests/fuzz/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target().join(NAME))
         .args(["--config", FLAGS])
         // It would go before the flags.
         .env_remove("RUSTFLAGS");

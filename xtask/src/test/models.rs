@@ -2,20 +2,15 @@
 
 use std::process::Command;
 
-use crate::shell::{cargo, root, target};
+use crate::shell::cargo_outside;
 
 /// What `-p` calls it.
 pub(super) const NAME: &str = "models";
 
 /// Runs them, with their own lock file and target folder.
 pub(super) fn command(filters: &[String]) -> Command {
-    let mut command = cargo(["test", "--locked", "--lib", "--no-fail-fast"]);
-    command
-        .arg("--manifest-path")
-        .arg(root().join("tests/models/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target().join(NAME))
-        .arg("--")
-        .args(filters);
+    let words = ["test", "--locked", "--lib", "--no-fail-fast"];
+    let mut command = cargo_outside(&words, "tests/models", NAME);
+    command.arg("--").args(filters);
     command
 }
