@@ -171,7 +171,7 @@ mod sample {
         Package {
             name: name.to_owned(),
             manifest: PathBuf::from(format!("/nowhere/{folder}/Cargo.toml")),
-            library: Some(folder.replace('-', "_")),
+            library: Some(name.replace('-', "_")),
             published: true,
             ..Package::default()
         }

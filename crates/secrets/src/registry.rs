@@ -136,7 +136,7 @@ impl Registry {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use secrets::{Registry, SecretProvider};
+    /// # use polysecrets::{Registry, SecretProvider};
     /// # fn doc(provider: Arc<dyn SecretProvider>) {
     /// let mut registry = Registry::builtin();
     /// registry.register("mine", move |opening| {

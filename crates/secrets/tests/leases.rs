@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrets::{
+use polysecrets::{
     Capabilities, CloseOptions, Config, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetOptions, Health, HealthStatus, Lease, Leases, LeasesAtClose, ListOptions, Location,
     Metadata, OpenContext, Page, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use secrets::layers::{BreakerConfig, CacheConfig};
-use secrets::{
+use polysecrets::layers::{BreakerConfig, CacheConfig};
+use polysecrets::{
     ChainEntry, ChainMember, Clock, Config, ErrorKind, Freshness, OnError, OpenContext, PutOptions,
     RetryConfig, SecretProvider, Secrets, TimeoutConfig,
 };

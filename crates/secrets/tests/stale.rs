@@ -21,8 +21,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use secrets::layers::{BreakerConfig, CacheConfig};
-use secrets::{
+use polysecrets::layers::{BreakerConfig, CacheConfig};
+use polysecrets::{
     Config, DeleteMode, DeleteOptions, ErrorKind, Freshness, OpenContext, PutOptions, RetryConfig,
     SecretName, SecretProvider, Secrets, SystemClock,
 };

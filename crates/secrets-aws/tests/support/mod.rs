@@ -4,7 +4,7 @@
 
 mod calm;
 
-use secrets_aws::{AwsConfig, AwsProvider};
+use polysecrets_aws::{AwsConfig, AwsProvider};
 use secrets_core::{OpenContext, SecretName};
 use secrets_http::Transport;
 use secrets_testkit::fault::FaultServer;
@@ -68,7 +68,7 @@ pub(crate) async fn open(config: AwsConfig) -> AwsProvider {
 }
 
 pub(crate) async fn open_with(config: AwsConfig, context: OpenContext) -> AwsProvider {
-    secrets_aws::open(config, context, Transport::default())
+    polysecrets_aws::open(config, context, Transport::default())
         .await
         .unwrap()
 }

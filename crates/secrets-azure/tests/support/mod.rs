@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use secrets_azure::{
+use polysecrets_azure::{
     AzureConfig, AzureProvider, ManagedIdentityConfig, OutsideValidity, ServicePrincipalConfig,
     WorkloadIdentityConfig,
 };
@@ -105,7 +105,7 @@ impl Vault {
         config: AzureConfig,
         variables: &[(String, String)],
     ) -> Result<AzureProvider> {
-        secrets_azure::open(config, self.context(variables), self.transport.clone()).await
+        polysecrets_azure::open(config, self.context(variables), self.transport.clone()).await
     }
 
     pub(crate) async fn provider(&self) -> AzureProvider {
@@ -182,7 +182,7 @@ impl Scripted {
         let context = OpenContext::new("main")
             .with_environment(variables.iter().copied().collect())
             .with_base_dir(self.folder.path());
-        secrets_azure::open(config, context, self.transport.clone())
+        polysecrets_azure::open(config, context, self.transport.clone())
             .await
             .unwrap()
     }
