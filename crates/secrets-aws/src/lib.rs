@@ -7,6 +7,7 @@ mod config;
 mod document;
 mod error;
 mod grants;
+mod http;
 mod name;
 mod open;
 mod provider;

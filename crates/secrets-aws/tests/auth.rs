@@ -7,7 +7,7 @@ use polysecrets_aws::AwsConfig;
 use secrets_core::{
     Environment, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
 use serde_json::json;
 

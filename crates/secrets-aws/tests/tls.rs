@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrets_core::{
     Environment, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::{Transport, root_stores_parsed};
+use secrets_provider::{Transport, root_stores_parsed};
 use secrets_testkit::fault::{FaultServer, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

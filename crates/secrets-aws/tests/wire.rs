@@ -12,7 +12,7 @@ use secrets_core::{
     GetItem, GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
     RollbackOptions, Secret, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, RecordedRequest, Reply, RetryAfter, Script};
 use serde_json::{Value, json};

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod error;
 mod grants;
+mod http;
 mod open;
 mod provider;
 mod wire;

@@ -12,7 +12,7 @@ use polysecrets_azure::{
 use secrets_core::{
     AmbientCredentials, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::Fault as FakeFault;
 use secrets_testkit::fakes::azure::AzureOptions;
 use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
@@ -255,7 +255,7 @@ async fn a_laptop_waits_at_most_a_second_for_metadata_and_then_asks_az() {
 
 /// What the fake's Entra gives to the application, asked without the provider.
 async fn token_of(vault: &Vault) -> String {
-    use secrets_http::{BaseUrl, ClientOptions, HttpRequest, Method, decode};
+    use secrets_provider::{BaseUrl, ClientOptions, HttpRequest, Method, decode};
     #[derive(serde::Deserialize)]
     struct Answer {
         access_token: String,

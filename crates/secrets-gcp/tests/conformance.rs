@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use polysecrets_gcp::{GcpConfig, ReplicaConfig};
 use secrets_core::{OpenContext, Result, SecretProvider};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture, KnownGap};
 use secrets_testkit::fakes::gcp::{Access, Credential, Encryption, GcpFake, GcpOptions};
 

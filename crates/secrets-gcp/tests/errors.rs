@@ -8,7 +8,7 @@ use secrets_core::{
     Environment, Error, ErrorKind, GetOptions, ListOptions, OpenContext, PutMode, PutOptions,
     Result, SecretProvider, SecretValue, Version,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::corpus::{Corpus, Recorded};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
 use serde_json::json;

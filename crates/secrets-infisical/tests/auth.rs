@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use polysecrets_infisical::{InfisicalConfig, InfisicalProvider};
 use secrets_core::{ErrorKind, OpenContext, SecretProvider, SecretValue};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::ManualClock;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault as FakeFault;

@@ -9,7 +9,7 @@ use secrets_core::{
     GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, RollbackOptions,
     SecretProvider, SecretValue, Version, VersionsOptions,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault as FakeFault;
 use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions, Older};

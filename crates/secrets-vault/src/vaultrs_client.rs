@@ -19,10 +19,10 @@ impl VaultConfig {
     ///
     /// ```no_run
     /// # extern crate secrets_core as polysecrets_core;
-    /// # extern crate secrets_http as polysecrets_http;
+    /// # extern crate secrets_provider as polysecrets_provider;
     /// # async fn example(client: vaultrs::client::VaultClient) -> polysecrets_core::Result<()> {
     /// use polysecrets_core::OpenContext;
-    /// use polysecrets_http::Transport;
+    /// use polysecrets_provider::Transport;
     /// use polysecrets_vault::VaultConfig;
     ///
     /// let mut config = VaultConfig::from_vaultrs(&client)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use polysecrets_vault::{Engine, VaultConfig};
 use secrets_core::{OpenContext, Result, SecretProvider};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture};
 use serde_json::json;
 

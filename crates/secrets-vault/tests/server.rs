@@ -15,7 +15,7 @@ use secrets_core::{
     Capability, ErrorKind, GetOptions, HealthStatus, Lease, ListOptions, OpenContext, PutMode,
     PutOptions, Result, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
-use secrets_http::{Method, Transport};
+use secrets_provider::{Method, Transport};
 use secrets_testkit::fault::{FaultServer, Reply};
 use serde_json::{Value, json};
 
@@ -132,7 +132,7 @@ async fn a_get_is_one_request() {
         .unwrap();
     assert_eq!(text(&provider, "db").await, "x");
     assert_eq!(transport.requests_sent(), 1);
-    assert_eq!(secrets_http::root_stores_parsed(), 0);
+    assert_eq!(secrets_provider::root_stores_parsed(), 0);
 }
 
 #[tokio::test]

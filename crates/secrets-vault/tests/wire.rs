@@ -9,7 +9,7 @@ use secrets_core::{
     GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, Reply, RetryAfter, Script};
 

@@ -13,7 +13,7 @@ use polysecrets::{
     Metadata, OpenContext, Page, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretValue, Secrets, TimeoutConfig, Version, VersionsOptions,
 };
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpRequest, Method, Transport, encode, sensitive_header,
 };
 use secrets_testkit::fault::{FaultServer, Reply};

@@ -69,7 +69,7 @@ async fn vault(
     if let Some(clock) = clock {
         context = context.with_clock(clock);
     }
-    let transport = secrets_http::Transport::default();
+    let transport = secrets_provider::Transport::default();
     Arc::new(
         secrets_vault::open(config, context, transport)
             .await

@@ -26,7 +26,7 @@ use polysecrets::{
     Config, DeleteMode, DeleteOptions, ErrorKind, Freshness, OpenContext, PutOptions, RetryConfig,
     SecretName, SecretProvider, Secrets, SystemClock,
 };
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpRequest, Method, Transport, encode, sensitive_header,
 };
 use secrets_testkit::ManualClock;

@@ -6,7 +6,7 @@ mod calm;
 
 use polysecrets_aws::{AwsConfig, AwsProvider};
 use secrets_core::{OpenContext, SecretName};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fault::FaultServer;
 
 #[allow(unused_imports, reason = "each test file uses its own part")]

@@ -18,10 +18,11 @@ use azure_identity::{
     ClientSecretCredential, ClientSecretCredentialOptions,
 };
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{AzureHttpClient, NamedFile, azure_headers, carry_error};
+use secrets_provider::NamedFile;
 
 use super::Token;
 use crate::error;
+use crate::http::{AzureHttpClient, azure_headers, carry_error};
 
 /// Where logins go.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use polysecrets_azure::{
     WorkloadIdentityConfig,
 };
 use secrets_core::{Clock, Environment, OpenContext, Result, SecretName, SystemClock};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
 use tempfile::TempDir;

@@ -4,7 +4,7 @@
 
 use polysecrets_gcp::{GcpConfig, GcpProvider};
 use secrets_core::{OpenContext, SecretName};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Credential, GcpFake};
 use serde_json::{Value, json};
 

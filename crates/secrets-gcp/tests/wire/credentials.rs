@@ -4,7 +4,7 @@ use polysecrets_gcp::GcpConfig;
 use secrets_core::{
     AmbientCredentials, Environment, Error, ErrorKind, GetOptions, OpenContext, SecretProvider,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{GcpFake, GcpOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
 use serde_json::json;

@@ -201,7 +201,7 @@ async fn neither_values_nor_credentials_are_shown() {
         let opened = polysecrets_gcp::open(
             config,
             secrets_core::OpenContext::new("main"),
-            secrets_http::Transport::default(),
+            secrets_provider::Transport::default(),
         );
         let error = opened.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);

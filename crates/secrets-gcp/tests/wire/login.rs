@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use polysecrets_gcp::{AccessToken, GcpConfig, GcpProvider, TokenSource};
 use secrets_core::{ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::ManualClock;
 use secrets_testkit::fakes::Fault;
 use secrets_testkit::fakes::gcp::{Credential, GcpFake, GcpOptions};

@@ -7,7 +7,7 @@ use polysecrets_gcp::{AccessToken, GcpConfig, GcpProvider, TokenSource};
 use secrets_core::{
     Environment, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Access, Credential, GcpFake, GcpOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
 

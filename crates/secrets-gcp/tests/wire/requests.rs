@@ -6,7 +6,7 @@ use secrets_core::{
     HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result, RollbackOptions, Secret,
     SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Credential, Encryption, GcpFake, GcpOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
 use serde_json::{Value, json};

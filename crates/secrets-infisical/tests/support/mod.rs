@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use polysecrets_infisical::{InfisicalConfig, InfisicalProvider, UniversalAuthConfig};
 use secrets_core::{Error, GetItem, GetOptions, OpenContext, Secret, SecretName, SecretProvider};
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HttpRequest, Method, Transport, encode, header, sensitive_header,
 };
 use secrets_testkit::fakes::Asked;

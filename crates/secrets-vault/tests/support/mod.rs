@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use polysecrets_vault::{AppRoleConfig, Engine, VaultConfig, VaultProvider};
 use secrets_core::OpenContext;
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, Method, Transport, encode,
     sensitive_header,
 };

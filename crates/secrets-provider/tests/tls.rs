@@ -1,7 +1,7 @@
 //! Whom a client trusts, and what it says when it does not.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use polysecrets_http::{
+use polysecrets_provider::{
     BaseUrl, ClientIdentity, ClientOptions, HttpRequest, HttpResponse, Method, SettingNames,
     Transport,
 };

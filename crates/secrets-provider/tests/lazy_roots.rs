@@ -1,7 +1,7 @@
 //! Roots are parsed for the first TLS handshake, and not before. Alone in its file, since the count is the process's.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use polysecrets_http::{
+use polysecrets_provider::{
     BaseUrl, ClientOptions, HttpRequest, Method, Transport, root_stores_parsed,
 };
 use secrets_core::{Environment, ErrorKind};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use polysecrets_http::{
+use polysecrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, HttpResponse, Method,
     SettingNames, Transport, Url, refused_redirect, sensitive_header,
 };
