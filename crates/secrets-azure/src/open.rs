@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue};
+use secrets_core::{
+    Location, OpenContext, ProviderInfo, Result, SecretValue, looks_like_content,
+};
 use secrets_http::{
     Ambient, AzureHttpClient, BaseUrl, ClientOptions, NamedFile, Transport, Url,
     at_most_one_credential, missing, required,
@@ -349,8 +351,9 @@ impl Opening<'_> {
 }
 
 fn metadata_url(variable: &str, address: &str) -> Result<Url> {
-    Url::parse(address)
-        .ok()
+    Some(address)
+        .filter(|address| !looks_like_content(address))
+        .and_then(|address| Url::parse(address).ok())
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| invalid_config(format!("{variable} does not hold an address")))
 }

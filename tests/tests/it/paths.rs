@@ -1,6 +1,5 @@
 //! Settings, variables and arguments that name files, with the content of a file in them: the error names the setting,
 //! and no part of the content is shown anywhere.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fmt::Write as _;
 
@@ -70,7 +69,12 @@ const SETTINGS: &[(&str, &str, &str, &str)] = &[
     ("gcp-sm", "`ca_cert`", GCP, "ca_cert = @"),
     ("gcp-sm", "`credentials_file`", GCP, "credentials_file = @"),
     ("gcp-sm", "`token_file`", GCP, "token_file = @"),
-    ("infisical", "`ca_cert`", INFISICAL, "ca_cert = @"),
+    (
+        "infisical",
+        "`ca_cert`",
+        INFISICAL,
+        "token = \"t\"\nca_cert = @",
+    ),
     ("infisical", "`token_file`", INFISICAL, "token_file = @"),
     (
         "infisical",
@@ -83,13 +87,13 @@ const SETTINGS: &[(&str, &str, &str, &str)] = &[
         "vault",
         "`client_cert`",
         VAULT,
-        "client_cert = @\nclient_key = \"k.pem\"",
+        "token = \"t\"\nclient_cert = @\nclient_key = \"k.pem\"",
     ),
     (
         "vault",
         "`client_key`",
         VAULT,
-        "client_cert = \"c.pem\"\nclient_key = @",
+        "token = \"t\"\nclient_cert = \"c.pem\"\nclient_key = @",
     ),
     ("vault", "`token_file`", VAULT, "token_file = @"),
     (
@@ -132,8 +136,6 @@ fn a_setting_that_holds_content_is_named_and_not_shown() {
                 "[providers.main]\ntype = \"{scheme}\"\n{others}\n{line}\n"
             )
             .unwrap();
-            // Client certificates are read in their order.
-            home.write("work/c.pem", "");
             home.write("secrets.toml", text);
             home.run(&["trust"]).ok();
             is_refused(home.run(&["get", "a", "-vv"]), setting, what);
@@ -308,23 +310,21 @@ fn an_argument_that_holds_content_is_named_and_not_shown() {
             ("--from-file <FILE>", &["set", "a", "--from-file=@"]),
             ("--out <FILE>", &["get", "a", "--out=@"]),
             ("--out-dir <FOLDER>", &["render", "app.yaml", "--out-dir=@"]),
-            ("<FILE>", &["render", "--", "@"]),
-            ("<FILE>", &["check", "--", "@"]),
-            ("<FILE>", &["trust", "--", "@"]),
-            ("<FILE>", &["audit", "verify", "--", "@"]),
+            ("FILE", &["render", "--", "@"]),
+            ("FILE", &["check", "--", "@"]),
+            ("FILE", &["trust", "--", "@"]),
+            ("FILE", &["audit", "verify", "--", "@"]),
         ] {
             let words: Vec<String> = words
                 .iter()
                 .map(|word| word.replace('@', &content))
                 .collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            is_refused(home.run(&words), argument.trim_end_matches("FILE>"), what);
+            is_refused(home.run(&words), argument, what);
         }
         for words in [
             &["set", "a", "@"][..],
-            &["get", "@"],
             &["render", "@"],
-            &["list", "@"],
             &["--provider", "@", "get", "a"],
             &["--profile", "@", "get", "a"],
         ] {
