@@ -1,101 +1,28 @@
 //! The calls of the API, each one request.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use aws_sdk_secretsmanager::Client as SdkClient;
-use aws_sdk_secretsmanager::types::{Filter as SdkFilter, FilterNameStringType, Tag};
+use aws_sdk_secretsmanager::types::{Filter as SdkFilter, FilterNameStringType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::{Blob, DateTime};
-use secrets_core::{Clock, Error, Result, SecretValue};
+use secrets_core::{Clock, Result, SecretValue};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
 use crate::auth::{Connected, Connection};
 use crate::error::{self, Asked, Failure};
-use crate::name::{Arn, Filter};
-
-/// The stage of the version that is read when none is named.
-pub(crate) const CURRENT: &str = "AWSCURRENT";
-/// The most items of a page (API reference, ListSecrets and ListSecretVersionIds, MaxResults).
-pub(crate) const MAX_PAGE: usize = 100;
-
-/// Which version is read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Selector {
-    Current,
-    Id(String),
-    Stage(String),
-}
-
-/// A value that was read. Clones share the value.
-#[derive(Clone)]
-pub(crate) struct Read {
-    pub(crate) arn: String,
-    pub(crate) id: String,
-    pub(crate) version: Option<String>,
-    pub(crate) created: Option<SystemTime>,
-    pub(crate) value: SecretValue,
-}
-
-/// What a batch answered: values, and the errors of single items.
-pub(crate) struct Batch {
-    pub(crate) values: Vec<Read>,
-    pub(crate) errors: Vec<(String, Error)>,
-}
-
-/// What is known of a secret.
-pub(crate) struct Description {
-    pub(crate) id: String,
-    pub(crate) created: Option<SystemTime>,
-    pub(crate) changed: Option<SystemTime>,
-    pub(crate) is_deleted: bool,
-    pub(crate) tags: BTreeMap<String, String>,
-    /// The stages of each version that has one.
-    pub(crate) stages: Vec<(String, Vec<String>)>,
-}
-
-impl Description {
-    /// The version with this stage.
-    pub(crate) fn staged(&self, stage: &str) -> Option<&str> {
-        self.stages
-            .iter()
-            .find(|(_, stages)| stages.iter().any(|known| known == stage))
-            .map(|(version, _)| version.as_str())
-    }
-}
-
-/// One version of a secret.
-pub(crate) struct VersionEntry {
-    pub(crate) version: String,
-    pub(crate) created: Option<SystemTime>,
-    pub(crate) is_current: bool,
-}
-
-/// A page of something, and the way to the next one.
-pub(crate) struct Paged<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) next: Option<String>,
-}
-
-/// How a secret is made.
-pub(crate) struct Creation<'a> {
-    pub(crate) kms_key: Option<&'a str>,
-    pub(crate) tags: Option<&'a BTreeMap<String, String>>,
-}
-
-/// How a secret is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deletion {
-    /// Restorable for so many days; AWS's default if it is none.
-    Window(Option<u8>),
-    Forever,
-}
+use crate::limits::MAX_PAGE;
+use crate::names::{Arn, Filter};
+use crate::value::payload;
+use crate::wire::{
+    Batch, CURRENT, Creation, Deletion, Description, Paged, Read, Selector, VersionEntry, read,
+    sdk_tags, tags, time,
+};
 
 /// The API, spoken by AWS's SDK. Cheap to clone.
 #[derive(Clone)]
@@ -511,48 +438,4 @@ impl Client {
         .await
         .map(drop)
     }
-}
-
-/// Text goes as text, so that other programs and the console can show it; any other bytes as bytes.
-fn payload(value: &SecretValue) -> (Option<String>, Option<Blob>) {
-    match value.expose_str() {
-        Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(Blob::new(value.expose_bytes()))),
-    }
-}
-
-fn read(
-    (arn, name): (Option<String>, Option<String>),
-    version: Option<String>,
-    created: Option<DateTime>,
-    (text, bytes): (Option<String>, Option<Blob>),
-) -> Result<Read> {
-    let value = match (text, bytes) {
-        (Some(text), _) => SecretValue::from(text),
-        (None, Some(bytes)) => SecretValue::from(bytes.into_inner()),
-        (None, None) => return Err(error::incomplete("value")),
-    };
-    Ok(Read {
-        arn: arn.unwrap_or_default(),
-        id: name.ok_or_else(|| error::incomplete("name"))?,
-        version,
-        created: time(created),
-        value,
-    })
-}
-
-fn time(time: Option<DateTime>) -> Option<SystemTime> {
-    SystemTime::try_from(time?).ok()
-}
-
-fn tags(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
-    tags.unwrap_or_default()
-        .into_iter()
-        .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
-        .collect()
-}
-
-fn sdk_tags<'a>(tags: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<Tag> {
-    tags.map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect()
 }

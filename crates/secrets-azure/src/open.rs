@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{
-    Location, OpenContext, ProviderInfo, Result, SecretValue, looks_like_content,
-};
+use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue, looks_like_content};
 use secrets_http::{
     Ambient, AzureHttpClient, BaseUrl, ClientOptions, NamedFile, Transport, Url,
     at_most_one_credential, missing, required,
@@ -18,7 +16,7 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::error::invalid_config;
-use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
+use crate::limits::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
 /// The variables that name a vault, in the order in which they are looked at.

@@ -9,8 +9,8 @@ use secrets_http::{
 use crate::SCHEME;
 use crate::auth::{Auth, Method};
 use crate::client::Client;
+use crate::client::endpoint::Endpoint;
 use crate::config::{InfisicalConfig, Region, UniversalAuthConfig};
-use crate::endpoint::Endpoint;
 use crate::error::invalid_config;
 use crate::names::Root;
 use crate::provider::{Behaviour, InfisicalProvider};

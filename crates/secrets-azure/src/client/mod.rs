@@ -25,10 +25,8 @@ use secrets_http::{AzureHttpClient, HttpResponse, decode, encode};
 use self::exchange::{Exchange, Step};
 use crate::auth::Session;
 use crate::error::{self, Asked};
+use crate::limits::PAGE;
 use crate::wire::{Attributes, Bundle, NewSecret};
-
-/// The most items that the service puts on a page.
-pub(crate) const PAGE: usize = 25;
 
 /// A vault. Cheap to clone.
 #[derive(Clone)]
