@@ -6,10 +6,13 @@ use secrets_core::{
     Environment, Error, ErrorKind, Location, NamedPath, OpenContext, ProviderInfo, Result,
     SecretValue,
 };
-use secrets_http::{BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header};
+use secrets_provider::{
+    BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header,
+};
 
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
+use crate::client::http::AwsHttpClient;
 use crate::error::invalid_config;
 use crate::limits::{IN_FLIGHT, READS_A_SECOND, RECOVERY_DAYS};
 use crate::names::{Arn, Names};
@@ -75,7 +78,7 @@ pub async fn open(
         keys,
         role: role(&config)?,
         environment,
-        http: transport.aws_http_client(options),
+        http: AwsHttpClient::new(transport, options),
         clock: Arc::clone(&clock),
     });
     let client = Client::new(connection, clock);

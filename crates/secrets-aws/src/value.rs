@@ -7,7 +7,7 @@ use std::fmt;
 
 use aws_smithy_types::Blob;
 use secrets_core::{Error, ErrorKind, Result, SecretName, SecretValue};
-use secrets_http::{WipedBuffer, encode};
+use secrets_provider::{WipedBuffer, encode};
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
