@@ -13,8 +13,6 @@ pub mod file;
 mod grants;
 pub mod layers;
 mod leases;
-#[cfg(feature = "mask")]
-pub mod mask;
 mod plan;
 mod prometheus;
 mod registry;
@@ -37,6 +35,9 @@ pub use field::SecretField;
 pub use grants::ProviderGrants;
 pub use leases::{CloseOptions, LeasesAtClose};
 pub use plan::{PlannedRead, ReadPlan};
+#[cfg(feature = "mask")]
+#[doc(inline)]
+pub use secrets_mask as mask;
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;

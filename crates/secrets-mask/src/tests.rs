@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use secrets_core::SecretValue;
 
-use super::{LiveMasker, MaskOptions, Masker, Replacement};
+use crate::{LiveMasker, MaskOptions, Masker, Replacement};
 
 fn masker(values: &[&str]) -> Masker {
     Masker::new(
@@ -211,7 +211,7 @@ fn a_live_masker_learns() {
     );
 }
 
-#[cfg(feature = "mask-tracing")]
+#[cfg(feature = "tracing")]
 #[test]
 fn an_event_is_masked_whole() {
     use std::sync::{Arc, Mutex};

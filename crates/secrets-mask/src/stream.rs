@@ -7,11 +7,11 @@ use aho_corasick::automaton::{Automaton, StateID};
 use memchr::memchr2;
 use zeroize::Zeroizing;
 
-use super::automaton::{Patterns, Run};
-use super::breaks;
-use super::forms::Broken;
-use super::heads::Places;
-use super::masker::Masker;
+use crate::automaton::{Patterns, Run};
+use crate::line_breaks;
+use crate::encodings::Broken;
+use crate::prefilter::Places;
+use crate::masker::Masker;
 
 /// How long the start of a value is waited for.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -67,7 +67,7 @@ struct Found {
 }
 
 impl MaskStream {
-    pub(super) fn new(masker: Masker) -> Self {
+    pub(crate) fn new(masker: Masker) -> Self {
         let state = masker.patterns().map(|one| one.start()).unwrap_or_default();
         Self {
             masker,
@@ -168,7 +168,7 @@ impl MaskStream {
 }
 
 /// What is to be masked in a text: disjoint, in order, each with the index of a value.
-pub(super) fn find(patterns: &Patterns, text: &[u8]) -> Vec<(usize, usize, u32)> {
+pub(crate) fn find(patterns: &Patterns, text: &[u8]) -> Vec<(usize, usize, u32)> {
     let mut scan = Scan::new(patterns.start());
     patterns.with(Search {
         patterns,
@@ -192,10 +192,10 @@ impl Run for Search<'_> {
 
     fn run(mut self, machine: &impl Automaton) {
         let (start, piece) = (self.patterns.start(), self.piece);
-        let heads = self.patterns.heads();
-        let mut places = heads
+        let prefilter = self.patterns.prefilter();
+        let mut places = prefilter
             .filter(|_| piece.len() >= WORTHWHILE)
-            .map(|heads| Places::new(heads, piece));
+            .map(|prefilter| Places::new(prefilter, piece));
         // Where spellings seem to start too often, looking for such places is given up for the rest of the piece.
         let mut credit = 8 * WORTHWHILE;
         let mut at = 0;
@@ -214,8 +214,8 @@ impl Run for Search<'_> {
             let rest = &piece[at..];
             let Some(first) = rest.first() else { return };
             let in_break = match self.scan.in_break {
-                0 => breaks::is_break(*first),
-                _ => breaks::goes_on(*first),
+                0 => line_breaks::is_break(*first),
+                _ => line_breaks::goes_on(*first),
             };
             at += if in_break {
                 self.line_break(rest)
@@ -233,7 +233,7 @@ impl Run for Search<'_> {
 impl Search<'_> {
     /// Passes over a break, or what of it is here; tells its length.
     fn line_break(&mut self, rest: &[u8]) -> usize {
-        let bytes = rest.iter().take_while(|byte| breaks::goes_on(**byte));
+        let bytes = rest.iter().take_while(|byte| line_breaks::goes_on(**byte));
         let length = bytes.count();
         self.scan.in_break += length;
         if self.scan.in_break > self.patterns.longest_break() {

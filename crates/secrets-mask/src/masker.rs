@@ -4,8 +4,8 @@ use std::sync::Arc;
 use secrets_core::SecretValue;
 use zeroize::Zeroizing;
 
-use super::automaton::Patterns;
-use super::stream::{self, MaskStream};
+use crate::automaton::Patterns;
+use crate::stream::{self, MaskStream};
 
 /// How values are masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ const STARS: &[u8] = b"***";
 /// Cheap to clone.
 ///
 /// ```
-/// use secrets::mask::Masker;
+/// use polysecrets_mask::Masker;
 ///
 /// let masker = Masker::new([("DB_PASSWORD", "correct horse".into())]);
 /// assert_eq!(masker.mask_text("db://app:correct%20horse@host"), "db://app:***@host");
@@ -113,7 +113,7 @@ impl Masker {
         Self::of(&values, options)
     }
 
-    pub(super) fn of(values: &[(String, SecretValue)], options: &MaskOptions) -> Self {
+    pub(crate) fn of(values: &[(String, SecretValue)], options: &MaskOptions) -> Self {
         let shortest = options.shortest.max(1);
         let mut parts: Vec<(u32, Zeroizing<Vec<u8>>)> = Vec::new();
         let mut unmasked = Vec::new();
@@ -169,7 +169,7 @@ impl Masker {
     }
 
     /// A text masked by what any of these knows.
-    pub(super) fn mask_with<'a>(
+    pub(crate) fn mask_with<'a>(
         maskers: impl IntoIterator<Item = &'a Self>,
         text: &[u8],
     ) -> Vec<u8> {
@@ -210,11 +210,11 @@ impl Masker {
         MaskStream::new(self.clone())
     }
 
-    pub(super) fn patterns(&self) -> Option<&Patterns> {
+    pub(crate) fn patterns(&self) -> Option<&Patterns> {
         self.0.patterns.as_ref()
     }
 
-    pub(super) fn replacement(&self, value: u32) -> &[u8] {
+    pub(crate) fn replacement(&self, value: u32) -> &[u8] {
         match self.0.replacements.get(value as usize) {
             Some(text) => text,
             None => STARS,

@@ -4,7 +4,7 @@ use aho_corasick::Span;
 use aho_corasick::packed::{self, MatchKind};
 use memchr::memchr2;
 
-use super::breaks;
+use crate::line_breaks;
 
 /// How many bytes of a spelling are looked for before the automaton is asked at all.
 const HEAD: usize = 4;
@@ -13,7 +13,7 @@ const HEAD: usize = 4;
 const MOST: usize = 48;
 
 /// The first bytes of all spellings.
-pub(super) struct Heads {
+pub(crate) struct Prefilter {
     whole: packed::Searcher,
     /// Whether a head starts with this byte.
     first: [bool; 256],
@@ -21,9 +21,9 @@ pub(super) struct Heads {
     pairs: Box<[u64; 1024]>,
 }
 
-impl Heads {
+impl Prefilter {
     /// `None` where the automaton is as fast: for many spellings, and for short ones.
-    pub(super) fn new(sorted: &[&[u8]]) -> Option<Self> {
+    pub(crate) fn new(sorted: &[&[u8]]) -> Option<Self> {
         let mut heads: Vec<&[u8]> = sorted.iter().filter_map(|text| text.get(..HEAD)).collect();
         if heads.len() < sorted.len() {
             return None;
@@ -62,8 +62,8 @@ fn place(one: u8, two: u8) -> (usize, u32) {
 }
 
 /// A walk over the places of a text where spellings may start. Each byte is looked at once by each of two searches.
-pub(super) struct Places<'a> {
-    heads: &'a Heads,
+pub(crate) struct Places<'a> {
+    prefilter: &'a Prefilter,
     text: &'a [u8],
     /// The next head that is whole, of those behind the last place that was asked from.
     whole: usize,
@@ -72,9 +72,9 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn new(heads: &'a Heads, text: &'a [u8]) -> Self {
+    pub(crate) fn new(prefilter: &'a Prefilter, text: &'a [u8]) -> Self {
         let mut places = Self {
-            heads,
+            prefilter,
             text,
             whole: 0,
             line_end: 0,
@@ -86,7 +86,7 @@ impl<'a> Places<'a> {
 
     /// The first place at or behind this one, where nothing has started and no break goes on, at which a spelling may
     /// start; the end of the text if there is none.
-    pub(super) fn next(&mut self, from: usize) -> usize {
+    pub(crate) fn next(&mut self, from: usize) -> usize {
         if self.whole < from {
             self.whole = self.next_whole(from);
         }
@@ -108,7 +108,7 @@ impl<'a> Places<'a> {
     }
 
     /// The first line break at or behind this place; the end of the text if there is none.
-    pub(super) fn line_end(&mut self, from: usize) -> usize {
+    pub(crate) fn line_end(&mut self, from: usize) -> usize {
         if self.line_end < from {
             self.line_end = self.next_line_end(from);
         }
@@ -119,24 +119,24 @@ impl<'a> Places<'a> {
     fn broken_head(&self, from: usize) -> Option<usize> {
         let end = self.line_end;
         let tail = self.text.get(from.max(end.saturating_sub(HEAD - 1))..end)?;
-        let pair = |two: &[u8]| self.heads.is_pair(two[0], two[1]);
+        let pair = |two: &[u8]| self.prefilter.is_pair(two[0], two[1]);
         if let Some(at) = tail.windows(2).position(pair) {
             return Some(end - tail.len() + at);
         }
         let last = *tail.last()?;
-        if !self.heads.first[usize::from(last)] {
+        if !self.prefilter.first[usize::from(last)] {
             return None;
         }
         let mut behind = self.text[end..].iter();
-        match behind.find(|byte| !breaks::goes_on(**byte)) {
-            Some(byte) if !self.heads.is_pair(last, *byte) => None,
+        match behind.find(|byte| !line_breaks::goes_on(**byte)) {
+            Some(byte) if !self.prefilter.is_pair(last, *byte) => None,
             _ => Some(end - 1),
         }
     }
 
     fn next_whole(&self, from: usize) -> usize {
         let span = Span::from(from..self.text.len());
-        let found = self.heads.whole.find_in(self.text, span);
+        let found = self.prefilter.whole.find_in(self.text, span);
         found.map_or(self.text.len(), |head| head.start())
     }
 

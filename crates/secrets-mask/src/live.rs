@@ -6,7 +6,7 @@ use secrets_core::SecretValue;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::masker::{MaskOptions, Masker};
+use crate::masker::{MaskOptions, Masker};
 
 /// A masker that learns values while it works: for the log of a program that reads secrets as it runs.
 ///
@@ -16,7 +16,7 @@ use super::masker::{MaskOptions, Masker};
 /// ```
 /// use std::io::Write;
 ///
-/// use secrets::mask::LiveMasker;
+/// use polysecrets_mask::LiveMasker;
 ///
 /// let masker = LiveMasker::default();
 /// let mut log = Vec::new();
@@ -93,9 +93,9 @@ impl LiveMasker {
     }
 
     /// Writers for the log of `tracing-subscriber`, each of which masks an event.
-    #[cfg(feature = "mask-tracing")]
-    pub fn make_writer<M>(&self, inner: M) -> super::MaskMakeWriter<M> {
-        super::MaskMakeWriter::new(self.clone(), inner)
+    #[cfg(feature = "tracing")]
+    pub fn make_writer<M>(&self, inner: M) -> crate::MaskMakeWriter<M> {
+        crate::MaskMakeWriter::new(self.clone(), inner)
     }
 }
 

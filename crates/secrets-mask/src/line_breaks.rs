@@ -7,19 +7,19 @@
 use zeroize::Zeroizing;
 
 /// Longer runs than this end whatever has begun, so that what is held back is bounded.
-pub(super) const LONGEST: usize = 256;
+pub(crate) const LONGEST: usize = 256;
 
-pub(super) fn is_break(byte: u8) -> bool {
+pub(crate) fn is_break(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
 /// What belongs to a break that has begun.
-pub(super) fn goes_on(byte: u8) -> bool {
+pub(crate) fn goes_on(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r' | b' ' | b'\t')
 }
 
 /// The text without breaks, and without blanks at its start, where they may belong to a break before it.
-pub(super) fn joined(text: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn joined(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut inside = true;
     for byte in text {
@@ -32,7 +32,7 @@ pub(super) fn joined(text: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// How long a run of breaks may be that stands in this value, doubled for the carriage returns of a terminal.
-pub(super) fn longest_in(value: &[u8]) -> usize {
+pub(crate) fn longest_in(value: &[u8]) -> usize {
     let mut longest = 0;
     let mut run = 0;
     for byte in value {

@@ -5,15 +5,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use secrets_core::SecretValue;
 use zeroize::Zeroizing;
 
-use super::breaks;
+use crate::line_breaks;
 
 /// A text to look for, without the line breaks in it.
-pub(super) struct Spelling {
-    pub(super) text: Zeroizing<Vec<u8>>,
-    pub(super) broken: Broken,
+pub(crate) struct Spelling {
+    pub(crate) text: Zeroizing<Vec<u8>>,
+    pub(crate) broken: Broken,
 }
 
-/// Every spelling that a [`Masker`](super::Masker) looks for in the place of a value of at least `shortest` bytes, line breaks left
+/// Every spelling that a [`Masker`](crate::Masker) looks for in the place of a value of at least `shortest` bytes, line breaks left
 /// out: to be handed to what masks by exact texts alone.
 ///
 /// The fields of an object are values of their own.
@@ -29,7 +29,7 @@ pub fn spellings(value: &SecretValue, shortest: usize) -> Vec<SecretValue> {
 
 /// Whether a spelling is itself when it is broken over lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     Never,
     Maybe,
     /// Without its breaks it is too short to be itself.
@@ -43,7 +43,7 @@ const LONG: usize = 12;
 ///
 /// A value of several lines is also looked for line by line, since a log puts its own words before each of them. What is
 /// left of a value or a line without the white space around it has at least `shortest` bytes, or has no spelling.
-pub(super) fn of(value: &[u8], shortest: usize) -> Vec<Spelling> {
+pub(crate) fn of(value: &[u8], shortest: usize) -> Vec<Spelling> {
     let mut found = Found {
         spellings: Vec::new(),
         shortest,
@@ -59,7 +59,7 @@ pub(super) fn of(value: &[u8], shortest: usize) -> Vec<Spelling> {
         found.encoded(value);
         found.texts(value);
     }
-    for line in trimmed.split(|byte| breaks::is_break(*byte)) {
+    for line in trimmed.split(|byte| line_breaks::is_break(*byte)) {
         let line = line.trim_ascii();
         if line.len() >= shortest && line.len() < trimmed.len() {
             found.texts(line);
@@ -75,8 +75,8 @@ struct Found {
 
 impl Found {
     fn add(&mut self, text: Zeroizing<Vec<u8>>, is_encoding: bool) {
-        let joined = breaks::joined(&text);
-        let is_broken = text.iter().any(|byte| breaks::is_break(*byte));
+        let joined = line_breaks::joined(&text);
+        let is_broken = text.iter().any(|byte| line_breaks::is_break(*byte));
         let broken = match joined.len() {
             0 => return,
             length if length < self.shortest && is_broken => Broken::Always,

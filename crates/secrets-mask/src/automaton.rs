@@ -4,29 +4,29 @@ use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::{contiguous, noncontiguous};
 use aho_corasick::{Anchored, MatchKind, PatternID, StartKind, dfa};
 
-use super::breaks;
-use super::forms::{self, Broken, Spelling};
-use super::heads::Heads;
+use crate::line_breaks;
+use crate::encodings::{self, Broken, Spelling};
+use crate::prefilter::Prefilter;
 
 /// A table of transitions up to this size is worth its speed, in bytes that it may have at most.
 const TABLE: usize = 4 << 20;
 
 /// What a spelling stands for.
 #[derive(Clone, Copy)]
-pub(super) struct Meaning {
+pub(crate) struct Meaning {
     /// The index of the value.
-    pub(super) value: u32,
+    pub(crate) value: u32,
     /// In bytes, breaks not counted.
-    pub(super) length: u32,
-    pub(super) broken: Broken,
+    pub(crate) length: u32,
+    pub(crate) broken: Broken,
 }
 
 /// The spellings, ready to be looked for. The bytes of the spellings themselves are wiped when this is made; what stays
 /// is the automaton's graph of transitions.
-pub(super) struct Patterns {
+pub(crate) struct Patterns {
     machine: Machine,
     start: StateID,
-    heads: Option<Heads>,
+    prefilter: Option<Prefilter>,
     meanings: Vec<Meaning>,
     /// How many bytes of the input a state has seen of the spelling that it may become; sorted.
     depths: Vec<(StateID, u32)>,
@@ -39,7 +39,7 @@ enum Machine {
 }
 
 /// What is to be done with the automaton, whichever it is.
-pub(super) trait Run {
+pub(crate) trait Run {
     type Output;
     fn run(self, machine: &impl Automaton) -> Self::Output;
 }
@@ -47,16 +47,16 @@ pub(super) trait Run {
 impl Patterns {
     /// For values of which each has an index. `None` if there is nothing to look for, or more than an automaton holds
     /// (2 GiB of spellings).
-    pub(super) fn new<'a>(
+    pub(crate) fn new<'a>(
         values: impl Iterator<Item = (u32, &'a [u8])>,
         shortest: usize,
     ) -> Option<Self> {
         let mut spellings: Vec<(Spelling, u32)> = Vec::new();
-        let mut longest_break = breaks::LONGEST;
+        let mut longest_break = line_breaks::LONGEST;
         for (index, value) in values {
-            longest_break = longest_break.max(breaks::longest_in(value));
+            longest_break = longest_break.max(line_breaks::longest_in(value));
             spellings.extend(
-                forms::of(value, shortest)
+                encodings::of(value, shortest)
                     .into_iter()
                     .map(|one| (one, index)),
             );
@@ -101,7 +101,7 @@ impl Patterns {
         };
         let mut patterns = Self {
             start: StateID::default(),
-            heads: Heads::new(&texts),
+            prefilter: Prefilter::new(&texts),
             meanings: spellings
                 .iter()
                 .map(|(one, value)| Meaning {
@@ -118,28 +118,28 @@ impl Patterns {
         Some(patterns)
     }
 
-    pub(super) fn with<R: Run>(&self, run: R) -> R::Output {
+    pub(crate) fn with<R: Run>(&self, run: R) -> R::Output {
         match &self.machine {
             Machine::Table(table) => run.run(table),
             Machine::Graph(graph) => run.run(graph),
         }
     }
 
-    pub(super) fn start(&self) -> StateID {
+    pub(crate) fn start(&self) -> StateID {
         self.start
     }
 
     /// Finds where a spelling may start, if that is faster than to look for it.
-    pub(super) fn heads(&self) -> Option<&Heads> {
-        self.heads.as_ref()
+    pub(crate) fn prefilter(&self) -> Option<&Prefilter> {
+        self.prefilter.as_ref()
     }
 
-    pub(super) fn longest_break(&self) -> usize {
+    pub(crate) fn longest_break(&self) -> usize {
         self.longest_break
     }
 
     /// How many of the last bytes, breaks not counted, may be the start of a spelling.
-    pub(super) fn depth(&self, state: StateID) -> usize {
+    pub(crate) fn depth(&self, state: StateID) -> usize {
         match self
             .depths
             .binary_search_by_key(&state, |(state, _)| *state)
@@ -149,12 +149,12 @@ impl Patterns {
         }
     }
 
-    pub(super) fn meaning(&self, pattern: PatternID) -> Meaning {
+    pub(crate) fn meaning(&self, pattern: PatternID) -> Meaning {
         self.meanings[pattern.as_usize()]
     }
 
     /// How many bytes the automaton has.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         struct Memory;
         impl Run for Memory {
             type Output = usize;
@@ -165,7 +165,7 @@ impl Patterns {
         self.with(Memory) + self.depths.len() * size_of::<(StateID, u32)>()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.meanings.len()
     }
 }

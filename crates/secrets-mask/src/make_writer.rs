@@ -1,13 +1,13 @@
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::live::{LiveMasker, MaskWriter};
+use crate::live::{LiveMasker, MaskWriter};
 
 /// Writers for the log of `tracing-subscriber`, each of which masks an event: made by
 /// [`LiveMasker::make_writer`].
 ///
 /// ```
-/// use secrets::mask::LiveMasker;
+/// use polysecrets_mask::LiveMasker;
 ///
 /// let masker = LiveMasker::default();
 /// let log = tracing_subscriber::fmt().with_writer(masker.make_writer(std::io::stderr));
@@ -23,7 +23,7 @@ pub struct MaskMakeWriter<M> {
 }
 
 impl<M> MaskMakeWriter<M> {
-    pub(super) fn new(masker: LiveMasker, inner: M) -> Self {
+    pub(crate) fn new(masker: LiveMasker, inner: M) -> Self {
         Self { masker, inner }
     }
 }
