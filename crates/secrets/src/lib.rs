@@ -6,7 +6,6 @@ pub mod blocking;
 mod builder;
 mod chain;
 mod config;
-mod document;
 mod field;
 #[cfg(feature = "file")]
 pub mod file;
@@ -22,9 +21,6 @@ mod secrets;
 mod service;
 mod stack;
 mod stats;
-#[cfg(feature = "template")]
-mod template;
-mod wiped;
 
 pub use builder::SecretsBuilder;
 pub use config::{
@@ -39,7 +35,6 @@ pub use plan::{PlannedRead, ReadPlan};
 #[doc(inline)]
 pub use secrets_mask as mask;
 pub use registry::{Opening, Registry, canonical_scheme};
-pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;
 pub use secrets_core::{
     AmbientCredentials, Answer, AsSecretRef, Call, Capabilities, Capability, Clock, Deadline,
@@ -54,4 +49,5 @@ pub use service::ProviderService;
 pub use stack::Stack;
 pub use stats::{ProviderStats, Stats};
 #[cfg(feature = "template")]
-pub use template::{Lookup, Template};
+pub use secrets_resolve::Template;
+pub use secrets_resolve::{FileFormat, FileScan, FileSet, ValueScan};

@@ -1,15 +1,15 @@
 use std::fmt::Write;
 
-use crate::wiped::Wiped;
+use crate::zeroizing_writer::ZeroizingWriter;
 
-pub(super) fn quote(out: &mut Wiped, text: &str) {
+pub(super) fn quote(out: &mut ZeroizingWriter, text: &str) {
     out.push('"');
     escape(out, text);
     out.push('"');
 }
 
 /// Writes `text` as the inside of a basic string, on one line or in several.
-pub(super) fn escape(out: &mut Wiped, text: &str) {
+pub(super) fn escape(out: &mut ZeroizingWriter, text: &str) {
     out.push_escaped(
         text,
         |out, character| match character {
@@ -19,7 +19,7 @@ pub(super) fn escape(out: &mut Wiped, text: &str) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             control => {
-                // A Wiped never refuses.
+                // A ZeroizingWriter never refuses.
                 let _ = write!(out, "\\u{:04x}", u32::from(control));
             }
         },

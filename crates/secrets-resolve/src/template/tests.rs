@@ -1,9 +1,11 @@
 use std::cell::RefCell;
 
 use proptest::prelude::*;
+use secrets_core::SecretRef;
 use serde_json::json;
 
 use super::*;
+use crate::Lookup;
 
 /// Knows `A` … `D`, `db/password` and `bytes`; `broken` cannot be told.
 fn look(key: &str) -> Result<Option<SecretValue>> {
@@ -266,36 +268,39 @@ fn a_lookup_that_panics_ends_the_rendering() {
     assert!(ended.is_err());
 }
 
-#[cfg(feature = "memory")]
-#[tokio::test]
-async fn a_handle_fetches_named_and_computed_keys() {
-    use secrets_local::memory::{self, MemoryConfig};
+/// Knows `k/0` … `k/49`.
+struct Numbered;
 
-    use crate::{Config, OpenContext, Secrets};
-
-    let provider = memory::open(MemoryConfig::default(), OpenContext::new("main"))
-        .await
-        .unwrap();
-    let secrets = Secrets::builder()
-        .config(Config::default().with_default("main"))
-        .provider("main", Arc::new(provider))
-        .build()
-        .unwrap();
-    for index in 0..50 {
-        let value = format!("v{index};").as_str().into();
-        secrets.put(&*format!("k/{index}"), value).await.unwrap();
+impl Lookup for Numbered {
+    async fn get_many(&self, references: &[SecretRef]) -> Vec<Result<SecretValue>> {
+        let value = |reference: &SecretRef| {
+            let name = reference.name();
+            match name.as_str().strip_prefix("k/").map(str::parse::<u8>) {
+                Some(Ok(index @ ..50)) => Ok(format!("v{index};").as_str().into()),
+                _ => Err(Error::not_found(name)),
+            }
+        };
+        references.iter().map(value).collect()
     }
-    let template = parse(
-        "{{ secrets['k/7'] }}{% for i in range(50) %}{{ secrets['k/' ~ i] }}{% endfor %}{{ secrets.get('no', 'none') }}",
-    );
-    let rendered = secrets.render_template(&template, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lookup_reads_named_and_computed_keys() {
+    let templates = [
+        parse(
+            "{{ secrets['k/7'] }}{% for i in range(50) %}{{ secrets['k/' ~ i] }}{% endfor %}{{ secrets.get('no', 'none') }}",
+        ),
+        parse("{{ secrets['k/7'] }}{{ secrets['k/8'] }}"),
+    ];
+    let rendered = render_templates(&Numbered, &templates, None).await.unwrap();
     let all = (0..50)
         .map(|index| format!("v{index};"))
         .collect::<String>();
-    assert_eq!(*rendered, format!("v7;{all}none"));
+    assert_eq!(*rendered[0], format!("v7;{all}none"));
+    assert_eq!(*rendered[1], "v7;v8;");
 
-    let template = parse("x\n{{ secrets['go' ~ 'ne'] }}");
-    let error = secrets.render_template(&template, None).await.unwrap_err();
+    let gone = [parse("x\n{{ secrets['go' ~ 'ne'] }}")];
+    let error = render_templates(&Numbered, &gone, None).await.unwrap_err();
     assert_eq!(error.to_string(), "t.conf:2:1: secret not found: gone");
 }
 

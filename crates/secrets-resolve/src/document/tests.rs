@@ -279,7 +279,7 @@ fn formats_are_told_by_extension() {
         (".env", None),
         ("toml", None),
     ] {
-        assert_eq!(Format::of_path(Path::new(path)), format, "{path}");
+        assert_eq!(Format::from_path(Path::new(path)), format, "{path}");
     }
 }
 

@@ -6,13 +6,16 @@ use super::BYTE_ORDER_MARK;
 
 /// A place in a text, for people: both numbers start at 1, the column counts characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Position {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+pub struct Position {
+    /// Counted from 1.
+    pub line: usize,
+    /// Characters, counted from 1.
+    pub column: usize,
 }
 
 impl Position {
-    pub(crate) const START: Self = Self { line: 1, column: 1 };
+    /// The first character of a text.
+    pub const START: Self = Self { line: 1, column: 1 };
 }
 
 impl fmt::Display for Position {
@@ -31,7 +34,7 @@ const BLOCK: usize = 1024;
 
 /// Turns byte offsets into positions: linear to build, then the same small cost for each, long lines included.
 #[derive(Debug)]
-pub(crate) struct LineIndex<'t> {
+pub struct LineIndex<'t> {
     text: &'t str,
     /// The offset at which each line starts.
     lines: Vec<usize>,
@@ -40,7 +43,8 @@ pub(crate) struct LineIndex<'t> {
 }
 
 impl<'t> LineIndex<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+    /// An index of this text.
+    pub fn new(text: &'t str) -> Self {
         let bytes = text.as_bytes();
         let mut lines = vec![0];
         lines.extend(
@@ -72,7 +76,7 @@ impl<'t> LineIndex<'t> {
     }
 
     /// Where `offset` is. An offset past the end counts as the end.
-    pub(crate) fn position(&self, offset: usize) -> Position {
+    pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines[line - 1];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrets_core::Result;
 use zeroize::Zeroizing;
 
-use crate::wiped::Wiped;
+use crate::zeroizing_writer::ZeroizingWriter;
 
 /// One `NAME=value` of a `.env` file.
 pub(super) struct Assignment {
@@ -28,12 +28,12 @@ impl fmt::Debug for Assignment {
 /// Reads a `.env` file as the provider of that name does.
 #[cfg(feature = "dotenv")]
 pub(super) fn parse(text: &str) -> Result<Vec<Assignment>> {
-    let entries = secrets_local::dotenv::syntax::parse(text)?;
+    let entries = secrets_dotenv::parse(text)?;
     entries
         .into_iter()
         .map(|entry| {
             let value = entry.value.expose_str()?;
-            let mut text = Wiped::with_capacity(value.len());
+            let mut text = ZeroizingWriter::with_capacity(value.len());
             text.push_str(value);
             Ok(Assignment {
                 name: entry.key,
@@ -46,8 +46,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Assignment>> {
 
 /// Writes `text` so that it reads back as it is.
 #[cfg(feature = "dotenv")]
-pub(super) fn quote(out: &mut Wiped, text: &str) -> Result<()> {
-    out.push_str(&secrets_local::dotenv::syntax::quote(text)?);
+pub(super) fn quote(out: &mut ZeroizingWriter, text: &str) -> Result<()> {
+    out.push_str(&secrets_dotenv::quote(text)?);
     Ok(())
 }
 
@@ -57,7 +57,7 @@ pub(super) fn parse(_: &str) -> Result<Vec<Assignment>> {
 }
 
 #[cfg(not(feature = "dotenv"))]
-pub(super) fn quote(_: &mut Wiped, _: &str) -> Result<()> {
+pub(super) fn quote(_: &mut ZeroizingWriter, _: &str) -> Result<()> {
     Err(unsupported())
 }
 

@@ -1,13 +1,25 @@
-//! Documents whose every value knows where it stands in the source.
+//! TOML, YAML and JSON as one tree in which every value knows its place in the source.
 //!
-//! One tree for TOML, YAML and JSON: the configuration is read from it, so that its errors name a line and a column, and
-//! reference resolution finds in it the scalars that it may replace. Parsing costs time and memory linear in the input.
+//! Parsing takes time and memory linear in the input.
+//!
+//! ```
+//! use polysecrets_resolve::document::{Document, Format, Value};
+//!
+//! let document = Document::parse("a = 1", Format::Toml)?;
+//! let Value::Table(entries) = &document.roots()[0].value else {
+//!     panic!("not a table")
+//! };
+//! assert_eq!((entries[0].key.as_str(), entries[0].value.span.clone()), ("a", 4..5));
+//! # Ok::<(), polysecrets_resolve::document::ParseFailure>(())
+//! ```
 
+mod core_schema;
 mod json;
-mod position;
+mod line_index;
 #[cfg(test)]
 mod tests;
 mod toml;
+#[cfg(feature = "yaml")]
 mod yaml;
 
 use std::borrow::Cow;
@@ -20,29 +32,33 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
-pub(crate) use position::{LineIndex, Position};
-pub(crate) use yaml::plain as core_scalar;
+pub(crate) use core_schema::core_scalar;
+pub use line_index::{LineIndex, Position};
 
 /// Largest input that is read, in bytes.
-pub(crate) const MAX_INPUT: usize = 64 << 20;
+pub const MAX_INPUT: usize = 64 << 20;
 
 /// Deepest nesting that is read, aliases included. In TOML, brackets and the segments of one key end at 80 already, where
 /// its parser stops.
-pub(crate) const MAX_DEPTH: usize = 128;
+pub const MAX_DEPTH: usize = 128;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// How a document is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+/// The format of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// TOML 1.1.
     Toml,
+    /// YAML 1.2, with the types of its core schema.
     Yaml,
+    /// JSON.
     Json,
 }
 
 impl Format {
-    /// The format that the extension of `path` tells, whatever its case.
-    pub(crate) fn of_path(path: &Path) -> Option<Self> {
+    /// Derives the format from the extension of `path`, in either case.
+    pub fn from_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
             "toml" => Some(Self::Toml),
@@ -55,17 +71,16 @@ impl Format {
 
 /// A parsed source: one root for TOML and JSON, any number for a YAML stream.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub struct Document {
     roots: Vec<Node>,
 }
 
 impl Document {
-    /// Reads `text`. A byte order mark at its start is skipped; spans count from before it.
+    /// Parses `text`. A byte order mark at its start is skipped; spans count from before it.
     ///
     /// # Errors
-    ///
     /// [`ParseFailure`] for wrong syntax, a key given twice, nesting deeper than [`MAX_DEPTH`] and input over [`MAX_INPUT`].
-    pub(crate) fn parse(text: &str, format: Format) -> Result<Self, ParseFailure> {
+    pub fn parse(text: &str, format: Format) -> Result<Self, ParseFailure> {
         if text.len() > MAX_INPUT {
             return Err(ParseFailure {
                 kind: FailureKind::TooLarge,
@@ -75,7 +90,18 @@ impl Document {
         }
         let parsed = match format {
             Format::Toml => toml::parse(text).map(|root| vec![root]),
+            #[cfg(feature = "yaml")]
             Format::Yaml => yaml::parse(text),
+            #[cfg(not(feature = "yaml"))]
+            Format::Yaml => {
+                return Err(ParseFailure {
+                    kind: FailureKind::Unsupported,
+                    message: Cow::Borrowed(
+                        "this build cannot read YAML; build with the feature `yaml`",
+                    ),
+                    position: Position::START,
+                });
+            }
             Format::Json => json::parse(text).map(|root| vec![root]),
         };
         match parsed {
@@ -85,7 +111,7 @@ impl Document {
     }
 
     /// The root of every document in the source, in their order. Empty only for a YAML stream without documents.
-    pub(crate) fn roots(&self) -> &[Node] {
+    pub fn roots(&self) -> &[Node] {
         &self.roots
     }
 }
@@ -94,11 +120,13 @@ impl Document {
 ///
 /// A table that its source does not write in one piece (TOML headers, dotted keys) spans what introduced it.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+pub struct Node {
+    /// The bytes of the source.
+    pub span: Range<usize>,
+    /// What it holds.
+    pub value: Value,
     /// Whether the source names an anchor here; the value then is the anchor's and `span` covers the name.
-    pub(crate) alias: bool,
+    pub alias: bool,
 }
 
 impl Node {
@@ -113,23 +141,28 @@ impl Node {
 
 /// What a node holds. Cloning shares strings, arrays and tables.
 #[derive(Clone)]
-pub(crate) enum Value {
+pub enum Value {
+    /// No value.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number that fits 64 bits.
     Integer(i64),
-    /// A number that is no 64-bit integer, as the source writes it.
+    /// Any other number, as the source writes it.
     Float(Arc<str>),
+    /// A string.
     String(Text),
     /// TOML's dates and times, as the source writes them.
     DateTime(Arc<str>),
+    /// Items in the order of the source.
     Array(Arc<Vec<Node>>),
     /// Entries in the order of the source; no key occurs twice.
     Table(Arc<Vec<Entry>>),
 }
 
 impl Value {
-    /// What an error calls such a value.
-    pub(crate) fn kind(&self) -> &'static str {
+    /// The name of this kind of value, for errors.
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -155,15 +188,18 @@ impl fmt::Debug for Value {
 
 /// One key of a table with its value. A YAML key that is no scalar has its source text for a name.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) key_span: Range<usize>,
-    pub(crate) value: Node,
+pub struct Entry {
+    /// The decoded key.
+    pub key: String,
+    /// The bytes of the source that hold the key.
+    pub key_span: Range<usize>,
+    /// The value.
+    pub value: Node,
 }
 
 /// A decoded string, wiped when its last owner goes, and how the source writes it.
 #[derive(Clone)]
-pub(crate) struct Text {
+pub struct Text {
     text: Arc<Zeroizing<String>>,
     style: Style,
 }
@@ -176,41 +212,58 @@ impl Text {
         }
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The decoded text.
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The same buffer, for an owner that outlives the document.
-    pub(crate) fn shared(&self) -> &Arc<Zeroizing<String>> {
+    pub fn shared(&self) -> &Arc<Zeroizing<String>> {
         &self.text
     }
 
-    pub(crate) fn style(&self) -> Style {
+    /// How the source quotes it.
+    pub fn style(&self) -> Style {
         self.style
     }
 }
 
 /// How a string is quoted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Style {
+    /// `"…"` of JSON.
     Json,
+    /// `"…"` of TOML.
     TomlBasic,
+    /// `"""…"""` of TOML.
     TomlMultilineBasic,
+    /// `'…'` of TOML.
     TomlLiteral,
+    /// `'''…'''` of TOML.
     TomlMultilineLiteral,
+    /// Without quotes, in YAML.
     YamlPlain,
+    /// `'…'` of YAML.
     YamlSingle,
+    /// `"…"` of YAML.
     YamlDouble,
+    /// A `|` block of YAML.
     YamlLiteral,
+    /// A `>` block of YAML.
     YamlFolded,
 }
 
-/// Why a document was refused, in words that quote no value of it.
+/// Why a document was refused. It quotes no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ParseFailure {
-    pub(crate) kind: FailureKind,
-    pub(crate) message: Cow<'static, str>,
-    pub(crate) position: Position,
+#[non_exhaustive]
+pub struct ParseFailure {
+    /// What kind of fault it is.
+    pub kind: FailureKind,
+    /// One line for people.
+    pub message: Cow<'static, str>,
+    /// Where the fault is.
+    pub position: Position,
 }
 
 impl fmt::Display for ParseFailure {
@@ -221,12 +274,20 @@ impl fmt::Display for ParseFailure {
 
 impl std::error::Error for ParseFailure {}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FailureKind {
+/// The kind of a [`ParseFailure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The text is not of the format.
     Syntax,
+    /// A table has a key twice.
     DuplicateKey,
+    /// Values are nested deeper than [`MAX_DEPTH`].
     TooDeep,
+    /// The text is larger than [`MAX_INPUT`].
     TooLarge,
+    /// This build does not read the format.
+    Unsupported,
 }
 
 /// A failure before its offset is turned into a line and a column.

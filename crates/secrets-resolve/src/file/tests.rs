@@ -370,7 +370,7 @@ fn formats_are_told_by_name_and_text_never_is() {
         ("nginx.conf", None),
         ("a.txt", None),
     ] {
-        assert_eq!(FileFormat::of_path(Path::new(path)), format, "{path}");
+        assert_eq!(FileFormat::from_path(Path::new(path)), format, "{path}");
     }
     assert_eq!("text".parse::<FileFormat>().unwrap(), FileFormat::Text);
     assert!(

@@ -5,17 +5,17 @@ use foldhash::fast::RandomState;
 use secrets_core::{Error, ErrorKind, SecretRef};
 
 /// What starts a reference. Its escape has one more `$` in front, and stands for this text.
-pub(super) const OPEN: &str = "${secret:";
+pub(crate) const OPEN: &str = "${secret:";
 
 /// A reference or an escape in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) range: Range<usize>,
-    pub(super) kind: TokenKind,
+pub(crate) struct Token {
+    pub(crate) range: Range<usize>,
+    pub(crate) kind: TokenKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(crate) enum TokenKind {
     /// A literal `${secret:`.
     Escape,
     /// The text between `${secret:` and `}`.
@@ -25,7 +25,7 @@ pub(super) enum TokenKind {
 }
 
 /// Whether there is anything to replace in `text`.
-pub(super) fn holds_tokens(text: &str) -> bool {
+pub(crate) fn holds_tokens(text: &str) -> bool {
     find_open(text, 0).is_some()
 }
 
@@ -41,11 +41,11 @@ fn find_open(text: &str, mut from: usize) -> Option<usize> {
 }
 
 /// The references and escapes of `text`, first to last.
-pub(super) fn tokens(text: &str) -> Tokens<'_> {
+pub(crate) fn tokens(text: &str) -> Tokens<'_> {
     Tokens { text, at: 0 }
 }
 
-pub(super) struct Tokens<'t> {
+pub(crate) struct Tokens<'t> {
     text: &'t str,
     at: usize,
 }
@@ -80,25 +80,25 @@ impl Iterator for Tokens<'_> {
 
 /// The references of one input, each once however it is spelt.
 #[derive(Debug, Default)]
-pub(super) struct References {
+pub(crate) struct References {
     list: Vec<SecretRef>,
     /// By how each is displayed: that is unique, and cheaper to compare than its parts.
     known: HashMap<Box<str>, usize, RandomState>,
 }
 
 impl References {
-    pub(super) fn as_slice(&self) -> &[SecretRef] {
+    pub(crate) fn as_slice(&self) -> &[SecretRef] {
         &self.list
     }
 
     /// Makes room for this many more.
-    pub(super) fn reserve(&mut self, count: usize) {
+    pub(crate) fn reserve(&mut self, count: usize) {
         self.list.reserve(count);
         self.known.reserve(count);
     }
 
     /// The number of the reference that `source` spells, which is added if it is new.
-    pub(super) fn add(&mut self, source: &str) -> Result<usize, Error> {
+    pub(crate) fn add(&mut self, source: &str) -> Result<usize, Error> {
         if let Some(index) = self.known.get(source) {
             return Ok(*index);
         }
@@ -126,7 +126,7 @@ fn displays_as_itself(source: &str) -> bool {
 }
 
 /// Reads what stands between `${secret:` and `}`.
-pub(super) fn parse_reference(source: &str) -> Result<SecretRef, Error> {
+pub(crate) fn parse_reference(source: &str) -> Result<SecretRef, Error> {
     let unencoded =
         |character: char| character == '{' || character.is_whitespace() || character.is_control();
     if source.contains(unencoded) {
@@ -153,7 +153,7 @@ pub(super) fn parse_reference(source: &str) -> Result<SecretRef, Error> {
 }
 
 /// The error for a reference without its end.
-pub(super) fn unclosed() -> Error {
+pub(crate) fn unclosed() -> Error {
     Error::new(
         ErrorKind::InvalidConfig,
         "a reference that starts with `${secret:` has no `}`",

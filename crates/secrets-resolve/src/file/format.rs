@@ -1,21 +1,3 @@
-//! `${secret:REFERENCE}` in strings, serde values and files.
-//!
-//! Two steps, so that all references of an input are fetched together and each of them once: a scan finds them with their
-//! places, then `render` puts the values in. In a file only the scalars that hold a reference change, quoted anew for
-//! their format; the result is parsed again and must differ at those scalars alone. `$${secret:` stands for a literal
-//! `${secret:`. Both steps cost time linear in the input and the values.
-
-mod dotenv;
-mod fetch;
-mod json;
-mod scan;
-#[cfg(test)]
-mod tests;
-mod text;
-mod toml;
-mod value;
-mod yaml;
-
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -24,10 +6,16 @@ use secrets_core::{Error, ErrorKind};
 
 use crate::document;
 
-pub use scan::FileScan;
-pub use value::ValueScan;
-
-/// How a file with references is written, which decides how values are quoted in it.
+/// The format of a file with references. It decides how values are quoted.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use polysecrets_resolve::FileFormat;
+///
+/// assert_eq!(FileFormat::from_path(Path::new("app.yml")), Some(FileFormat::Yaml));
+/// assert_eq!(FileFormat::from_path(Path::new("app.conf")), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileFormat {
@@ -44,10 +32,10 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format that a file's name tells: `.yaml`, `.yml`, `.toml`, `.json`, `.env`, and `.env.production` and the
-    /// like. `None` for any other; nothing is taken for [`Text`](Self::Text) unasked.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        if let Some(format) = document::Format::of_path(path) {
+    /// Derives the format from a file's name: `.yaml`, `.yml`, `.toml`, `.json`, `.env`, and `.env.production` and the
+    /// like. `None` for any other name: [`Text`](Self::Text) must be asked for.
+    pub fn from_path(path: &Path) -> Option<Self> {
+        if let Some(format) = document::Format::from_path(path) {
             return Some(match format {
                 document::Format::Yaml => Self::Yaml,
                 document::Format::Toml => Self::Toml,

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue, SourcePosition};
 use zeroize::Zeroizing;
 
-use super::text::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
 use super::{FileFormat, dotenv, json, toml, yaml};
 use crate::document::{
     Document, FailureKind, Format, LineIndex, MAX_INPUT, Node, Style, Value, core_scalar,
 };
-use crate::wiped::Wiped;
+use crate::tokens::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
+use crate::zeroizing_writer::ZeroizingWriter;
 
 /// The references of a file or a text, found but not yet resolved.
 ///
 /// ```
-/// use secrets::{FileFormat, FileScan};
+/// use polysecrets_resolve::{FileFormat, FileScan};
 ///
 /// let text = "# the database\npassword: ${secret:db/password} # in a vault\n";
 /// let scan = FileScan::new(text, FileFormat::Yaml, None)?;
@@ -181,7 +181,7 @@ impl<'t> FileScan<'t> {
             .map(|used| texts[used.reference].len())
             .sum::<usize>();
         let mut out =
-            Wiped::with_capacity(self.text.len() + grown + grown / 8 + 4 * self.scalars.len());
+            ZeroizingWriter::with_capacity(self.text.len() + grown + grown / 8 + 4 * self.scalars.len());
         let mut expected = Vec::with_capacity(self.scalars.len());
         let mut evident = true;
         let mut at = 0;
@@ -485,7 +485,7 @@ impl Scalar {
             return Expected::Value(part.value(values));
         }
         let grown = self.parts.iter().map(|part| part.value(values).len());
-        let mut text = Wiped::with_capacity(self.text.len() + grown.sum::<usize>());
+        let mut text = ZeroizingWriter::with_capacity(self.text.len() + grown.sum::<usize>());
         let mut at = 0;
         for part in &self.parts {
             text.push_str(&self.text[at..part.decoded.start]);
@@ -499,13 +499,13 @@ impl Scalar {
     /// Writes the scalar so that it reads as `expected`, and as much like its source as that allows. Tells whether that
     /// is evident: text of one line that no format gives a meaning to took the place of text of one line, in the same
     /// quotes or lack of them, so that a parser comes out of the scalar as it went in.
-    fn write(&self, out: &mut Wiped, text: &str, values: &[&str], expected: &str) -> Result<bool> {
+    fn write(&self, out: &mut ZeroizingWriter, text: &str, values: &[&str], expected: &str) -> Result<bool> {
         let source = &text[self.span.clone()];
         let one_line = !source.bytes().any(|byte| matches!(byte, b'\n' | b'\r'));
         let all = |fits: fn(&str) -> bool| {
             self.located && self.parts.iter().all(|part| fits(part.value(values)))
         };
-        let splice = |out: &mut Wiped, escape: fn(&mut Wiped, &str)| {
+        let splice = |out: &mut ZeroizingWriter, escape: fn(&mut ZeroizingWriter, &str)| {
             let mut at = 0;
             for part in &self.parts {
                 out.push_str(&source[at..part.source.start]);
@@ -515,7 +515,7 @@ impl Scalar {
             out.push_str(&source[at..]);
         };
         match self.quoting {
-            Quoting::Text => splice(out, Wiped::push_str),
+            Quoting::Text => splice(out, ZeroizingWriter::push_str),
             Quoting::Dotenv => {
                 dotenv::quote(out, expected)?;
                 return Ok(false);
@@ -532,9 +532,9 @@ impl Scalar {
                 Style::TomlMultilineBasic if self.located && !toml::joins_lines(source) => {
                     splice(out, toml::escape);
                 }
-                Style::TomlLiteral if all(toml::fits_literal) => splice(out, Wiped::push_str),
+                Style::TomlLiteral if all(toml::fits_literal) => splice(out, ZeroizingWriter::push_str),
                 Style::TomlMultilineLiteral if all(toml::fits_multiline_literal) => {
-                    splice(out, Wiped::push_str);
+                    splice(out, ZeroizingWriter::push_str);
                 }
                 Style::TomlBasic
                 | Style::TomlMultilineBasic

@@ -1,7 +1,7 @@
 use secrets_core::{Error, Result, SecretRef, SecretValue};
 use serde_json::Value;
 
-use super::text::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
+use crate::tokens::{OPEN, References, TokenKind, holds_tokens, tokens, unclosed};
 
 /// The references in the strings of a serde value, found but not yet resolved.
 ///

@@ -3,9 +3,9 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// A string that grows without leaving copies of itself behind.
-pub(crate) struct Wiped(Zeroizing<String>);
+pub(crate) struct ZeroizingWriter(Zeroizing<String>);
 
-impl Wiped {
+impl ZeroizingWriter {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Zeroizing::new(String::with_capacity(bytes)))
     }
@@ -52,7 +52,7 @@ impl Wiped {
     }
 }
 
-impl fmt::Write for Wiped {
+impl fmt::Write for ZeroizingWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push_str(text);
         Ok(())

@@ -1,7 +1,7 @@
 //! `{{ secrets.KEY }}`: templates (Jinja syntax) with the secrets in them.
 
-mod fetch;
 mod keys;
+mod rendering;
 #[cfg(test)]
 mod tests;
 
@@ -19,26 +19,13 @@ use secrets_core::{Error, ErrorKind, Result, SecretName, SecretValue, SourcePosi
 use zeroize::Zeroizing;
 
 use crate::document::LineIndex;
-use crate::wiped::Wiped;
+use crate::zeroizing_writer::ZeroizingWriter;
 use keys::KeyUse;
+
+pub use rendering::render_templates;
 
 /// The name under which the engine knows the one template of an environment.
 const ENTRY: &str = "template";
-
-/// Where a template's secrets come from.
-pub trait Lookup {
-    /// The value that the template means by `key`, a declared secret's name or a reference; `None` if there is none.
-    ///
-    /// # Errors
-    /// Why it cannot be told, which ends the rendering if the template uses the key.
-    fn get(&self, key: &str) -> Result<Option<SecretValue>>;
-}
-
-impl<F: Fn(&str) -> Result<Option<SecretValue>>> Lookup for F {
-    fn get(&self, key: &str) -> Result<Option<SecretValue>> {
-        self(key)
-    }
-}
 
 /// A template in Jinja's syntax, in which `secrets` is the one thing defined.
 ///
@@ -49,7 +36,8 @@ impl<F: Fn(&str) -> Result<Option<SecretValue>>> Lookup for F {
 /// While it renders, the engine holds values in memory that is not wiped; the result is.
 ///
 /// ```
-/// use secrets::{Result, SecretValue, Template};
+/// use polysecrets_resolve::Template;
+/// use secrets_core::{Result, SecretValue};
 ///
 /// let template = Template::parse("app.conf", "password = {{ secrets.DB_PASSWORD }}\n")?;
 /// assert_eq!(template.references(), ["DB_PASSWORD"]);
@@ -127,15 +115,16 @@ impl Template {
 
     /// Renders the template, with `extra` as further variables; `secrets` hides one of that name.
     ///
-    /// `lookup` is called on this thread: first for each of [`references`](Self::references), then for each further key
-    /// that is met, once a key. An error of a key that is not used in the end is dropped.
+    /// `lookup` returns the value of a key, a declared secret's name or a reference, and `None` if there is no such secret.
+    /// This thread calls it once a key: first for each of [`references`](Self::references), then for each key that the
+    /// template computes. The error of a key that the template does not use is dropped.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a missing secret, what `lookup` answers, [`ErrorKind::InvalidValue`] for a value that
-    /// is no text, [`ErrorKind::InvalidConfig`] for what the template does wrong; each with line and column.
+    /// [`ErrorKind::NotFound`] for a missing secret, the errors of `lookup`, [`ErrorKind::InvalidValue`] for a value that
+    /// is not text, [`ErrorKind::InvalidConfig`] for a fault of the template; each with line and column.
     pub fn render(
         &self,
-        lookup: &dyn Lookup,
+        lookup: &LookupFn<'_>,
         extra: Option<&serde_json::Map<String, serde_json::Value>>,
     ) -> Result<Zeroizing<String>> {
         let known = self
@@ -197,7 +186,7 @@ impl Template {
             .map(|(name, value)| (name.as_str(), to_value(value)))
             .chain([("secrets", secrets)])
             .collect::<BTreeMap<_, _>>();
-        let mut sink = Sink(Wiped::with_capacity(self.source.len()));
+        let mut sink = Sink(ZeroizingWriter::with_capacity(self.source.len()));
         self.environment
             .get_template(ENTRY)
             .and_then(|template| {
@@ -267,10 +256,13 @@ impl Template {
 
 const STACK: usize = 8 << 20;
 
+/// Reads the value of a key; `None` if there is no such secret.
+type LookupFn<'l> = dyn Fn(&str) -> Result<Option<SecretValue>> + 'l;
+
 type Answer = Result<Option<SecretValue>>;
 
-fn look_up(lookup: &dyn Lookup, key: &str) -> Answer {
-    match lookup.get(key) {
+fn look_up(lookup: &LookupFn<'_>, key: &str) -> Answer {
+    match lookup(key) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         answer => answer,
     }
@@ -444,7 +436,7 @@ fn to_value(json: &serde_json::Value) -> Value {
 }
 
 /// Takes the engine's output up without leaving copies of it behind.
-struct Sink(Wiped);
+struct Sink(ZeroizingWriter);
 
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::wiped::Wiped;
+use crate::zeroizing_writer::ZeroizingWriter;
 
 /// Words that a parser of YAML 1.1 or 1.2 takes for something else than a string.
 const TYPED_WORDS: &[&str] = &[
@@ -10,7 +10,7 @@ const TYPED_WORDS: &[&str] = &[
 
 /// Writes a value in place of a plain scalar: plain where no parser can mistake it, else in double quotes. Tells whether
 /// it is plain.
-pub(super) fn plain_or_quote(out: &mut Wiped, text: &str) -> bool {
+pub(super) fn plain_or_quote(out: &mut ZeroizingWriter, text: &str) -> bool {
     let safe =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+');
     let plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -26,14 +26,14 @@ pub(super) fn plain_or_quote(out: &mut Wiped, text: &str) -> bool {
     plain
 }
 
-pub(super) fn quote(out: &mut Wiped, text: &str) {
+pub(super) fn quote(out: &mut ZeroizingWriter, text: &str) {
     out.push('"');
     escape(out, text);
     out.push('"');
 }
 
 /// Writes `text` as the inside of a double-quoted scalar on one line.
-pub(super) fn escape(out: &mut Wiped, text: &str) {
+pub(super) fn escape(out: &mut ZeroizingWriter, text: &str) {
     out.push_escaped(
         text,
         |out, character| match character {
@@ -42,7 +42,7 @@ pub(super) fn escape(out: &mut Wiped, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // A Wiped never refuses.
+            // A ZeroizingWriter never refuses.
             other => {
                 let _ = match u32::from(other) {
                     code @ ..=0xff => write!(out, "\\x{code:02x}"),
@@ -60,7 +60,7 @@ pub(super) fn fits_single(text: &str) -> bool {
     text.chars().all(is_printable)
 }
 
-pub(super) fn escape_single(out: &mut Wiped, text: &str) {
+pub(super) fn escape_single(out: &mut ZeroizingWriter, text: &str) {
     for (index, part) in text.split('\'').enumerate() {
         if index > 0 {
             out.push_str("''");
@@ -143,7 +143,7 @@ impl<'t> Block<'t> {
     /// quotes instead, with the comment and the blank lines of the block kept.
     pub(super) fn write(
         &self,
-        out: &mut Wiped,
+        out: &mut ZeroizingWriter,
         parts: &[(Range<usize>, &str)],
         located: bool,
         expected: &str,

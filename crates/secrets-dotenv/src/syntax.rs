@@ -1,19 +1,3 @@
-//! The syntax of `.env` files, with the place of everything in it.
-//!
-//! There is no standard, so what is read here is what the common tools agree on, and where they do not agree on what a
-//! line means, it is an error with its place instead of a guess:
-//!
-//! - A line is blank, a comment that starts with `#`, or `KEY=value` with an optional `export` before it and spaces or tabs
-//!   around `=`. A key has ASCII letters, digits, `_`, `-` and `.`, and starts with one of the first three.
-//! - A bare value ends at the end of the line or before a `#` that follows a space or tab, which starts a comment; spaces
-//!   and tabs around it are not part of it. It has no escapes.
-//! - A value in single quotes is taken as it is. In double quotes, `\n`, `\r`, `\t`, `\\`, `\"`, `\$` and a backslash before
-//!   a backtick are escapes, and a backslash before anything else is a backslash. Both may go over several lines, in which a line ends with a line feed
-//!   however the file ends them.
-//! - A byte order mark at the start is left alone. Lines end with LF or CR LF. A lone CR, a NUL, a value that starts with
-//!   a backtick, and a `#` directly after `=` or a closing quote are errors: tools read them differently.
-//! - `$` means nothing.
-
 use std::fmt;
 use std::ops::Range;
 
@@ -172,7 +156,7 @@ fn is_plain_in_single_quotes(value: &str) -> bool {
 
 /// Calls `visit` with the text between a value's quotes piece by piece, escapes resolved; `true` marks what an escape
 /// stood for.
-pub(super) fn for_each_piece(raw: &str, quoting: Quoting, mut visit: impl FnMut(&str, bool)) {
+pub fn for_each_piece(raw: &str, quoting: Quoting, mut visit: impl FnMut(&str, bool)) {
     let mut rest = raw;
     while let Some(at) = rest.find(|character| match character {
         '\\' => quoting == Quoting::Double,
@@ -202,7 +186,7 @@ pub(super) fn for_each_piece(raw: &str, quoting: Quoting, mut visit: impl FnMut(
 }
 
 /// The text of a value's span between its quotes.
-pub(super) fn unquoted<'a>(text: &'a str, entry: &Entry) -> &'a str {
+pub fn unquoted<'a>(text: &'a str, entry: &Entry) -> &'a str {
     between_quotes(text, &entry.value_span, entry.quoting)
 }
 
