@@ -4,8 +4,8 @@ use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::{contiguous, noncontiguous};
 use aho_corasick::{Anchored, MatchKind, PatternID, StartKind, dfa};
 
-use crate::line_breaks;
 use crate::encodings::{self, Broken, Spelling};
+use crate::line_breaks;
 use crate::prefilter::Prefilter;
 
 /// A table of transitions up to this size is worth its speed, in bytes that it may have at most.

@@ -8,10 +8,10 @@ use memchr::memchr2;
 use zeroize::Zeroizing;
 
 use crate::automaton::{Patterns, Run};
-use crate::line_breaks;
 use crate::encodings::Broken;
-use crate::prefilter::Places;
+use crate::line_breaks;
 use crate::masker::Masker;
+use crate::prefilter::Places;
 
 /// How long the start of a value is waited for.
 const PATIENCE: Duration = Duration::from_millis(20);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "audit")]
 mod audit;
 pub mod blocking;
 mod builder;
@@ -10,30 +11,24 @@ mod field;
 #[cfg(feature = "file")]
 pub mod file;
 mod grants;
-pub mod layers;
 mod leases;
 mod plan;
-mod prometheus;
 mod registry;
 mod resolve;
 mod router;
 mod secrets;
-mod service;
 mod stack;
 mod stats;
 
 pub use builder::SecretsBuilder;
 pub use config::{
     ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError,
-    ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
+    ProviderEntry, SettingOrigin, Settings, trust,
 };
 pub use field::SecretField;
 pub use grants::ProviderGrants;
 pub use leases::{CloseOptions, LeasesAtClose};
 pub use plan::{PlannedRead, ReadPlan};
-#[cfg(feature = "mask")]
-#[doc(inline)]
-pub use secrets_mask as mask;
 pub use registry::{Opening, Registry, canonical_scheme};
 pub use secrets::Secrets;
 pub use secrets_core::{
@@ -45,9 +40,14 @@ pub use secrets_core::{
     SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
     Version, VersionsOptions,
 };
-pub use service::ProviderService;
-pub use stack::Stack;
-pub use stats::{ProviderStats, Stats};
+#[doc(inline)]
+pub use secrets_layers as layers;
+pub use secrets_layers::{ProviderService, RetryConfig, TimeoutConfig};
+#[cfg(feature = "mask")]
+#[doc(inline)]
+pub use secrets_mask as mask;
 #[cfg(feature = "template")]
 pub use secrets_resolve::Template;
 pub use secrets_resolve::{FileFormat, FileScan, FileSet, ValueScan};
+pub use stack::Stack;
+pub use stats::{ProviderStats, Stats};

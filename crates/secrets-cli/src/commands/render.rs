@@ -118,13 +118,15 @@ fn not_a_source(sources: &[PathBuf], targets: &[Option<PathBuf>]) -> Outcome<()>
 
 /// How a file is read: what the user says, else what its name says.
 pub(crate) fn format(path: &Path, asked: Option<FileFormat>) -> Outcome<FileFormat> {
-    asked.or_else(|| FileFormat::from_path(path)).ok_or_else(|| {
-        Failure::input(format!(
-            "the name of {} does not tell its format",
-            path.display()
-        ))
-        .with_hint("say it with --format: yaml, toml, json, dotenv or text")
-    })
+    asked
+        .or_else(|| FileFormat::from_path(path))
+        .ok_or_else(|| {
+            Failure::input(format!(
+                "the name of {} does not tell its format",
+                path.display()
+            ))
+            .with_hint("say it with --format: yaml, toml, json, dotenv or text")
+        })
 }
 
 /// What errors call a file.

@@ -180,8 +180,9 @@ impl<'t> FileScan<'t> {
             .iter()
             .map(|used| texts[used.reference].len())
             .sum::<usize>();
-        let mut out =
-            ZeroizingWriter::with_capacity(self.text.len() + grown + grown / 8 + 4 * self.scalars.len());
+        let mut out = ZeroizingWriter::with_capacity(
+            self.text.len() + grown + grown / 8 + 4 * self.scalars.len(),
+        );
         let mut expected = Vec::with_capacity(self.scalars.len());
         let mut evident = true;
         let mut at = 0;
@@ -499,7 +500,13 @@ impl Scalar {
     /// Writes the scalar so that it reads as `expected`, and as much like its source as that allows. Tells whether that
     /// is evident: text of one line that no format gives a meaning to took the place of text of one line, in the same
     /// quotes or lack of them, so that a parser comes out of the scalar as it went in.
-    fn write(&self, out: &mut ZeroizingWriter, text: &str, values: &[&str], expected: &str) -> Result<bool> {
+    fn write(
+        &self,
+        out: &mut ZeroizingWriter,
+        text: &str,
+        values: &[&str],
+        expected: &str,
+    ) -> Result<bool> {
         let source = &text[self.span.clone()];
         let one_line = !source.bytes().any(|byte| matches!(byte, b'\n' | b'\r'));
         let all = |fits: fn(&str) -> bool| {
@@ -532,7 +539,9 @@ impl Scalar {
                 Style::TomlMultilineBasic if self.located && !toml::joins_lines(source) => {
                     splice(out, toml::escape);
                 }
-                Style::TomlLiteral if all(toml::fits_literal) => splice(out, ZeroizingWriter::push_str),
+                Style::TomlLiteral if all(toml::fits_literal) => {
+                    splice(out, ZeroizingWriter::push_str)
+                }
                 Style::TomlMultilineLiteral if all(toml::fits_multiline_literal) => {
                     splice(out, ZeroizingWriter::push_str);
                 }

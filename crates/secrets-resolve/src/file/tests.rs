@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use proptest::prelude::*;
 use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue};
 use serde_json::json;
 
 use super::*;
+use crate::ValueScan;
 use crate::document::{Document, Format, Node, Value};
+use crate::tokens::OPEN;
 
 fn scan(text: &str, format: FileFormat) -> FileScan<'_> {
     match FileScan::new(text, format, Some(Path::new("app.conf"))) {
@@ -327,7 +330,7 @@ fn errors_are_located_and_say_what_to_do() {
         let place = error.position().unwrap();
         assert_eq!((place.line, place.column), position, "{error}");
         assert!(error.to_string().starts_with("app.conf:"), "{error}");
-        if text.contains(text::OPEN) {
+        if text.contains(OPEN) {
             assert!(error.hint().is_some(), "{error}");
         }
     }
@@ -711,7 +714,7 @@ fn check_document(
         match expected.get(path) {
             Some(expected) => {
                 prop_assert_eq!(new_text, expected, "{}\n{}", before, &*after);
-                if text.contains(text::OPEN) {
+                if text.contains(OPEN) {
                     replaced.push((span.clone(), new_span.clone()));
                 }
             }
