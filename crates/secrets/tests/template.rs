@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use secrets::{Config, OpenContext, Secrets, Template};
+use polysecrets::{Config, OpenContext, Secrets, Template};
 use secrets_local::memory::{self, MemoryConfig};
 
 #[tokio::test]

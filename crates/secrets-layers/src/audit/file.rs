@@ -313,7 +313,7 @@ impl FileSink {
         locked.notes.clear();
         if state.link.seq / TOLD_EVERY > told {
             tracing::info!(
-                target: "secrets::audit",
+                target: "polysecrets::audit",
                 seq = state.link.seq,
                 hash = super::hash_chain::hex(&state.link.hash),
                 "checkpoint"

@@ -354,7 +354,7 @@ impl Shared {
     ) -> Result<()> {
         if self.on_failure == OnFailure::Warn {
             tracing::warn!(
-                target: "secrets::audit",
+                target: "polysecrets::audit",
                 operation = pending.operation().as_str(),
                 name = pending.name().map(secrets_core::SecretName::as_str),
                 error = %cause,
