@@ -54,7 +54,7 @@ impl Stats {
             let state = match one.breaker {
                 BreakerState::Closed => 0,
                 BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
+                _ => 2,
             };
             let labels = format!(
                 "provider=\"{}\",scheme=\"{}\"",

@@ -81,7 +81,7 @@ pub use cache_hit::CacheHit;
 pub use layer::CacheLayer;
 pub use service::CacheService;
 pub use stats::CacheStats;
-pub use store::Cache;
+pub use store::{Cache, SecretTtls};
 
 /// A time that never is over.
 const ENDLESS: std::time::Duration = std::time::Duration::from_secs(1_000_000);

@@ -10,7 +10,7 @@ use super::actor::Actor;
 use super::config::{AuditConfig, Hits, OnFailure};
 use super::service::AuditService;
 use super::sink::AuditSink;
-use super::writer::Writer;
+use super::writer::{AuditStats, Writer};
 
 /// Records what passes through it. Clones are one audit.
 ///

@@ -180,7 +180,7 @@ where
     let (Err(error), Ok(_)) = (recorded, &answer) else {
         return answer;
     };
-    begun.watch.shared.happened(&begun.watch.asked, error)?;
+    begun.watch.shared.happened(&begun.watch.pending, error)?;
     answer
 }
 
@@ -207,7 +207,7 @@ impl Begun {
         self.concluded = true;
         let watch = &self.watch;
         let outcome = watch
-            .asked
+            .pending
             .outcome(&self.intent, answer, watch.shared.moment());
         watch.writer.conclude(outcome)
     }
@@ -238,7 +238,7 @@ impl Watch {
         let counts = self.shared.hits == Hits::Aggregate;
         let moment = || self.shared.moment();
         let count = |hit: &Hit<'_>| counts && self.writer.count(hit);
-        let due = self.asked.settle(&answer, moment, count);
+        let due = self.pending.settle(&answer, moment, count);
         let Due::Records(records) = due else {
             return Ok(answer);
         };
@@ -246,7 +246,7 @@ impl Watch {
             match self.writer.write(records, self.shared.wanted()).await {
                 Ok(()) => answer,
                 Err(error) => {
-                    self.shared.refuse(&self.asked, error)?;
+                    self.shared.refuse(&self.pending, error)?;
                     answer
                 }
             }
@@ -269,7 +269,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // Somebody was pending, and nothing came of it.
             if let Some(watch) = this.project().watch.take() {
-                watch.writer.leave(watch.asked.given_up(watch.shared.moment()));
+                watch.writer.leave(watch.pending.given_up(watch.shared.moment()));
             }
         }
     }

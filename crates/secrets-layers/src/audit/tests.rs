@@ -2,17 +2,17 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
-    Answer, Call, DeleteOptions, DescribeOptions, ErrorKind, Freshness, GetItem, GetOptions,
-    ListOptions, Metadata, Origin, PutOptions, Reply, RollbackOptions, Secret, SecretName,
-    SystemClock, Version, VersionsOptions,
+    Answer, Call, Clock, DeleteOptions, DescribeOptions, Error, ErrorKind, Freshness, GetItem,
+    GetOptions, ListOptions, Metadata, Origin, PutOptions, Reply, Request, Response, Result,
+    RollbackOptions, Secret, SecretName, SystemClock, Version, VersionsOptions,
 };
 use tempfile::TempDir;
-use tower::{ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::hash_chain::{Head, Line, Link, Seal};
 use super::verify::Verifier;
@@ -84,7 +84,7 @@ async fn answer(request: Request) -> Result<Response> {
 
 /// A sink that keeps what it gets, and can be made to fail, panic and block.
 #[derive(Debug, Clone, Default)]
-struct CacheHit(Arc<Inside>);
+struct Kept(Arc<Inside>);
 
 #[derive(Debug, Default)]
 struct Inside {
@@ -100,7 +100,7 @@ const FAILS: u8 = 1;
 const BLOCKS: u8 = 2;
 const PANICS: u8 = 3;
 
-impl CacheHit {
+impl Kept {
     fn set(&self, mode: u8) {
         self.0.mode.store(mode, Ordering::SeqCst);
         self.0.bell.notify_all();
@@ -115,7 +115,7 @@ impl CacheHit {
     }
 }
 
-impl AuditSink for CacheHit {
+impl AuditSink for Kept {
     fn write(&mut self, records: &[Record]) -> Result<()> {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         let mut gate = self.0.gate.lock().unwrap();
@@ -139,7 +139,7 @@ impl AuditSink for CacheHit {
     }
 }
 
-fn layer(config: AuditConfig, kept: &CacheHit) -> AuditLayer {
+fn layer(config: AuditConfig, kept: &Kept) -> AuditLayer {
     let actor = Actor::default().with_user("ann");
     AuditLayer::new(
         config,
@@ -174,7 +174,7 @@ fn told(event: Event, name: &str, outcome: &str) -> (Event, String, String) {
 
 #[tokio::test]
 async fn each_use_has_its_records_and_no_value() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     let stack = stack(&layer);
     let read = get("a")
@@ -256,7 +256,7 @@ async fn ten_thousand_reads_give_nothing_while_the_sink_fails_is_full_or_blocks(
     const READS: usize = 10_000;
     for (mode, queue) in [(FAILS, 1024), (BLOCKS, 1024), (BLOCKS, 1), (PANICS, 1024)] {
         for hits in [Hits::Each, Hits::Aggregate] {
-            let kept = CacheHit::default();
+            let kept = Kept::default();
             let config = AuditConfig::default()
                 .with_queue(queue, Duration::from_millis(500))
                 .with_hits(hits);
@@ -324,7 +324,7 @@ async fn ten_thousand_reads_give_nothing_while_the_sink_fails_is_full_or_blocks(
 
 #[tokio::test]
 async fn a_write_without_an_intent_is_not_done() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     let done = Arc::new(AtomicUsize::new(0));
     let count = done.clone();
@@ -344,7 +344,7 @@ async fn a_write_without_an_intent_is_not_done() {
 
 #[tokio::test]
 async fn an_outcome_that_is_not_recorded_tells_that_the_write_happened() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     let sink = kept.clone();
     let service = layer.layer(service_fn(move |request: Request| {
@@ -362,7 +362,7 @@ async fn an_outcome_that_is_not_recorded_tells_that_the_write_happened() {
 
 #[tokio::test]
 async fn what_is_given_up_is_told() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     let never = service_fn(|_: Request| -> BoxFuture<'static, Result<Response>> {
         Box::pin(std::future::pending())
@@ -392,7 +392,7 @@ async fn what_is_given_up_is_told() {
 
 #[tokio::test]
 async fn a_warning_lets_it_pass() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(
         AuditConfig::default().with_on_failure(OnFailure::Warn),
         &kept,
@@ -410,7 +410,7 @@ async fn a_warning_lets_it_pass() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hits_are_counted_and_told_within_a_second_or_so() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     let stack = stack(&layer);
     for _ in 0..500 {
@@ -419,7 +419,7 @@ async fn hits_are_counted_and_told_within_a_second_or_so() {
     stack.clone().oneshot(get("cached/b")).await.unwrap();
     assert!(kept.records().is_empty());
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let told = |kept: &CacheHit| -> HashMap<String, u64> {
+    let told = |kept: &Kept| -> HashMap<String, u64> {
         let mut counts = HashMap::new();
         for record in kept.records() {
             assert_eq!(
@@ -442,7 +442,7 @@ async fn hits_are_counted_and_told_within_a_second_or_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hits_stop_when_they_are_not_told_and_none_of_them_is_lost() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let config = AuditConfig::default()
         .with_hits(Hits::Aggregate)
         .with_queue(64, Duration::from_millis(200));
@@ -477,7 +477,7 @@ async fn hits_stop_when_they_are_not_told_and_none_of_them_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_wait_together_share_one_write() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(
         AuditConfig::default().with_queue(1024, Duration::from_secs(5)),
         &kept,

@@ -260,7 +260,7 @@ impl AuditLog {
                     let record = serde_json::from_slice::<Record>(line).ok()?;
                     Some((frame.seq, record))
                 });
-                let (seq, problem) = match record {
+                let (seq, kind) = match record {
                     None => (
                         frame.map_or(expected, |frame| frame.seq),
                         FaultKind::NoRecord,
@@ -279,7 +279,7 @@ impl AuditLog {
                     file: file.clone(),
                     line: number,
                     seq,
-                    problem,
+                    kind,
                 });
                 false
             })?;
@@ -325,7 +325,7 @@ impl AuditLog {
         'files: for file in files {
             let mut number = 0;
             let mut offset = 0;
-            let mut problem = None;
+            let mut kind = None;
             verifier.begin_file();
             each_line(file, |line, ended| {
                 number += 1;
@@ -334,22 +334,22 @@ impl AuditLog {
                     let relied_on =
                         *file != self.path || known.is_none_or(|head| offset < head.end);
                     match relied_on {
-                        true => problem = Some(FaultKind::CutOff),
+                        true => kind = Some(FaultKind::CutOff),
                         false => verified.unfinished = line.len() as u64,
                     }
                     return false;
                 }
                 offset += line.len() as u64 + 1;
-                problem = verifier.line(line).err();
-                problem.is_none()
+                kind = verifier.line(line).err();
+                kind.is_none()
             })?;
             last_line = (file.clone(), number);
-            if let Some(problem) = problem {
+            if let Some(kind) = kind {
                 verified.fault = Some(ChainFault {
                     file: file.clone(),
                     line: number,
                     seq: verifier.expected(),
-                    problem,
+                    kind,
                 });
                 break 'files;
             }
@@ -360,18 +360,18 @@ impl AuditLog {
             (verified.last, verified.hash) = (last.seq, hex(&last.hash));
         }
         if verified.fault.is_none() {
-            let problem = match head {
-                Some(Err(problem)) => Some(problem),
+            let kind = match head {
+                Some(Err(kind)) => Some(kind),
                 Some(Ok(head)) if head.link.seq > verified.last => {
                     Some(FaultKind::EndMissing(head.link.seq - verified.last))
                 }
                 _ => None,
             };
-            verified.fault = problem.map(|problem| ChainFault {
+            verified.fault = kind.map(|kind| ChainFault {
                 file: last_line.0,
                 line: last_line.1,
                 seq: verified.last,
-                problem,
+                kind,
             });
         }
         Ok(verified)

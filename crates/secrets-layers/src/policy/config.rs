@@ -47,6 +47,22 @@ pub struct RoleGrant {
     pub position: Option<SourcePosition>,
 }
 
+impl RoleGrant {
+    /// A grant of this role.
+    pub fn new(role: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            position: None,
+        }
+    }
+
+    /// With its place in the configuration.
+    pub fn with_position(mut self, position: Option<SourcePosition>) -> Self {
+        self.position = position;
+        self
+    }
+}
+
 /// A file of policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,6 +71,22 @@ pub struct PolicyFile {
     pub path: PathBuf,
     /// Where it is named.
     pub position: Option<SourcePosition>,
+}
+
+impl PolicyFile {
+    /// The policies in this file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            position: None,
+        }
+    }
+
+    /// With the place where it is named.
+    pub fn with_position(mut self, position: Option<SourcePosition>) -> Self {
+        self.position = position;
+        self
+    }
 }
 
 impl PolicyConfig {
@@ -70,10 +102,7 @@ impl PolicyConfig {
         principal: impl Into<String>,
         roles: impl IntoIterator<Item = R>,
     ) -> Self {
-        let grants = roles.into_iter().map(|role| RoleGrant {
-            role: role.into(),
-            position: None,
-        });
+        let grants = roles.into_iter().map(RoleGrant::new);
         let principal = self.principals.entry(principal.into()).or_default();
         principal.extend(grants);
         self
@@ -81,10 +110,7 @@ impl PolicyConfig {
 
     /// With the policies in this file.
     pub fn with_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(PolicyFile {
-            path: path.into(),
-            position: None,
-        });
+        self.files.push(PolicyFile::new(path));
         self
     }
 

@@ -1,14 +1,16 @@
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use secrets_core::{
-    ErrorKind, GetItem, GetOptions, Metadata, Origin, PutOptions, Secret, SecretName,
+    Answer, Call, Clock, Deadline, Error, ErrorKind, GetItem, GetOptions, Metadata, Origin,
+    PutOptions, Reply, Request, Response, Result, Secret, SecretName,
 };
 use tokio::time::Instant;
-use tower::{Service, ServiceExt};
+use tower::retry::Retry;
+use tower::{Layer, Service, ServiceExt};
 
 use super::*;
 

@@ -19,29 +19,25 @@ pub(super) fn policy(root: &Fields<'_>, origins: &mut Origins) -> Result<Option<
         return Ok(None);
     };
     let fields = Fields::new(&entry.value, "policy", POLICY);
-    let mut policy = PolicyConfig {
-        position: position(entry.key_place.as_ref()),
-        ..PolicyConfig::default()
-    };
+    let mut policy = PolicyConfig::default();
+    policy.position = position(entry.key_place.as_ref());
     for entry in fields.entries("roles") {
         let role = role(entry, origins)?;
         policy.roles.insert(entry.key.clone(), role);
     }
     for entry in fields.entries("principals") {
         let grants = items(Some(&entry.value)).map(|item| {
-            Ok(RoleGrant {
-                role: text(item)?.as_str().to_owned(),
-                position: position(item.place.as_ref()),
-            })
+            let grant = RoleGrant::new(text(item)?.as_str());
+            Ok(grant.with_position(position(item.place.as_ref())))
         });
         let grants = grants.collect::<Result<_>>()?;
         policy.principals.insert(entry.key.clone(), grants);
     }
     for item in items(fields.noted("files", origins)) {
-        policy.files.push(PolicyFile {
-            path: text(item)?.as_str().into(),
-            position: position(item.place.as_ref()),
-        });
+        let file = PolicyFile::new(text(item)?.as_str());
+        policy
+            .files
+            .push(file.with_position(position(item.place.as_ref())));
     }
     policy.check()?;
     // Files may speak of roles too; what they say is known once they are read.

@@ -14,7 +14,7 @@ struct Next {
 
 /// A layer on a clock that stands, around answers as they are wanted.
 struct Counting {
-    kept: CacheHit,
+    kept: Kept,
     clock: Arc<ManualClock>,
     layer: AuditLayer,
     next: Arc<Mutex<Next>>,
@@ -22,7 +22,7 @@ struct Counting {
 
 impl Counting {
     fn new(deadline: Duration) -> Self {
-        let (kept, clock) = (CacheHit::default(), Arc::new(ManualClock::new()));
+        let (kept, clock) = (Kept::default(), Arc::new(ManualClock::new()));
         let config = AuditConfig::default()
             .with_hits(Hits::Aggregate)
             .with_queue(64, deadline);
@@ -191,7 +191,7 @@ async fn answers_of_the_provider_and_errors_are_never_counted() {
     counting.get(get("a")).await;
     counting.get(get("a")).await;
     assert_eq!(counting.kept.records().len(), 2);
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     stack(&layer).oneshot(get("missing")).await.unwrap_err();
     assert_eq!(
@@ -202,7 +202,7 @@ async fn answers_of_the_provider_and_errors_are_never_counted() {
 
 #[tokio::test]
 async fn items_of_the_cache_are_counted_beside_those_that_are_not() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     let items = ["cached/a", "b", "cached/a", "missing/c"]
         .map(|one| GetItem::new(name(one), GetOptions::default()));
@@ -224,7 +224,7 @@ async fn items_of_the_cache_are_counted_beside_those_that_are_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_hit_is_lost_between_two_tellings() {
     const EACH: u64 = 4000;
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(
         AuditConfig::default()
             .with_hits(Hits::Aggregate)
@@ -260,7 +260,7 @@ async fn no_hit_is_lost_between_two_tellings() {
 /// A hit that is counted while the ones before it are on their way is told a second later, without another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_counted_while_others_are_told_is_told_next() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let config = AuditConfig::default()
         .with_hits(Hits::Aggregate)
         .with_queue(64, Duration::from_secs(20));
@@ -314,7 +314,7 @@ fn glanced(service: &impl TryCached, text: &str, reason: Option<&Arc<str>>) -> O
 
 #[tokio::test]
 async fn what_is_given_at_once_is_counted() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     let service = cached_within(&layer, service_fn(answer));
     assert_eq!(glanced(&service, "a", None), None);
@@ -358,7 +358,7 @@ async fn what_is_given_at_once_is_counted() {
 #[tokio::test]
 async fn nothing_is_given_at_once_that_cannot_be_counted() {
     // Each hit has a record of its own, for which somebody has to wait.
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let each = layer(AuditConfig::default().with_hits(Hits::Each), &kept);
     let service = cached_within(&each, service_fn(answer));
     service.clone().oneshot(get("a")).await.unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A layer with these sinks behind an opening that fails so often first, and how often it was opened.
-fn lazy(kept: &CacheHit, config: AuditConfig, failures: usize) -> (AuditLayer, Arc<AtomicUsize>) {
+fn opening(kept: &Kept, config: AuditConfig, failures: usize) -> (AuditLayer, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
     let (kept, times) = (kept.clone(), opened.clone());
     let open: OpenSinks = Box::new(move || {
@@ -24,7 +24,7 @@ fn lazy(kept: &CacheHit, config: AuditConfig, failures: usize) -> (AuditLayer, A
 #[tokio::test]
 async fn the_first_use_opens_the_log_and_is_recorded() {
     for is_write in [false, true] {
-        let kept = CacheHit::default();
+        let kept = Kept::default();
         let (layer, opened) = opening(&kept, AuditConfig::default(), 0);
         let stack = stack(&layer);
         // Nothing was used, so there is nothing to open anew, to flush or to tell.
@@ -49,7 +49,7 @@ async fn the_first_use_opens_the_log_and_is_recorded() {
 
 #[tokio::test]
 async fn while_the_log_cannot_be_opened_nobody_is_asked() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let (layer, opened) = opening(&kept, AuditConfig::default(), 2);
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
@@ -73,7 +73,7 @@ async fn while_the_log_cannot_be_opened_nobody_is_asked() {
 
 #[tokio::test]
 async fn with_a_warning_it_goes_on_without_a_log() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let config = AuditConfig::default().with_on_failure(OnFailure::Warn);
     let (layer, _) = opening(&kept, config, 2);
     let stack = stack(&layer);
@@ -85,7 +85,7 @@ async fn with_a_warning_it_goes_on_without_a_log() {
 
 #[tokio::test]
 async fn what_a_write_was_about_is_in_both_of_its_records() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     let to = Version::new("3");
     for call in [
@@ -135,7 +135,7 @@ async fn what_a_write_was_about_is_in_both_of_its_records() {
 
 #[tokio::test]
 async fn listings_and_versions_tell_what_they_were_about() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     for call in [
         Call::List {
@@ -176,7 +176,7 @@ async fn listings_and_versions_tell_what_they_were_about() {
 
 #[tokio::test]
 async fn what_was_asked_for_is_told_where_nothing_was_answered() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     let versioned = |name: &str| {
         let options = GetOptions::default().with_version(Version::new("5"));

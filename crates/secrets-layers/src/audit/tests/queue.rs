@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn stats_tell_of_records_and_of_what_was_refused() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(
         AuditConfig::default().with_queue(8, Duration::from_millis(100)),
         &kept,
@@ -35,7 +35,7 @@ async fn stats_tell_of_records_and_of_what_was_refused() {
 /// A gap has the number of all that is missing, whatever it is missing for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_counts_what_failed_what_found_no_room_and_what_nobody_waited_for() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(
         AuditConfig::default().with_queue(3, Duration::from_millis(60)),
         &kept,
@@ -76,7 +76,7 @@ async fn a_gap_counts_what_failed_what_found_no_room_and_what_nobody_waited_for(
 
 #[tokio::test]
 async fn where_there_is_nothing_to_tell_the_sink_is_left_alone() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     for _ in 0..3 {
         layer.flush().await.unwrap();
@@ -90,7 +90,7 @@ async fn where_there_is_nothing_to_tell_the_sink_is_left_alone() {
 #[tokio::test]
 async fn a_failure_stops_the_counting_until_something_is_written_again() {
     for first in ["cached", "fresh"] {
-        let kept = CacheHit::default();
+        let kept = Kept::default();
         let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
         let stack = stack(&layer);
         stack.clone().oneshot(get("cached")).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_failure_stops_the_counting_until_something_is_written_again() {
 /// A count that could not be told is tried again a second later, and not without a pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_that_are_not_told_are_tried_once_a_second() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     let stack = stack(&layer);
     stack.clone().oneshot(get("cached")).await.unwrap();
@@ -139,7 +139,7 @@ async fn counts_that_are_not_told_are_tried_once_a_second() {
 /// What happened is recorded even if there is no room for anything else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_needs_no_room() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(
         AuditConfig::default().with_queue(1, Duration::from_secs(5)),
         &kept,
@@ -176,7 +176,7 @@ async fn an_outcome_needs_no_room() {
 
 #[tokio::test]
 async fn a_warning_is_said_of_writes_too_and_the_record_comes_later() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let config = AuditConfig::default()
         .with_on_failure(OnFailure::Warn)
         .with_queue(16, Duration::from_millis(60));
@@ -235,7 +235,7 @@ async fn every_sink_is_told_to_open_anew() {
 
 #[tokio::test]
 async fn the_end_of_the_last_handle_tells_what_was_counted() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     let stack = stack(&layer);
     for _ in 0..5 {
@@ -264,7 +264,7 @@ async fn nonsense_is_refused_where_a_layer_is_made() {
 /// What is said of a use that is refused: its operation, its name, and what to do.
 #[tokio::test]
 async fn a_refusal_says_what_was_refused_and_why() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let layer = layer(AuditConfig::default(), &kept);
     kept.set(FAILS);
     let error = stack(&layer).oneshot(get("db/a")).await.unwrap_err();
@@ -297,7 +297,7 @@ impl Service<Request> for Busy {
 
 #[tokio::test]
 async fn a_service_is_ready_when_the_one_within_is() {
-    let kept = CacheHit::default();
+    let kept = Kept::default();
     let mut service = layer(AuditConfig::default(), &kept).layer(Busy);
     let error = service.ready().await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::RateLimited);

@@ -188,7 +188,7 @@ fn faults_are_told_in_words() {
             file: PathBuf::from("audit.jsonl"),
             line: 3,
             seq: 4,
-            problem,
+            kind,
         };
         let text = fault.to_string();
         text.strip_prefix("audit.jsonl:3: record 4: ")
