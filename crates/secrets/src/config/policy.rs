@@ -1,13 +1,12 @@
 //! Reads `[policy]`.
 
-use secrets_core::{Error, ErrorKind, Operation, Result, SourcePosition};
+use secrets_core::{Error, ErrorKind, Operation, Result, SourcePosition, suggestion};
 
 use super::describe::Origins;
 use super::fields::{Fields, text};
 use super::keys::{POLICY, ROLE};
 use super::tree::{Entry, Node, Place, Value};
-use super::{Config, de, suggest};
-use crate::layers::policy_operations as operations;
+use super::{Config, de};
 use crate::layers::{NameGlob, PolicyConfig, PolicyFile, RoleConfig, RoleGrant};
 
 /// `[policy]`, unless it is not there or switched off.
@@ -61,9 +60,13 @@ fn role(entry: &Entry, origins: &mut Origins) -> Result<RoleConfig> {
     let mut allowed: Vec<Operation> = Vec::new();
     for item in items(fields.noted("operations", origins)) {
         let word = text(item)?;
-        let meant = operations::of_word(&word).ok_or_else(|| {
+        let meant = RoleConfig::operations_from_name(&word).ok_or_else(|| {
             item.error(format!("unknown operation {}", de::shown(&word)))
-                .with_hint(suggest::hint(&word, operations::WORDS, "operations"))
+                .with_hint(suggestion::hint(
+                    &word,
+                    RoleConfig::OPERATIONS,
+                    "operations",
+                ))
         })?;
         for operation in meant {
             if !allowed.contains(&operation) {
@@ -130,7 +133,7 @@ pub(super) fn check_environments(config: &Config, profiles: &[String]) -> Result
                     de::shown(unknown)
                 ),
             )
-            .with_hint(suggest::hint(unknown, &known, "profiles"));
+            .with_hint(suggestion::hint(unknown, &known, "profiles"));
             return Err(match &role.position {
                 Some(position) => error.with_position(position.clone()),
                 None => error,

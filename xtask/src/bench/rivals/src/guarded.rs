@@ -60,7 +60,7 @@ impl Boxed {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut config = Config::default().with_default("main");
         config.policy = Some(policy());
-        let policy = Policy::new(&config).expect("a policy");
+        let policy = Policy::new(config.policy_source().expect("a policy")).expect("a policy");
         let (sinks, actor) = (vec![Box::new(Counter::default()) as _], Actor::of_process());
         let audit = AuditLayer::new(audit(), sinks, Arc::new(actor), clock.clone());
         let cache = CacheLayer::new(CacheConfig::default().with_ttl(TTL), clock.clone());
