@@ -311,6 +311,8 @@ pub(crate) struct Window {
     /// Where each byte ends in the text.
     ends: [u16; LONGEST],
     count: usize,
+    /// Whether nothing behind it belongs to it.
+    is_closed: bool,
 }
 
 impl Window {
@@ -322,12 +324,14 @@ impl Window {
             bytes: [0; LONGEST],
             ends: [0; LONGEST],
             count: 0,
+            is_closed: false,
         };
         let mut in_break = 0;
         for (at, byte) in text.iter().enumerate() {
             if line_breaks::is_part(*byte, in_break) {
                 in_break += 1;
                 if in_break > line_breaks::LONGEST {
+                    window.is_closed = true;
                     break;
                 }
                 continue;
@@ -337,6 +341,7 @@ impl Window {
             window.ends[window.count] = u16::try_from(at + 1).unwrap_or(u16::MAX);
             window.count += 1;
             if window.count == LONGEST {
+                window.is_closed = true;
                 break;
             }
         }
@@ -355,8 +360,9 @@ impl Window {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.count == LONGEST
+    /// Whether more text would change nothing.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
     }
 }
 
@@ -508,6 +514,6 @@ mod tests {
             (window.bytes(), window.end(1), window.end(3)),
             (&b"%41x"[..], 1, 7)
         );
-        assert!(!window.is_full() && Window::new(&[b'a'; 100]).is_full());
+        assert!(!window.is_closed() && Window::new(&[b'a'; 100]).is_closed());
     }
 }

@@ -310,7 +310,7 @@ impl Search<'_> {
             let window = Window::new(&self.text[at..]);
             let mut readings = Vec::new();
             let is_known = escapes::read(window.bytes(), &mut readings).is_ok();
-            if !is_known && !self.is_last && !window.is_full() {
+            if !is_known && !self.is_last && !window.is_closed() {
                 return None;
             }
             let count = self.scan.lanes.len();

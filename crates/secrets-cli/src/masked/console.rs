@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, getpgrp, getsid, kill_current_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{
-    OptionalActions, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr, tcsetwinsize,
+    OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use secrets::mask::Masker;
 use zeroize::Zeroizing;
@@ -47,6 +47,7 @@ pub(super) fn run(program: &Program<'_>, hidden: &Hidden, masker: &Masker) -> io
     drop(command);
     let leader = Pid::from_child(&child);
 
+    let initial = tcgetattr(&master)?;
     let console = Arc::new(Console {
         is_cooked: Arc::new(AtomicBool::new(true)),
         state: Mutex::new(State {
@@ -54,16 +55,18 @@ pub(super) fn run(program: &Program<'_>, hidden: &Hidden, masker: &Masker) -> io
             in_front: false,
             wants_keys: is_direct && keyboard.is_some(),
             is_stopped: false,
+            initial: Some(initial),
         }),
+        master: master.try_clone()?,
         has_keyboard: keyboard.is_some(),
         real,
     });
     let signals = Signals::new(&[Signal::CONT])?;
     let starts_in_front = console.start()?;
     leader::brief(&mut &socket, program.environment, starts_in_front)?;
-    let (size, front) = (master.try_clone()?, Arc::clone(&console));
+    let front = Arc::clone(&console);
     let is_over = signals.pass(move |signal, sender| match signal {
-        Signal::WINCH | Signal::CONT => front.tell_size(&size),
+        Signal::WINCH | Signal::CONT => front.tell_size(),
         signal => front.signal(signal, sender),
     });
     if let Some(keyboard) = keyboard {
@@ -132,6 +135,8 @@ fn pair(real: &File) -> io::Result<(File, OwnedFd)> {
 /// The real terminal.
 struct Console {
     real: File,
+    /// Our end of the program's.
+    master: File,
     has_keyboard: bool,
     /// Whether the real terminal does with output what a terminal does.
     is_cooked: Arc<AtomicBool>,
@@ -146,6 +151,8 @@ struct State {
     /// want them first.
     wants_keys: bool,
     is_stopped: bool,
+    /// How the program's terminal was set at first, until the program has had the keys.
+    initial: Option<Termios>,
 }
 
 impl Console {
@@ -165,6 +172,7 @@ impl Console {
         if state.wants_keys && self.is_foreground() {
             self.take()?;
             state.in_front = true;
+            state.initial = None;
         }
         Ok(state.in_front || !self.has_keyboard)
     }
@@ -186,6 +194,14 @@ impl Console {
 
     /// The program goes on with the keys.
     fn to_front(&self, state: &mut State) -> io::Result<()> {
+        if let Some(initial) = state.initial.take() {
+            // A shell edits its line with other settings than it leaves to a program in the foreground.
+            let now = tcgetattr(&self.master)?;
+            let modes = |one: &Termios| (one.input_modes, one.output_modes, one.local_modes);
+            if modes(&now) == modes(&initial) {
+                tcsetattr(&self.master, OptionalActions::Now, &tcgetattr(&self.real)?)?;
+            }
+        }
         self.take()?;
         state.in_front = true;
         state.wants_keys = true;
@@ -235,12 +251,12 @@ impl Console {
         let _ = order.send(&mut self.state().orders);
     }
 
-    fn tell_size(&self, master: &File) {
+    fn tell_size(&self) {
         // Where it cannot be told, the program goes on with what it knows.
         let Ok(size) = tcgetwinsize(&self.real) else {
             return;
         };
-        let _ = tcsetwinsize(master, size);
+        let _ = tcsetwinsize(&self.master, size);
         let mut state = self.state();
         if !state.in_front {
             // The terminal tells only the foreground.

@@ -18,6 +18,7 @@ use super::{Hidden, Output, file};
 use crate::output::Palette;
 
 /// Starts it.
+#[expect(clippy::zombie_processes, reason = "it outlives us")]
 pub(super) fn start(
     input: File,
     output: File,

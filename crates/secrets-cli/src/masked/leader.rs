@@ -13,12 +13,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
 
-use rustix::process::{
-    Pid, Signal, getpgrp, ioctl_tiocsctty, kill_process, kill_process_group, setsid,
-};
+use rustix::process::{Pid, Signal, ioctl_tiocsctty, kill_process, kill_process_group, setsid};
 use rustix::stdio::dup2_stderr;
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
@@ -173,20 +170,17 @@ fn obey(order: Order, child: Pid, palette: Palette) -> io::Result<()> {
 
 /// Takes the program's group out of the foreground. Only a process of that group may do it, so one of ours joins it.
 fn step_back(child: Pid, palette: Palette) -> io::Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(2);
     let terminal = io::stdout();
     if tcgetpgrp(terminal.as_fd())? != child {
         return Ok(());
     }
     // Without the group there is nobody to be in the foreground.
-    stage::command(Kind::Background, palette)?
+    let mut helper = stage::command(Kind::Background, palette)?
         .process_group(child.as_raw_nonzero().get())
         .stdin(Stdio::null())
         .spawn()?;
-    let end = Instant::now() + PATIENCE;
-    while tcgetpgrp(terminal.as_fd())? != getpgrp() && Instant::now() < end {
-        sleep(Duration::from_millis(1));
-    }
+    // Who waits for the program may have reaped it.
+    let _ = helper.wait();
     Ok(())
 }
 

@@ -92,6 +92,11 @@ pub(crate) fn run(
     streams: Streams,
 ) -> Outcome<Infallible> {
     let is_console = streams.stdout && streams.stderr && is_one_terminal();
+    let environment = stage::environment(program.environment);
+    let program = &Program {
+        environment: &environment,
+        ..*program
+    };
     let ended = if is_console {
         console::run(program, hidden, &masker)
     } else {

@@ -4,8 +4,9 @@
 //! new process itself. Instead of code between `fork` and `exec`, which is unsafe, it is this command that is started, and that
 //! then becomes the program.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -26,6 +27,9 @@ use crate::output::{self, Palette};
 
 /// The first word of a command line that nobody types.
 const MARK: &str = "__stage";
+
+/// The variables that name the process which they are for (systemd's `sd_listen_fds` and `sd_watchdog_enabled`).
+const NAMES_OF_PROCESSES: [&str; 2] = ["LISTEN_PID", "WATCHDOG_PID"];
 
 /// What stands for the id of a process that is not started yet.
 const SELF: &str = "self";
@@ -85,21 +89,25 @@ pub(super) fn command(kind: Kind, palette: Palette) -> io::Result<Command> {
 /// The same that becomes this program.
 pub(super) fn program(kind: Kind, program: &Program<'_>) -> io::Result<Command> {
     let mut command = command(kind, program.palette)?;
-    command.args(program.words);
-    for (name, value) in program.environment {
-        let is_ours = matches!(name.to_str(), Some("LISTEN_PID" | "WATCHDOG_PID"))
-            && value.to_str() == Some(&getpid().as_raw_nonzero().to_string());
-        // Who hands on sockets names the process that is to take them.
-        command.env(
-            name,
-            if is_ours {
-                SELF.as_ref()
-            } else {
-                value.as_os_str()
-            },
-        );
-    }
+    command.args(program.words).envs(program.environment);
     Ok(command)
+}
+
+/// The environment for a program that has not its process id yet: who hands on sockets or watches names the process that is meant,
+/// and that is not us.
+pub(super) fn environment(
+    environment: &BTreeMap<OsString, OsString>,
+) -> BTreeMap<OsString, OsString> {
+    let own = getpid().as_raw_nonzero().to_string();
+    let mut environment = environment.clone();
+    for name in NAMES_OF_PROCESSES {
+        if let Some(value) = environment.get_mut(OsStr::new(name))
+            && *value == *own
+        {
+            *value = SELF.into();
+        }
+    }
+    environment
 }
 
 /// Where this command is.
@@ -178,11 +186,15 @@ impl Stage {
     fn become_program(&self) -> Outcome<Infallible> {
         self.die_with_parent()?;
         let own = getpid().as_raw_nonzero().to_string();
-        let environment = std::env::vars_os().map(|(name, value)| {
-            let is_own = value == SELF && (name == "LISTEN_PID" || name == "WATCHDOG_PID");
-            (name, if is_own { own.clone().into() } else { value })
-        });
-        child::become_program(&self.words, &environment.collect())
+        let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        for name in NAMES_OF_PROCESSES {
+            if let Some(value) = environment.get_mut(OsStr::new(name))
+                && value == SELF
+            {
+                *value = own.clone().into();
+            }
+        }
+        child::become_program(&self.words, &environment)
     }
 
     /// A program that is killed is gone; one whose parent was killed in its place must be too.
