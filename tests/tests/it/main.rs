@@ -18,4 +18,5 @@ mod start;
 mod stats;
 mod terminal;
 mod values;
+mod writers;
 mod wrong_input;
