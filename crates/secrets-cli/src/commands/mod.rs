@@ -25,7 +25,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod trust;
-mod values;
+pub(crate) mod values;
 pub(crate) mod versions;
 
 use secrets::{SecretRef, Secrets};
