@@ -189,7 +189,7 @@ impl Stage {
         let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         for name in NAMES_OF_PROCESSES {
             if let Some(value) = environment.get_mut(OsStr::new(name))
-                && value == SELF
+                && *value == *SELF
             {
                 *value = own.clone().into();
             }
