@@ -1,13 +1,18 @@
 //! Rules about the workspace that no compiler checks: one file a group of rules.
 
+mod api;
 mod budgets;
+mod circles;
 mod direction;
 mod docs;
 mod features;
 mod layout;
 mod manifests;
+mod messages;
 mod names;
+mod phrases;
 mod sources;
+mod tree;
 
 use std::fmt;
 use std::fs;
@@ -69,7 +74,11 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     problems.extend(features::check(&packages));
     problems.extend(layout::check(&packages)?);
     problems.extend(sources::check(&packages)?);
+    problems.extend(phrases::check()?);
+    problems.extend(circles::check(&packages)?);
+    problems.extend(messages::check(&packages, fix)?);
     problems.extend(docs::check(&packages, fix)?);
+    problems.extend(api::check(&packages, fix)?);
     problems.extend(budgets::check(&packages)?);
     for problem in &problems {
         println!("{problem}");
@@ -96,11 +105,11 @@ fn line_of(text: &str, word: &str) -> usize {
 }
 
 /// The place of a crate in the order core ← providers ← facade ← CLI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Core,
     /// What providers share: no provider itself, nobody's policy.
-    Transport,
+    Shared,
     Testkit,
     Provider,
     Facade,
@@ -112,7 +121,7 @@ enum Role {
 fn role(package: &Package) -> Role {
     match package.short_name() {
         "secrets-core" => Role::Core,
-        "secrets-http" => Role::Transport,
+        "secrets-provider" => Role::Shared,
         "secrets-testkit" => Role::Testkit,
         "secrets" => Role::Facade,
         "secrets-cli" => Role::CommandLine,
@@ -171,7 +180,7 @@ mod sample {
         Package {
             name: name.to_owned(),
             manifest: PathBuf::from(format!("/nowhere/{folder}/Cargo.toml")),
-            library: Some(folder.replace('-', "_")),
+            library: Some(name.replace('-', "_")),
             published: true,
             ..Package::default()
         }
@@ -222,7 +231,7 @@ mod tests {
     #[test]
     fn unknown_crates_beside_ours_are_providers() {
         assert_eq!(role(&sample::member("secrets-aws")), Role::Provider);
-        assert_eq!(role(&sample::member("secrets-http")), Role::Transport);
+        assert_eq!(role(&sample::member("secrets-provider")), Role::Shared);
         assert_eq!(role(&sample::package("xtask", "xtask")), Role::Outside);
     }
 }

@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod masked;
 mod output;
+mod path;
 mod progress;
 mod prompt;
 mod settings;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = path::without_content(error, std::env::args_os());
             // Help is data and usage is speech; the library knows which is which. A reader who left is no error.
             if error.use_stderr() && asks_for_json(std::env::args_os()) {
                 if let Failure::Told(told) = misused(&error) {
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
     let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
     let wants_json = cli.verb.wants_json();
     if is_run {
-        crash::exits_with(Exit::BeforeChild);
+        crash::exits_with(Exit::RunFailed);
     }
     let settings = Settings::new(cli.global, palette, &cli.verb.name());
     let outcome = start(cli.verb, &settings);
@@ -78,7 +80,7 @@ fn main() -> ExitCode {
             let mut exit = failure.exit();
             // The program's own codes must not be mistaken for ours.
             if is_run && !matches!(exit, Exit::CannotExecute | Exit::CommandNotFound) {
-                exit = Exit::BeforeChild;
+                exit = Exit::RunFailed;
             }
             if let Failure::Told(told) = failure {
                 match wants_json {

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     Credential, Expiring, HeaderValue, HttpResponse, Life, Method as HttpMethod, NamedFile,
     SharedToken, WipedBuffer, decode, encode, renew_after, sensitive_header,
 };
 
-use crate::endpoint::{Call, Endpoint};
+use crate::client::endpoint::{Call, Endpoint};
 use crate::error::Asked;
 use crate::value::text_of;
 use crate::wire::{Issued, TokenBody, UniversalLogin};

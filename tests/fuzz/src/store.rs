@@ -6,9 +6,7 @@ use std::path::Path;
 use secrets_core::{
     ErrorKind, GetOptions, ListOptions, OpenContext, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::file::{
-    self, FileConfig, FileProvider, FileStore, MergeConsent, MergeReport,
-};
+use secrets_local::file::{self, FileConfig, FileProvider, FileStore, MergeConsent, MergeReport};
 
 use super::input::edited;
 use super::scratch;
@@ -101,7 +99,10 @@ impl Opened {
         let other = scratch::write("theirs", theirs);
         let out = scratch::path("merged");
         let agree = |_: &MergeReport| MergeConsent::ALL;
-        match self.store.merge_files(Some(&base), &base, &other, &out, agree) {
+        match self
+            .store
+            .merge_files(Some(&base), &base, &other, &out, agree)
+        {
             Ok(_) => {
                 assert!(theirs == STORE, "a changed side is taken");
                 replace(

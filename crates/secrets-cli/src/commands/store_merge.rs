@@ -89,16 +89,15 @@ fn say(report: &MergeReport) {
 /// Says all that the merge changes on our side, a line each: what, of what, how.
 fn say_changes(report: &MergeReport) {
     let lines = lines(report);
-    let width = |column: fn(&[String; 3]) -> &String| {
-        lines
-            .iter()
-            .map(|line| output::width(column(line)))
-            .max()
-            .unwrap_or(0)
+    let width = |cells: &mut dyn Iterator<Item = &String>| {
+        cells.map(|cell| output::width(cell)).max().unwrap_or(0)
     };
-    let (first, second) = (width(|line| &line[0]), width(|line| &line[1]));
+    let first = width(&mut lines.iter().map(|line| &line[0]));
+    // A public key ends its line, and is too long to align others with.
+    let table = lines.iter().filter(|line| !line[2].is_empty());
+    let second = width(&mut table.map(|line| &line[1]));
     for [what, of, how] in &lines {
-        let pad = |text: &str, width: usize| " ".repeat(width - output::width(text));
+        let pad = |text: &str, width: usize| " ".repeat(width.saturating_sub(output::width(text)));
         let line = format!(
             "  {what}{}  {of}{}  {how}",
             pad(what, first),
@@ -136,11 +135,7 @@ fn lines(report: &MergeReport) -> Vec<[String; 3]> {
         add("recipient removed", recipient, String::new());
     }
     for recipient in &report.dropped_recipients {
-        add(
-            "recipient kept out",
-            recipient,
-            "they added it, our side had removed it".to_owned(),
-        );
+        add("recipient kept out", recipient, String::new());
     }
     for change in &report.changes {
         add(word(change), change.name.as_str(), versions(change));

@@ -1,12 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use polysecrets_local::file::{
+    FileConfig, FileProvider, FileStore, KeyChange, MergeConsent, MergeReport, open,
+};
 use secrets_core::{
     DeleteMode, DeleteOptions, ErrorKind, GetOptions, ListOptions, SecretProvider, Version,
     VersionsOptions,
-};
-use secrets_local::file::{
-    FileConfig, FileProvider, FileStore, KeyChange, MergeConsent, MergeReport, open,
 };
 
 use crate::support::{Room, agree, get, name, put};

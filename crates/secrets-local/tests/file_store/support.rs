@@ -1,9 +1,11 @@
 use std::path::{Path, PathBuf};
 
+use polysecrets_local::file::{
+    FileConfig, FileProvider, FileStore, MergeConsent, MergeReport, open,
+};
 use secrets_core::{
     GetOptions, OpenContext, PutOptions, Result, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::file::{FileConfig, FileProvider, FileStore, MergeConsent, MergeReport, open};
 
 /// Whether the full figures are wanted.
 pub(crate) fn deep() -> bool {

@@ -12,8 +12,9 @@
 //! use std::sync::Arc;
 //!
 //! use async_trait::async_trait;
-//! use secrets_core::{Result, SecretProvider};
-//! use secrets_testkit::conformance::{self, Fixture, KnownGap};
+//! # extern crate secrets_core as polysecrets_core;
+//! use polysecrets_core::{Result, SecretProvider};
+//! use polysecrets_testkit::conformance::{self, Fixture, KnownGap};
 //!
 //! struct Mine;
 //!
@@ -38,7 +39,7 @@
 //! # }
 //! ```
 
-/// The table of a group's cases: the name of an async function, and the capabilities without which it makes no sense.
+/// The table of a group's cases: the name of an async function, and the capabilities that it needs.
 macro_rules! cases {
     ($group:literal: $($name:ident [$($capability:ident),*],)+) => {
         pub(super) const CASES: &[crate::conformance::Case] = &[$(
@@ -78,7 +79,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrets_core::{Capabilities, Capability};
 
-use check::{CaseResult, Stop, told};
+use check::{CaseResult, Stop, described};
 use context::Context;
 
 pub use fixture::{Fixture, KnownGap};
@@ -158,7 +159,7 @@ async fn run_selected(fixture: &dyn Fixture, selected: impl Fn(&str) -> bool) ->
                 std::iter::empty(),
                 Vec::new(),
             );
-            return with_failure(report, "provider_opens", told(&error));
+            return with_failure(report, "provider_opens", described(&error));
         }
     };
 
@@ -239,9 +240,10 @@ impl<'a> Runner<'a> {
                 Ok(Err(panic)) => failed(format!("panicked: {}", panic_text(&*panic))),
                 Ok(Ok(Ok(()))) => Outcome::Passed,
                 Ok(Ok(Err(Stop::Failed(reason)))) => failed(reason),
-                Ok(Ok(Err(Stop::Error(error)))) => {
-                    failed(format!("a call failed that should not: {}", told(&error)))
-                }
+                Ok(Ok(Err(Stop::Error(error)))) => failed(format!(
+                    "a call failed that should not: {}",
+                    described(&error)
+                )),
                 Ok(Ok(Err(Stop::Unsupported(reason)))) => Outcome::Unsupported { reason },
             }
         };
@@ -289,7 +291,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("with something that is no text")
+        .unwrap_or("with something other than text")
 }
 
 fn seconds(limit: Duration) -> String {

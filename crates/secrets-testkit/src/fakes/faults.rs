@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Built here and given to [`Faults::push`], or posted as JSON to `/_fake/faults`:
 ///
 /// ```
-/// use secrets_testkit::fakes::Fault;
+/// use polysecrets_testkit::fakes::Fault;
 ///
 /// let fault = Fault::status(429).with_retry_after(2).times(3).on_path("/secrets/");
 /// let same: Fault = serde_json::from_str(
@@ -142,7 +142,7 @@ impl Fault {
         self
     }
 
-    /// For so many requests; 1 unless told. JSON: `"times":3`.
+    /// For this many requests; 1 by default. JSON: `"times":3`.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Times::Number(times);
