@@ -1,7 +1,7 @@
 //! A configuration with secret fields: filled for use, and written to a checkpoint that holds no value.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use secrets::{Result, SecretField, Secrets};
+use polysecrets::{Result, SecretField, Secrets};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Put, get, versions and rollback, in memory. Another store is another word in `default_provider`.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use secrets::{Result, Secrets};
+use polysecrets::{Result, Secrets};
 
 #[tokio::main]
 async fn main() -> Result<()> {

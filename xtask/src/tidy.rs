@@ -109,7 +109,7 @@ fn line_of(text: &str, word: &str) -> usize {
 enum Role {
     Core,
     /// What providers share: no provider itself, nobody's policy.
-    Transport,
+    Shared,
     Testkit,
     Provider,
     Facade,
@@ -121,7 +121,7 @@ enum Role {
 fn role(package: &Package) -> Role {
     match package.short_name() {
         "secrets-core" => Role::Core,
-        "secrets-http" => Role::Transport,
+        "secrets-provider" => Role::Shared,
         "secrets-testkit" => Role::Testkit,
         "secrets" => Role::Facade,
         "secrets-cli" => Role::CommandLine,
@@ -180,7 +180,7 @@ mod sample {
         Package {
             name: name.to_owned(),
             manifest: PathBuf::from(format!("/nowhere/{folder}/Cargo.toml")),
-            library: Some(folder.replace('-', "_")),
+            library: Some(name.replace('-', "_")),
             published: true,
             ..Package::default()
         }
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn unknown_crates_beside_ours_are_providers() {
         assert_eq!(role(&sample::member("secrets-aws")), Role::Provider);
-        assert_eq!(role(&sample::member("secrets-http")), Role::Transport);
+        assert_eq!(role(&sample::member("secrets-provider")), Role::Shared);
         assert_eq!(role(&sample::package("xtask", "xtask")), Role::Outside);
     }
 }

@@ -24,9 +24,9 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
         (Role::Outside, _) => from.short_name() != "xtask",
         (_, Role::Testkit) => dependency.dev,
         (Role::Core, _) => false,
-        (Role::Transport | Role::Testkit, to) => to == Role::Core,
-        (Role::Provider, to) => matches!(to, Role::Core | Role::Transport),
-        (Role::Facade, to) => matches!(to, Role::Core | Role::Transport | Role::Provider),
+        (Role::Shared | Role::Testkit, to) => to == Role::Core,
+        (Role::Provider, to) => matches!(to, Role::Core | Role::Shared),
+        (Role::Facade, to) => matches!(to, Role::Core | Role::Shared | Role::Provider),
         (Role::CommandLine, to) => to == Role::Facade,
     };
     (!allowed).then(|| {
@@ -51,7 +51,7 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
 fn rule(from: Role) -> &'static str {
     match from {
         Role::Core => "(the core needs none of ours)",
-        Role::Transport | Role::Testkit => "(it needs the core alone)",
+        Role::Shared | Role::Testkit => "(it needs the core alone)",
         Role::Provider => {
             "(a provider needs the core and the transport, no facade, no other provider)"
         }
@@ -75,10 +75,10 @@ mod tests {
     #[test]
     fn the_way_up_is_open() {
         for (from, to) in [
-            ("secrets-http", "secrets-core"),
+            ("secrets-provider", "secrets-core"),
             ("secrets-testkit", "secrets-core"),
             ("secrets-vault", "secrets-core"),
-            ("secrets-vault", "secrets-http"),
+            ("secrets-vault", "secrets-provider"),
             ("secrets", "secrets-vault"),
             ("secrets", "secrets-core"),
             ("secrets-cli", "secrets"),
@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn every_other_way_is_closed() {
         for (from, to) in [
-            ("secrets-core", "secrets-http"),
-            ("secrets-http", "secrets-vault"),
+            ("secrets-core", "secrets-provider"),
+            ("secrets-provider", "secrets-vault"),
             ("secrets-vault", "secrets"),
             ("secrets-vault", "secrets-local"),
             ("secrets-testkit", "secrets-vault"),
@@ -121,12 +121,12 @@ mod tests {
     #[test]
     fn the_message_names_both() {
         let found = check(&[
-            needs(member("secrets-core"), "secrets-http"),
-            member("secrets-http"),
+            needs(member("secrets-core"), "secrets-provider"),
+            member("secrets-provider"),
         ]);
         assert_eq!(
             found[0].message,
-            "secrets-core depends on secrets-http, against the direction (the core needs none of ours)"
+            "secrets-core depends on secrets-provider, against the direction (the core needs none of ours)"
         );
     }
 }

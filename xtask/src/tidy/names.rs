@@ -1,9 +1,12 @@
-//! Packages carry the prefix; folders, libraries and code do not.
+//! Packages and their libraries carry the prefix; folders and the workspace's own code do not.
 
 use super::{Problem, Role, is_ours, role};
 use crate::workspace::Package;
 
 const PREFIX: &str = "poly";
+
+/// What its programs show is what a stranger writes.
+const EXAMPLES: &str = "examples";
 
 pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -11,7 +14,11 @@ pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
         if role(package) != Role::Outside {
             problems.extend(name(package));
         }
-        problems.extend(renames(packages, package));
+        if package.short_name() == EXAMPLES {
+            problems.extend(true_names(packages, package));
+        } else {
+            problems.extend(renames(packages, package));
+        }
     }
     problems
 }
@@ -30,7 +37,7 @@ fn name(package: &Package) -> Vec<Problem> {
             ),
         ));
     }
-    let wanted = folder.replace('-', "_");
+    let wanted = wanted.replace('-', "_");
     if let Some(library) = &package.library
         && *library != wanted
     {
@@ -64,6 +71,25 @@ fn renames(packages: &[Package], package: &Package) -> Vec<Problem> {
         .collect()
 }
 
+fn true_names(packages: &[Package], package: &Package) -> Vec<Problem> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| is_ours(packages, &dependency.package))
+        .filter(|dependency| dependency.called != dependency.package)
+        .map(|dependency| {
+            Problem::at_word(
+                &package.manifest,
+                &dependency.called,
+                format!(
+                    "an example calls {} by its name on the registry, not {}",
+                    dependency.package, dependency.called
+                ),
+            )
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::{member, messages, needs, package};
@@ -81,12 +107,12 @@ mod tests {
     #[test]
     fn a_wrong_package_and_a_wrong_library() {
         let mut wrong = package("secrets-aws", "secrets-aws");
-        wrong.library = Some("polysecrets_aws".to_owned());
+        wrong.library = Some("secrets_aws".to_owned());
         assert_eq!(
             messages(check(&[wrong])),
             [
                 "the package in secrets-aws is called secrets-aws, not polysecrets-aws",
-                "the library of secrets-aws is called polysecrets_aws, not secrets_aws",
+                "the library of secrets-aws is called secrets_aws, not polysecrets_aws",
             ]
         );
     }
@@ -98,6 +124,14 @@ mod tests {
         assert_eq!(
             messages(check(&[vault, member("secrets-core")])),
             ["polysecrets-core is not renamed back; write secrets-core.workspace = true"]
+        );
+    }
+    #[test]
+    fn an_example_that_uses_the_short_name() {
+        let examples = needs(package("examples", "polysecrets-examples"), "secrets-core");
+        assert_eq!(
+            messages(check(&[examples, member("secrets-core")])),
+            ["an example calls polysecrets-core by its name on the registry, not secrets-core"]
         );
     }
 }
