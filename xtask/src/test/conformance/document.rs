@@ -12,15 +12,15 @@ use crate::shell::{Result, at, root};
 const HEAD: &str = "\
 # Conformance
 
-Which provider passes which case of the suite in `polysecrets-testkit`, on which server. `cargo xtask test` makes this page
-from the reports of its run, and fails if it was not current.
+Which provider passes which case of the suite in `polysecrets-testkit`, on which server. `cargo xtask test` writes this page
+from the reports of its run, and fails if the page was out of date.
 
 - **yes**: passed.
 - **–**: the provider does not declare the capability; the suite has seen it refuse with `Unsupported` and change nothing.
-- **gap N**: it fails as its test says, for the reason N below. A gap that closes fails the run until its test says so.
+- **gap N**: it fails for the reason N below, as its test expects. A gap that closes fails the run until the test is changed.
 
-Nothing is skipped. A provider that was tried in several ways has a letter for each; without letters, what is said holds for
-all of them.
+Nothing is skipped. A provider that runs against several servers or logins has a letter for each. A result without a letter
+holds for all of them.
 ";
 
 /// Whether the page was current; it is made so. Reports with failed cases are no reason to change it.
