@@ -47,7 +47,7 @@ pub use secrets_core::{
     Metadata, NameMapping, NameRules, NamedPath, OpenContext, Operation, Origin, Page, PageToken,
     PlannedCall, ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretRef, SecretState, SecretValue,
-    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content,
+    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content, unsupported,
 };
 pub use service::ProviderService;
 pub use stack::Stack;
