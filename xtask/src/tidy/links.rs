@@ -170,7 +170,10 @@ mod tests {
 
     fn verdict(target: &str) -> Option<String> {
         let pages = pages(&[
-            ("README.md", "# One\n## `run`: what it does\n## Two\n## Two\n"),
+            (
+                "README.md",
+                "# One\n## `run`: what it does\n## Two\n## Two\n",
+            ),
             ("docs/security.md", "# Security\n"),
         ]);
         broken(&root().join("docs/security.md"), target, &pages)
@@ -208,7 +211,8 @@ mod tests {
 
     #[test]
     fn examples_are_not_links() {
-        let page = Page::read("`[a](b.md)`\n\n    [a](b.md)\n\n```text\n[a](b.md)\n```\n\n[c](d.md)\n");
+        let page =
+            Page::read("`[a](b.md)`\n\n    [a](b.md)\n\n```text\n[a](b.md)\n```\n\n[c](d.md)\n");
         assert_eq!(page.links, [(9, "d.md".to_owned())]);
     }
 
