@@ -89,8 +89,8 @@ mod tests {
 
     use crate::{
         Capabilities, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetOptions,
-        Health, HealthStatus, ListOptions, Location, ProviderInfo, PutOptions, Result,
-        RollbackOptions, Secret, SecretName, SecretProvider, Version, VersionsOptions,
+        Health, HealthStatus, ListOptions, ProviderInfo, PutOptions, Result, RollbackOptions,
+        Secret, SecretName, SecretProvider, Version, VersionsOptions,
     };
 
     #[derive(Debug)]
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_method_refuses_its_own_operation() {
-        let location = Location::of_scheme("nothing");
+        let location = "nothing://nowhere".parse().unwrap();
         let info = ProviderInfo::new("nothing", "main", location, Capabilities::default());
         let provider = Nothing(info);
         let (name, version) = (SecretName::new("a").unwrap(), Version::new("1"));
