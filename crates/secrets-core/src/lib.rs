@@ -25,6 +25,7 @@ mod provider;
 mod reference;
 mod request;
 mod secret;
+pub mod suggestion;
 mod unsupported;
 mod value;
 
