@@ -3,8 +3,9 @@
 #![allow(clippy::print_stdout, reason = "cargo reads it")]
 
 use std::env;
+use std::path::Path;
 
-/// Names that the linker does not find are left out, so that an old list costs memory and nothing else.
+/// Absent in the published package. The linker skips names that it does not find, so an old list costs memory and nothing else.
 const ORDER: &str = "start-order.txt";
 /// The file to write where each function came to lie, for `cargo xtask order`, which makes the list.
 const MAP: &str = "POLYSECRETS_LINK_MAP";
@@ -14,9 +15,11 @@ fn main() {
     println!("cargo::rerun-if-env-changed={MAP}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
     if is("PROFILE", "release") && is("TARGET", "x86_64-unknown-linux-gnu") && links_with_lld() {
-        let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        pass(&format!("--symbol-ordering-file={folder}/{ORDER}"));
-        pass("--no-warn-symbol-ordering");
+        let list = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(ORDER);
+        if list.is_file() {
+            pass(&format!("--symbol-ordering-file={}", list.display()));
+            pass("--no-warn-symbol-ordering");
+        }
         if let Ok(map) = env::var(MAP) {
             pass(&format!("--Map={map}"));
             // The map has the names as the list needs them.

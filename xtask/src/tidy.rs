@@ -1,13 +1,17 @@
 //! Rules about the workspace that no compiler checks: one file a group of rules.
 
 mod budgets;
+mod circles;
 mod direction;
 mod docs;
 mod features;
 mod layout;
 mod manifests;
+mod messages;
 mod names;
+mod phrases;
 mod sources;
+mod tree;
 
 use std::fmt;
 use std::fs;
@@ -69,6 +73,9 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     problems.extend(features::check(&packages));
     problems.extend(layout::check(&packages)?);
     problems.extend(sources::check(&packages)?);
+    problems.extend(phrases::check()?);
+    problems.extend(circles::check(&packages)?);
+    problems.extend(messages::check(&packages, fix)?);
     problems.extend(docs::check(&packages, fix)?);
     problems.extend(budgets::check(&packages)?);
     for problem in &problems {
@@ -96,7 +103,7 @@ fn line_of(text: &str, word: &str) -> usize {
 }
 
 /// The place of a crate in the order core ← providers ← facade ← CLI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Core,
     /// What providers share: no provider itself, nobody's policy.

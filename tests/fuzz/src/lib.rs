@@ -1,7 +1,7 @@
 //! What every input that comes from outside must hold: one function a target, which panics where it does not.
 //!
 //! The programs in `src/bin` give these functions what libFuzzer makes up (`cargo xtask test -p fuzz`), and a test of
-//! the workspace what lies in `corpus` (`tests/tests/fuzz.rs`). A failing input becomes a file of the corpus.
+//! the workspace what lies in `corpus` (`tests/tests/it/fuzz.rs`). A failing input becomes a file of the corpus.
 
 mod addresses;
 mod answers;

@@ -1,12 +1,11 @@
 //! Tables in the documents that are made from the code.
 //!
-//! A table stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and is exactly what an
-//! example prints. `cargo xtask tidy --fix` writes it anew.
+//! A table stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. `cargo xtask tidy --fix` writes it again.
 
 use std::fs;
 use std::path::Path;
 
-use super::{Problem, files};
+use super::{Problem, files, tree};
 use crate::shell::{Result, at, cargo, read, root, say};
 use crate::workspace::Package;
 
@@ -14,13 +13,13 @@ use crate::workspace::Package;
 const TABLES: &[Table] = &[
     Table {
         name: "providers",
-        example: "capabilities",
+        maker: Maker::Example("capabilities"),
         home: "README.md",
     },
     Table {
-        name: "exit-codes",
-        example: "exit_codes",
-        home: "docs/exit-codes.md",
+        name: "tree",
+        maker: Maker::Tree,
+        home: "ARCHITECTURE.md",
     },
 ];
 
@@ -28,8 +27,27 @@ const EXAMPLES: &str = "polysecrets-examples";
 
 struct Table {
     name: &'static str,
-    example: &'static str,
+    maker: Maker,
     home: &'static str,
+}
+
+enum Maker {
+    /// The table is what this example prints.
+    Example(&'static str),
+    /// The crates and their modules.
+    Tree,
+}
+
+impl Table {
+    fn made(&self, packages: &[Package]) -> Result<String> {
+        match self.maker {
+            Maker::Example(example) => {
+                let mut command = cargo(["run", "--quiet", "--package", EXAMPLES, "--example"]);
+                read(command.arg(example))
+            }
+            Maker::Tree => tree::table(packages),
+        }
+    }
 }
 
 pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
@@ -41,14 +59,7 @@ pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
             .any(|part| part.as_os_str() == "node_modules")
     });
     for table in TABLES {
-        let exists = packages.iter().any(|package| {
-            package.name == EXAMPLES && package.examples.iter().any(|name| name == table.example)
-        });
-        if !exists {
-            continue;
-        }
-        let mut command = cargo(["run", "--quiet", "--package", EXAMPLES, "--example"]);
-        let made = read(command.arg(table.example))?;
+        let made = table.made(packages)?;
         let mut at_home = false;
         for path in &documents {
             let text = at(path, fs::read_to_string(path))?;
@@ -67,7 +78,7 @@ pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
                     path.display()
                 ));
             } else {
-                problems.push(differs(path, &section, &made, table));
+                problems.push(differs(path, &section, &made));
             }
         }
         let home = root().join(table.home);
@@ -83,7 +94,7 @@ pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
 }
 
 /// The first line that is not what the code says.
-fn differs(path: &Path, section: &Section<'_>, made: &str, table: &Table) -> Problem {
+fn differs(path: &Path, section: &Section<'_>, made: &str) -> Problem {
     let written: Vec<&str> = section.body.trim().lines().collect();
     let made: Vec<&str> = made.trim().lines().collect();
     let index = written
@@ -95,10 +106,7 @@ fn differs(path: &Path, section: &Section<'_>, made: &str, table: &Table) -> Pro
     Problem::new(
         path,
         section.line + 1 + index,
-        format!(
-            "the code says: {wanted} (example {}; cargo xtask tidy --fix writes it)",
-            table.example
-        ),
+        format!("the code says: {wanted} (cargo xtask tidy --fix writes it)"),
     )
 }
 
@@ -155,7 +163,7 @@ mod tests {
     #[test]
     fn the_first_other_line_is_told() {
         let found = section(TEXT, "providers").unwrap();
-        let line = |made| differs(Path::new("README.md"), &found, made, &TABLES[0]).line;
+        let line = |made| differs(Path::new("README.md"), &found, made).line;
         assert_eq!(line("| x |\n| b |"), 4);
         assert_eq!(line("| a |\n| x |"), 5);
         assert_eq!(line("| a |\n| b |\n| c |"), 6);

@@ -1,150 +1,42 @@
-//! The same file names in each provider that speaks to a server: who knows one knows all.
+//! The same file names in every provider that speaks to a server: who knows one provider knows all.
 
 use super::{Problem, Role, children, role};
 use crate::shell::Result;
 use crate::workspace::Package;
 
-/// What may lie in `src`, as a file or as the folder of its parts.
+/// A concept is a file of `src` or a folder with its parts; a concept that a provider lacks is absent.
 const SOURCES: &[&str] = &[
-    "lib", "config", "provider", "client", "wire", "auth", "error",
+    "lib",
+    "config",
+    "open",
+    "provider",
+    "names",
+    "value",
+    "client",
+    "wire",
+    "auth",
+    "error",
+    "permissions",
+    "limits",
+    "leases",
+    "signing",
 ];
 
-/// What may lie in `tests`; `support` is what the others share, `errors` asks how the answers in `corpus` are told.
-const TESTS: &[&str] = &["conformance", "corpus", "errors", "support", "wire"];
+/// One test program, `it`; a second one, `servers`, for cases that need a real server; `corpus` holds recorded answers.
+const TESTS: &[&str] = &["it", "servers", "corpus"];
 
-/// A provider that is a module for each of its kinds has no client or wire of its own.
+/// A crate that holds several providers has the files of each in a folder of its own.
 const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
 
-/// Files beyond the list: crate, path below the crate, and why it has to be.
-const EXTRA: &[(&str, &str, &str)] = &[
-    (
-        "secrets-aws",
-        "src/grants.rs",
-        "the least that the vendor has to allow, in its own language",
-    ),
-    (
-        "secrets-azure",
-        "src/grants.rs",
-        "the least that the vendor has to allow, in its own language",
-    ),
-    (
-        "secrets-gcp",
-        "src/grants.rs",
-        "the least that the vendor has to allow, in its own language",
-    ),
-    (
-        "secrets-infisical",
-        "src/grants.rs",
-        "the least that the vendor has to allow, in its own language",
-    ),
-    (
-        "secrets-vault",
-        "src/grants.rs",
-        "the least that the vendor has to allow, in its own language",
-    ),
-    (
-        "secrets-azure",
-        "src/open.rs",
-        "what files and variables a configuration leads to",
-    ),
-    (
-        "secrets-azure",
-        "tests/auth.rs",
-        "logins, and that none goes where it must not",
-    ),
-    (
-        "secrets-vault",
-        "src/open.rs",
-        "what files and variables a configuration leads to",
-    ),
-    (
-        "secrets-vault",
-        "src/endpoint.rs",
-        "requests of login and client alike, below both",
-    ),
-    (
-        "secrets-vault",
-        "src/leases.rs",
-        "what is lent, renewed and given back",
-    ),
-    (
-        "secrets-vault",
-        "src/shape.rs",
-        "how a value becomes a map and comes back",
-    ),
-    (
-        "secrets-vault",
-        "src/vaultrs_client.rs",
-        "the feature `vaultrs`",
-    ),
-    ("secrets-vault", "tests/auth.rs", "logins, counted"),
-    (
-        "secrets-vault",
-        "tests/server.rs",
-        "what only a real server can prove",
-    ),
-    (
-        "secrets-infisical",
-        "src/open.rs",
-        "what files and variables a configuration leads to",
-    ),
-    (
-        "secrets-infisical",
-        "src/endpoint.rs",
-        "requests of login and client alike, below both",
-    ),
-    (
-        "secrets-infisical",
-        "src/names.rs",
-        "names as folders and keys, and back",
-    ),
-    (
-        "secrets-infisical",
-        "src/value.rs",
-        "values as the server keeps them, and back",
-    ),
-    (
-        "secrets-infisical",
-        "src/batch.rs",
-        "one listing instead of many reads",
-    ),
-    ("secrets-infisical", "tests/auth.rs", "logins, counted"),
-    (
-        "secrets-infisical",
-        "tests/names.rs",
-        "no name escapes its place, by property",
-    ),
-    (
-        "secrets-aws",
-        "src/open.rs",
-        "what files and variables a configuration leads to",
-    ),
-    (
-        "secrets-aws",
-        "src/secrets.rs",
-        "each name a secret: half of the provider",
-    ),
-    (
-        "secrets-aws",
-        "src/document.rs",
-        "each name a key of one secret: the other half",
-    ),
-    (
-        "secrets-aws",
-        "src/name.rs",
-        "names, prefixes and ARNs, which both halves share",
-    ),
-    (
-        "secrets-aws",
-        "tests/auth.rs",
-        "sources of credentials, counted",
-    ),
-    (
-        "secrets-aws",
-        "tests/tls.rs",
-        "the SDK over our TLS; the count of parsed roots is the process's",
-    ),
-];
+/// Files outside the shape: crate, path below the crate, reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "secrets-vault",
+    "src/vaultrs_client.rs",
+    "the optional feature `vaultrs`: a provider built from somebody else's client",
+)];
+
+/// With more exceptions the shape is wrong, not the providers.
+const _: () = assert!(EXCEPTIONS.len() < 5);
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
@@ -166,11 +58,18 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
                 );
                 if !known.contains(&stem.as_ref()) && !is_excepted(name, &below) {
                     let message = format!(
-                        "a provider has no {below}; {folder} holds {}",
+                        "{below} is outside the shape of a provider; {folder} holds {}",
                         known.join(", ")
                     );
                     problems.push(Problem::new(&child, 1, message));
                 }
+            }
+        }
+        for (owner, path, _) in EXCEPTIONS.iter().filter(|(owner, ..)| *owner == name) {
+            let file = package.folder().join(path);
+            if !file.exists() {
+                let message = format!("{owner} has no {path}; remove the exception");
+                problems.push(Problem::new(&file, 1, message));
             }
         }
     }
@@ -178,7 +77,7 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
 }
 
 fn is_excepted(package: &str, below: &str) -> bool {
-    EXTRA
+    EXCEPTIONS
         .iter()
         .any(|(owner, path, _)| *owner == package && *path == below)
 }
@@ -195,13 +94,13 @@ mod tests {
         let root = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
         let crate_folder = root.join("secrets-aws");
         fs::create_dir_all(crate_folder.join("src/auth")).unwrap();
-        fs::create_dir_all(crate_folder.join("tests")).unwrap();
+        fs::create_dir_all(crate_folder.join("tests/it")).unwrap();
         for file in [
             "src/lib.rs",
             "src/auth.rs",
             "src/helpers.rs",
+            "tests/it/main.rs",
             "tests/wire.rs",
-            "tests/other.rs",
         ] {
             fs::write(crate_folder.join(file), "").unwrap();
         }
@@ -209,12 +108,28 @@ mod tests {
         package.manifest = crate_folder.join("Cargo.toml");
         let found = messages(check(&[package]).unwrap());
         fs::remove_dir_all(&root).unwrap();
+        let sources = SOURCES.join(", ");
         assert_eq!(
             found,
             [
-                "a provider has no src/helpers.rs; src holds lib, config, provider, client, wire, auth, error",
-                "a provider has no tests/other.rs; tests holds conformance, corpus, errors, support, wire",
+                format!("src/helpers.rs is outside the shape of a provider; src holds {sources}"),
+                "tests/wire.rs is outside the shape of a provider; tests holds it, servers, corpus"
+                    .to_owned(),
             ]
+        );
+    }
+
+    #[test]
+    fn an_exception_without_its_file_is_reported() {
+        let root = std::env::temp_dir().join(format!("xtask-exceptions-{}", std::process::id()));
+        fs::create_dir_all(root.join("secrets-vault/src")).unwrap();
+        let mut package = member("secrets-vault");
+        package.manifest = root.join("secrets-vault/Cargo.toml");
+        let found = messages(check(&[package]).unwrap());
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(
+            found,
+            ["secrets-vault has no src/vaultrs_client.rs; remove the exception"]
         );
     }
 }

@@ -1,5 +1,4 @@
 //! What a program gets that is started with `secrets run`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;

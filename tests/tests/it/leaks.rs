@@ -1,5 +1,4 @@
 //! A value is shown where it was asked for, and nowhere else, however talkative the command is.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::time::Duration;
 

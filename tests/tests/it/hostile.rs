@@ -1,5 +1,4 @@
 //! A repository that somebody else wrote does not get what is ours.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

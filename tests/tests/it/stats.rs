@@ -1,5 +1,4 @@
 //! What the audit log adds up to, as the command line tells it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use polysecrets_tests::Home;
 use serde_json::Value;

@@ -1,5 +1,4 @@
 //! Policies through the command line: what is denied, who says so, and what vendors have to allow.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use polysecrets_tests::{Home, Ran};
 use serde_json::{Value, json};

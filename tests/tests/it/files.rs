@@ -1,5 +1,4 @@
 //! Files with references and templates: rendered, checked, and never half written.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,4 @@
 //! A committed store: cloned, merged from two branches, and shared with another person.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::path::Path;
 

@@ -1,7 +1,5 @@
 //! All providers at once, what none of them is asked, and what wrong input gets on its way to a cloud.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,4 @@
 //! What programs read: every answer with `--json` is one object, and so is every error.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use polysecrets_tests::{Home, Ran};
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
 //! Programs of which the output is masked.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,4 @@
 //! Five wrong inputs for every command: a typed error in one line, the right code, and nothing written.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,4 @@
 //! `--explain` tells what would be asked, and asks nobody.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::TcpListener;
 

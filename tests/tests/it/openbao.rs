@@ -1,7 +1,5 @@
 //! The main job against a real server, beside the server's own client.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::process::Command;
 
 use polysecrets_tests::{Home, Ran, server};

@@ -1,5 +1,4 @@
 //! Who used which secret, as the command line tells it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

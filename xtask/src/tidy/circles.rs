@@ -1,0 +1,337 @@
+//! Files that import each other in a circle, by their `use` lines.
+//!
+//! A circle is fine within one module family: files below one module that is not the crate's root. Any other circle ties
+//! two concerns to each other, so that neither can be read, moved or tested alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::visit::Visit;
+
+use super::{Problem, Role, files, role};
+use crate::shell::{Result, at};
+use crate::workspace::Package;
+
+/// Circles that stay: crate, the modules in them, reason.
+const ALLOWED: &[(&str, &[&str], &str)] = &[];
+
+pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut within = 0;
+    for package in packages
+        .iter()
+        .filter(|package| role(package) != Role::Outside)
+    {
+        let source = package.folder().join("src");
+        let mut texts = Vec::new();
+        for file in files(&source, "rs")? {
+            texts.push((file.clone(), at(&file, fs::read_to_string(&file))?));
+        }
+        let library = package.library.as_deref().unwrap_or_default();
+        let house = House::read(&source, library, &texts)?;
+        for circle in house.circles() {
+            let modules: Vec<String> = circle.iter().map(|module| module.join("::")).collect();
+            if is_family(&circle) || is_allowed(package.short_name(), &modules) {
+                within += 1;
+                continue;
+            }
+            let file = &house.files[circle[0]];
+            let message = format!("a circle of imports: {}", modules.join(", "));
+            problems.push(Problem::new(file, 1, message));
+        }
+    }
+    println!("{within} circles of imports, each within one module");
+    Ok(problems)
+}
+
+type Module = Vec<String>;
+
+/// All in one module below the root.
+fn is_family(circle: &[&Module]) -> bool {
+    circle.iter().all(|module| {
+        !module.is_empty() && module.first() == circle.first().and_then(|first| first.first())
+    })
+}
+
+fn is_allowed(package: &str, modules: &[String]) -> bool {
+    ALLOWED
+        .iter()
+        .any(|(owner, members, _)| *owner == package && *members == modules)
+}
+
+/// A crate's modules, what each names for others, and what each imports.
+#[derive(Debug, Default)]
+struct House {
+    files: BTreeMap<Module, PathBuf>,
+    /// Per module: the name by which it passes something on, and the path that the name stands for.
+    passed_on: BTreeMap<Module, BTreeMap<String, Module>>,
+    imports: BTreeMap<Module, BTreeSet<Module>>,
+}
+
+impl House {
+    fn read(source: &Path, library: &str, texts: &[(PathBuf, String)]) -> Result<Self> {
+        let mut house = Self::default();
+        let mut uses = Vec::new();
+        for (file, _) in texts {
+            house.files.insert(module(source, file), file.clone());
+        }
+        for (file, text) in texts {
+            let syntax = syn::parse_file(text)
+                .map_err(|error| format!("{}: not Rust: {error}", file.display()))?;
+            let mut found = Uses::default();
+            found.visit_file(&syntax);
+            let here = module(source, file);
+            for (path, alias, public) in found.lines {
+                let Some(path) = house.absolute(&here, library, &path) else {
+                    continue;
+                };
+                if public {
+                    let names = house.passed_on.entry(here.clone()).or_default();
+                    names.insert(alias, path);
+                } else {
+                    uses.push((here.clone(), path));
+                }
+            }
+        }
+        for (here, path) in uses {
+            let Some(target) = house.target(&path, 0) else {
+                continue;
+            };
+            if target != here {
+                house.imports.entry(here).or_default().insert(target);
+            }
+        }
+        Ok(house)
+    }
+
+    /// The path from the crate's root; `None` for what another crate holds.
+    fn absolute(&self, here: &Module, library: &str, path: &[String]) -> Option<Module> {
+        let (first, rest) = path.split_first()?;
+        let mut base = match first.as_str() {
+            "crate" => Module::new(),
+            "self" => here.clone(),
+            "super" => here[..here.len().checked_sub(1)?].to_vec(),
+            name if name == library => Module::new(),
+            name => {
+                let mut child = here.clone();
+                child.push(name.to_owned());
+                if !self.files.contains_key(&child) {
+                    return None;
+                }
+                child
+            }
+        };
+        for part in rest {
+            if part == "super" {
+                base.pop()?;
+            } else if part != "self" {
+                base.push(part.clone());
+            }
+        }
+        Some(base)
+    }
+
+    /// The file that holds what the path names, through the modules that pass it on.
+    fn target(&self, path: &[String], depth: usize) -> Option<Module> {
+        let holder = (0..=path.len())
+            .rev()
+            .map(|length| path[..length].to_vec())
+            .find(|module| self.files.contains_key(module))?;
+        let Some(name) = path.get(holder.len()) else {
+            return Some(holder);
+        };
+        // Two modules may pass on each other's names; what is not found in a few steps stays where it was named.
+        if depth < 8
+            && let Some(passed) = self
+                .passed_on
+                .get(&holder)
+                .and_then(|names| names.get(name))
+        {
+            let mut longer = passed.clone();
+            longer.extend_from_slice(&path[holder.len() + 1..]);
+            return self.target(&longer, depth + 1);
+        }
+        Some(holder)
+    }
+
+    /// Groups of more than one module that reach each other.
+    fn circles(&self) -> Vec<Vec<&Module>> {
+        let reach: BTreeMap<&Module, BTreeSet<&Module>> = self
+            .files
+            .keys()
+            .map(|module| (module, self.reached(module)))
+            .collect();
+        let mut seen = BTreeSet::new();
+        let mut circles = Vec::new();
+        for module in self.files.keys() {
+            if seen.contains(module) {
+                continue;
+            }
+            let circle: Vec<&Module> = reach[module]
+                .iter()
+                .copied()
+                .filter(|other| reach[other].contains(module))
+                .collect();
+            seen.extend(circle.iter().copied());
+            if circle.len() > 1 {
+                circles.push(circle);
+            }
+        }
+        circles
+    }
+
+    fn reached<'a>(&'a self, from: &'a Module) -> BTreeSet<&'a Module> {
+        let mut found = BTreeSet::new();
+        let mut waiting = vec![from];
+        while let Some(module) = waiting.pop() {
+            for next in self.imports.get(module).into_iter().flatten() {
+                if found.insert(next) {
+                    waiting.push(next);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// `src/a/mod.rs` and `src/a.rs` are both `a`; the root is empty.
+fn module(source: &Path, file: &Path) -> Module {
+    let below = file.strip_prefix(source).unwrap_or(file).with_extension("");
+    let mut parts: Module = below
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    if parts
+        .last()
+        .is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str()))
+    {
+        parts.pop();
+    }
+    parts
+}
+
+/// The `use` lines of a file outside its tests: path, the name it gets, whether others see it.
+#[derive(Debug, Default)]
+struct Uses {
+    lines: Vec<(Vec<String>, String, bool)>,
+    /// The inline modules around the line.
+    depth: usize,
+}
+
+impl<'ast> Visit<'ast> for Uses {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        let public = !matches!(item.vis, syn::Visibility::Inherited);
+        // Inside an inline module `super` means this file.
+        if self.depth == 0 {
+            self.tree(&item.tree, &mut Vec::new(), public);
+        }
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        let is_test = item.attrs.iter().any(|attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute
+                    .parse_args::<syn::Ident>()
+                    .is_ok_and(|word| word == "test")
+        });
+        if !is_test && item.content.is_some() {
+            self.depth += 1;
+            syn::visit::visit_item_mod(self, item);
+            self.depth -= 1;
+        }
+    }
+}
+
+impl Uses {
+    fn tree(&mut self, tree: &syn::UseTree, path: &mut Vec<String>, public: bool) {
+        match tree {
+            syn::UseTree::Path(part) => {
+                path.push(part.ident.to_string());
+                self.tree(&part.tree, path, public);
+                path.pop();
+            }
+            syn::UseTree::Name(name) => self.line(path, &name.ident, &name.ident, public),
+            syn::UseTree::Rename(name) => self.line(path, &name.ident, &name.rename, public),
+            syn::UseTree::Glob(_) => {
+                self.lines.push((path.clone(), String::new(), false));
+            }
+            syn::UseTree::Group(group) => {
+                for one in &group.items {
+                    self.tree(one, path, public);
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, path: &[String], name: &syn::Ident, alias: &syn::Ident, public: bool) {
+        let mut whole = path.to_vec();
+        whole.push(name.to_string());
+        self.lines.push((whole, alias.to_string(), public));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circles(files: &[(&str, &str)]) -> Vec<(String, bool)> {
+        let texts: Vec<(PathBuf, String)> = files
+            .iter()
+            .map(|(path, text)| (Path::new("src").join(path), (*text).to_owned()))
+            .collect();
+        let house = House::read(Path::new("src"), "secrets_x", &texts).unwrap();
+        house
+            .circles()
+            .iter()
+            .map(|circle| {
+                let names: Vec<String> = circle.iter().map(|module| module.join("::")).collect();
+                (names.join(" "), is_family(circle))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn two_files_that_import_each_other() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b; pub use a::A;"),
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "use crate::a::{A, other::Other};"),
+        ]);
+        assert_eq!(found, [("a b".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_name_that_the_root_passes_on_leads_to_its_file() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b; pub use a::A; pub use b::B as C;"),
+            ("a.rs", "use crate::C;"),
+            ("b.rs", "use secrets_x::A;"),
+        ]);
+        assert_eq!(found, [("a b".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_family_may_import_each_other_and_tests_do_not_count() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a/mod.rs", "mod child; use child::Child;"),
+            ("a/child.rs", "use super::A;"),
+            (
+                "b.rs",
+                "#[cfg(test)] mod tests { use super::*; use crate::a::A; }",
+            ),
+        ]);
+        assert_eq!(found, [("a a::child".to_owned(), true)]);
+    }
+
+    #[test]
+    fn a_straight_line_is_not_a_circle() {
+        let found = circles(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "use crate::b::B; use serde::Serialize;"),
+            ("b.rs", "use std::fmt;"),
+        ]);
+        assert_eq!(found, []);
+    }
+}

@@ -1,0 +1,35 @@
+//! The crates and their rooms, as a table that `ARCHITECTURE.md` keeps.
+
+use std::fmt::Write as _;
+
+use super::{Role, children, role};
+use crate::shell::Result;
+use crate::workspace::Package;
+
+/// One row a published crate: its folder, its description, the modules of its `src`.
+pub(super) fn table(packages: &[Package]) -> Result<String> {
+    let mut text = "| folder | what it is | its rooms |\n|---|---|---|\n".to_owned();
+    let mut crates: Vec<&Package> = packages
+        .iter()
+        .filter(|package| role(package) != Role::Outside)
+        .collect();
+    crates.sort_by_key(|package| (role(package), package.short_name()));
+    for package in crates {
+        let mut rooms = Vec::new();
+        for child in children(&package.folder().join("src"))? {
+            let stem = child.file_stem().unwrap_or_default().to_string_lossy();
+            if !["lib", "main", "tests", "bin"].contains(&stem.as_ref()) {
+                rooms.push(format!("`{stem}`"));
+            }
+        }
+        rooms.dedup();
+        let _ = writeln!(
+            text,
+            "| `crates/{}` | {} | {} |",
+            package.short_name(),
+            package.description.as_deref().unwrap_or_default(),
+            rooms.join(" ")
+        );
+    }
+    Ok(text)
+}
