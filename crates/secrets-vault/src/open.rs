@@ -9,7 +9,7 @@ use secrets_provider::{
 };
 
 use crate::auth::{Auth, Method};
-use crate::client::{Client, Endpoint};
+use crate::client::{Client, Endpoint, WriteIndex};
 use crate::error::invalid_config;
 use crate::names::is_path;
 use crate::value::Shaper;
@@ -19,11 +19,52 @@ const DEFAULT_MOUNT: &str = "secret";
 const DEFAULT_VALUE_FIELD: &str = "value";
 /// Where Kubernetes mounts the token of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// The variables of the two programs, in the order of precedence.
-const ADDRESS: [&str; 2] = ["VAULT_ADDR", "BAO_ADDR"];
-const NAMESPACE: [&str; 2] = ["VAULT_NAMESPACE", "BAO_NAMESPACE"];
-const CA: [&str; 2] = ["VAULT_CACERT", "BAO_CACERT"];
-const TOKEN: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
+
+/// The variables of one program. Those of one never go to the address of the other.
+#[derive(Debug, Clone, Copy)]
+struct Family {
+    address: &'static str,
+    namespace: &'static str,
+    ca: &'static str,
+    token: &'static str,
+}
+
+const BAO: Family = Family {
+    address: "BAO_ADDR",
+    namespace: "BAO_NAMESPACE",
+    ca: "BAO_CACERT",
+    token: "BAO_TOKEN",
+};
+const VAULT: Family = Family {
+    address: "VAULT_ADDR",
+    namespace: "VAULT_NAMESPACE",
+    ca: "VAULT_CACERT",
+    token: "VAULT_TOKEN",
+};
+
+impl Family {
+    /// The variables that go with an address: those of the program whose address it is, else those that are set. OpenBao's
+    /// come first, as in `bao` itself.
+    fn for_address(address: Option<&str>, ambient: Ambient<'_>) -> Self {
+        let both = [BAO, VAULT];
+        let same = |family: &Self| {
+            let theirs = ambient.text(&[family.address]);
+            let theirs = theirs.map(|address| address.trim_end_matches('/'));
+            theirs.is_some() && theirs == address.map(|address| address.trim_end_matches('/'))
+        };
+        let has = |variable: fn(&Self) -> &'static str| {
+            both.into_iter()
+                .find(|family| ambient.variable(&[variable(family)]).is_some())
+        };
+        let by_address = match address {
+            Some(_) => both.into_iter().find(same),
+            None => has(|family| family.address),
+        };
+        by_address
+            .or_else(|| has(|family| family.token))
+            .unwrap_or(VAULT)
+    }
+}
 
 /// Opens one mount of a Vault or OpenBao server. Sends nothing; the login happens at the first use.
 ///
@@ -36,10 +77,11 @@ pub async fn open(
     transport: Transport,
 ) -> Result<VaultProvider> {
     let ambient = Ambient::of(&context);
-    let base = base(&config, ambient)?;
+    let family = Family::for_address(config.address.as_deref(), ambient);
+    let base = base(&config, ambient, family)?;
     base.refuse_clear("credentials", config.allow_http)?;
     let namespace = config.namespace.as_deref();
-    let namespace = namespace.or_else(|| ambient.text(&NAMESPACE));
+    let namespace = namespace.or_else(|| ambient.text(&[family.namespace]));
     let namespace = namespace.map(|namespace| namespace.trim_matches('/').to_owned());
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     let mount = config
@@ -51,11 +93,12 @@ pub async fn open(
     check_path(&mount, "mount")?;
 
     let mut variables = Vec::new();
-    let method = method(&config, &context, ambient, &mut variables)?;
+    let method = method(&config, &context, (ambient, family), &mut variables)?;
     let endpoint = Endpoint {
-        http: transport.client(client_options(&config, &context, ambient)?)?,
+        http: transport.client(client_options(&config, &context, ambient, family)?)?,
         namespace: namespace.as_deref().map(namespace_header).transpose()?,
         clock: context.clock.clone(),
+        index: index(&config, &context)?,
         base,
     };
     let location = location(&endpoint.base, &mount, namespace.as_deref());
@@ -64,7 +107,7 @@ pub async fn open(
         shape: config.shape,
         field: config
             .value_field
-            .unwrap_or_else(|| DEFAULT_VALUE_FIELD.to_owned()),
+            .map_or_else(|| DEFAULT_VALUE_FIELD.into(), Into::into),
     };
     if shaper.field.is_empty() {
         return Err(invalid_config("`value_field` is empty"));
@@ -77,13 +120,13 @@ pub async fn open(
     ))
 }
 
-fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
+fn base(config: &VaultConfig, ambient: Ambient<'_>, family: Family) -> Result<BaseUrl> {
     if let Some(address) = &config.address {
         return BaseUrl::parse(address);
     }
-    let Some((variable, address)) = ambient.variable(&ADDRESS) else {
+    let Some((variable, address)) = ambient.variable(&[family.address]) else {
         return Err(invalid_config("the server's address is missing").with_hint(
-            "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
+            "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR or BAO_ADDR",
         ));
     };
     BaseUrl::of_setting(
@@ -122,19 +165,29 @@ fn location(base: &BaseUrl, mount: &str, namespace: Option<&str>) -> Location {
     location
 }
 
+/// Where the index of the last write is kept.
+fn index(config: &VaultConfig, context: &OpenContext) -> Result<WriteIndex> {
+    let Some(file) = &config.index_file else {
+        return Ok(WriteIndex::default());
+    };
+    context.allow_ambient("the file of `index_file`")?;
+    Ok(WriteIndex::shared(context.base_dir.join(file)))
+}
+
 fn client_options(
     config: &VaultConfig,
     context: &OpenContext,
     ambient: Ambient<'_>,
+    family: Family,
 ) -> Result<ClientOptions> {
     let mut names = SettingNames::default();
-    names.address = match (&config.address, ambient.variable(&ADDRESS)) {
+    names.address = match (&config.address, ambient.variable(&[family.address])) {
         (None, Some((variable, _))) => variable.into(),
         _ => "`address`, `location` or VAULT_ADDR".into(),
     };
     let ca = match &config.ca_cert {
         Some(path) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
-        None => ambient.variable(&CA).and_then(|(variable, path)| {
+        None => ambient.variable(&[family.ca]).and_then(|(variable, path)| {
             let path = PathBuf::from(path.expose_str().ok()?);
             Some(NamedFile::new(variable, path))
         }),
@@ -172,7 +225,7 @@ fn client_options(
 fn method(
     config: &VaultConfig,
     context: &OpenContext,
-    ambient: Ambient<'_>,
+    ambient: (Ambient<'_>, Family),
     variables: &mut Vec<String>,
 ) -> Result<Method> {
     at_most_one_credential(&[
@@ -266,11 +319,11 @@ fn method(
 /// The credential of the user's environment.
 fn ambient_method(
     context: &OpenContext,
-    ambient: Ambient<'_>,
+    (ambient, family): (Ambient<'_>, Family),
     variables: &mut Vec<String>,
 ) -> Result<Method> {
-    context.allow_ambient("the token of VAULT_TOKEN or ~/.vault-token")?;
-    if let Some((name, value)) = ambient.variable(&TOKEN) {
+    context.allow_ambient("the token of VAULT_TOKEN, BAO_TOKEN or ~/.vault-token")?;
+    if let Some((name, value)) = ambient.variable(&[family.token]) {
         variables.push(name.to_owned());
         return Ok(Method::Token(value.clone(), name.into()));
     }
@@ -281,6 +334,6 @@ fn ambient_method(
     match file.filter(|file| file.is_file()) {
         Some(file) => Ok(Method::TokenFile(NamedFile::new("`vault login`", file))),
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
-            .with_hint("set VAULT_TOKEN, log in with `vault login` or `bao login`, or configure a login such as `approle`")),
+            .with_hint(format!("set {}, log in with `vault login` or `bao login`, or configure a login such as `approle`", family.token))),
     }
 }
