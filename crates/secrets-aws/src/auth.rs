@@ -19,8 +19,8 @@ use secrets_core::{Clock, Environment, Result, SecretValue};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
+use crate::client::http::AwsHttpClient;
 use crate::error;
-use crate::http::AwsHttpClient;
 
 /// Where nothing else names a region.
 const DEFAULT_REGION: &str = "us-east-1";

@@ -7,7 +7,6 @@ mod config;
 mod document;
 mod error;
 mod grants;
-mod http;
 mod name;
 mod open;
 mod provider;

@@ -11,9 +11,9 @@ use secrets_provider::{
 
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
+use crate::client::http::AwsHttpClient;
 use crate::document::Document;
 use crate::error::invalid_config;
-use crate::http::AwsHttpClient;
 use crate::name::{Arn, Names};
 use crate::provider::Store;
 use crate::secrets::{IN_FLIGHT, READS_A_SECOND, Secrets};

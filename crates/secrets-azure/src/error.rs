@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use secrets_core::{Error, ErrorKind, Version};
 use secrets_provider::{HttpResponse, retry_after};
 
-use crate::http::carried_error;
+use crate::client::http::carried_error;
 use crate::wire::{LoginError, VaultError};
 
 /// What was asked for, which decides what a refusal means.

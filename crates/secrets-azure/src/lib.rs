@@ -6,7 +6,6 @@ mod client;
 mod config;
 mod error;
 mod grants;
-mod http;
 mod open;
 mod provider;
 mod wire;

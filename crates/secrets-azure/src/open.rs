@@ -15,8 +15,8 @@ use crate::auth::{
     Chain, ClientCredential, DeveloperTools, Endpoint, Entra, ManagedIdentity, Session, Source,
 };
 use crate::client::Client;
+use crate::client::http::AzureHttpClient;
 use crate::error::invalid_config;
-use crate::http::AzureHttpClient;
 use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 

@@ -21,8 +21,8 @@ use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
 use secrets_provider::NamedFile;
 
 use super::Token;
+use crate::client::http::{AzureHttpClient, azure_headers, carry_error};
 use crate::error;
-use crate::http::{AzureHttpClient, azure_headers, carry_error};
 
 /// Where logins go.
 #[derive(Debug, Clone)]

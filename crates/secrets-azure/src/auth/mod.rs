@@ -21,7 +21,7 @@ pub(crate) use entra::{ClientCredential, Entra, Proof};
 pub(crate) use metadata::{Endpoint, ManagedIdentity};
 pub(crate) use tools::DeveloperTools;
 
-use crate::http::carry_error;
+use crate::client::http::carry_error;
 
 /// A token is got anew when it has less than this left, or less than half of its life if that is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);

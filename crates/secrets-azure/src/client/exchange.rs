@@ -14,8 +14,8 @@ use secrets_core::{Clock, Error, ErrorKind, SecretValue};
 use secrets_provider::{HttpResponse, header};
 
 use crate::auth::Session;
+use crate::client::http::{AzureHttpClient, azure_headers, carry_error};
 use crate::error::{self, Asked};
-use crate::http::{AzureHttpClient, azure_headers, carry_error};
 
 /// What one call hands past the SDK.
 pub(super) struct Exchange {

@@ -1,6 +1,7 @@
 //! One method an endpoint of Key Vault's secrets, over the SDK's client.
 
 mod exchange;
+pub(crate) mod http;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use secrets_provider::{HttpResponse, decode, encode};
 
 use self::exchange::{Exchange, Step};
 use crate::auth::Session;
+use crate::client::http::{AzureHttpClient, carried_error};
 use crate::error::{self, Asked};
-use crate::http::{AzureHttpClient, carried_error};
 use crate::wire::{Attributes, Bundle, NewSecret};
 
 /// The most items that the service puts on a page.
