@@ -144,6 +144,10 @@ fn the_servers_client_reads_what_we_wrote_and_the_other_way_round() {
         secrets(&home, &["get", "single"], b"").ok().stdout,
         b"just text"
     );
+    assert_eq!(
+        secrets(&home, &["get", "single#value"], b"").ok().stdout,
+        b"just text"
+    );
 
     let listed = secrets(&home, &["list", "--json"], b"")
         .ok()
