@@ -1069,6 +1069,13 @@ async fn an_untrusted_configuration_gets_no_ambient_credential() {
             polysecrets_vault::open(config, context(refused.clone()), Transport::default()).await;
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
+    // Nothing is written either, wherever a setting points.
+    let mut writing = config(&server);
+    writing.index_file = Some(home.path().join("index"));
+    let context_of_writing = context(refused.clone());
+    let opened = polysecrets_vault::open(writing, context_of_writing, Transport::default()).await;
+    assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert!(!home.path().join("index").exists());
     // With a credential of its own it works, and nothing of the environment goes along.
     let opened =
         polysecrets_vault::open(config(&server), context(refused), Transport::default()).await;
