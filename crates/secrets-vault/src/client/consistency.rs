@@ -5,12 +5,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrets_core::{Error, ErrorKind, Result};
+use secrets_core::{Error, ErrorKind, NamedPath, Result};
 use secrets_provider::{HeaderValue, HttpResponse};
 
 use crate::wire::ClusterIndex;
@@ -23,15 +23,15 @@ const MAX_FILE_BYTES: u64 = 1024;
 #[derive(Clone, Default)]
 pub(crate) struct WriteIndex {
     latest: Arc<RwLock<Option<HeaderValue>>>,
-    file: Option<Arc<Path>>,
+    file: Option<Arc<NamedPath>>,
 }
 
 impl WriteIndex {
     /// An index that the processes with this file share.
-    pub(crate) fn shared(file: PathBuf) -> Self {
+    pub(crate) fn shared(file: NamedPath) -> Self {
         Self {
             latest: Arc::default(),
-            file: Some(file.into()),
+            file: Some(Arc::new(file)),
         }
     }
 
@@ -129,19 +129,16 @@ fn read(file: &File) -> io::Result<Option<HeaderValue>> {
 }
 
 async fn blocking<T: Send + 'static>(
-    file: &Arc<Path>,
+    file: &Arc<NamedPath>,
     step: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let path = Arc::clone(file);
-    let done = tokio::task::spawn_blocking(move || step(&path)).await;
+    let shared = Arc::clone(file);
+    let done = tokio::task::spawn_blocking(move || step(shared.path())).await;
     done.unwrap_or_else(|_| Err(io::Error::other("the read was interrupted")))
         .map_err(|failure| {
             Error::new(
                 ErrorKind::InvalidConfig,
-                format!(
-                    "cannot use the file {} of `index_file`: {failure}",
-                    file.display()
-                ),
+                format!("cannot use {file}: {failure}"),
             )
             .with_hint("set `index_file` to a path that can be written, with nothing else in it")
         })
