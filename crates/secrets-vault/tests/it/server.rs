@@ -124,7 +124,7 @@ async fn an_engine_of_another_kind_is_read() {
 }
 
 #[tokio::test]
-async fn mounts_and_namespaces_that_are_not_there_are_told() {
+async fn missing_mounts_and_namespaces_are_reported() {
     let admin = Admin::plain();
     let none = unique("none");
     let policy = admin.policy_for(&none).await;
@@ -734,7 +734,7 @@ async fn the_shapes_of_values_are_as_configured() {
 }
 
 #[tokio::test]
-async fn what_the_server_would_lose_or_not_tell_is_kept_and_told() {
+async fn what_the_server_would_lose_is_kept() {
     let admin = Admin::plain();
     for (version, engine) in [(2, Engine::KvV2), (1, Engine::KvV1)] {
         let mount = admin.mount(version).await;

@@ -133,11 +133,12 @@ async fn a_missing_version_is_named() {
 }
 
 #[tokio::test]
-async fn credentials_and_files_are_told_with_where_they_come_from() {
+async fn credentials_and_files_are_named_by_their_source() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(path("empty"), "\n").unwrap();
-    std::fs::write(path("text"), "hunter2\nhunter2").unwrap();
+    std::fs::create_dir(path("folder.d")).unwrap();
+    std::fs::write(path("empty.txt"), "\n").unwrap();
+    std::fs::write(path("text.txt"), "hunter2\nhunter2").unwrap();
     let server = FaultServer::start(reply(403, NOTHING)).await.unwrap();
     let fails = |variables: Vec<(&'static str, String)>, change: Box<dyn Fn(&mut VaultConfig)>| {
         let mut config = VaultConfig::default();
@@ -173,6 +174,12 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
         fails(token("hunter2"), nothing()).await,
         "the server does not accept the token of VAULT_TOKEN"
     );
+    // What may be a credential instead of a path is not shown.
+    let bare: Change = Box::new(|config| config.token_file = Some("hunter2".into()));
+    assert_eq!(
+        fails(Vec::new(), bare).await,
+        "`token_file`: there is no file"
+    );
     let given: Change = Box::new(|config| config.token = Some("hunter2".into()));
     assert_eq!(
         fails(Vec::new(), given).await,
@@ -183,22 +190,22 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
     };
     for (change, says) in [
         (
-            file("none"),
-            format!("`token_file`: there is no file {}", path("none")),
+            file("none.txt"),
+            format!("`token_file`: there is no file {}", path("none.txt")),
         ),
         (
-            file("."),
-            format!("`token_file`: {} is a folder, not a file", path(".")),
+            file("folder.d"),
+            format!("`token_file`: {} is a folder, not a file", path("folder.d")),
         ),
         (
-            file("empty"),
-            format!("the file {} of `token_file` is empty", path("empty")),
+            file("empty.txt"),
+            format!("the file {} of `token_file` is empty", path("empty.txt")),
         ),
         (
-            file("text"),
+            file("text.txt"),
             format!(
                 "the token in the file {} of `token_file` holds a control character or one that is not ASCII",
-                path("text")
+                path("text.txt")
             ),
         ),
         (
@@ -206,10 +213,10 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
             format!("`ca_cert`: there is no file {}", path("none.pem")),
         ),
         (
-            Box::new(|config: &mut VaultConfig| config.ca_cert = Some("text".into())),
+            Box::new(|config: &mut VaultConfig| config.ca_cert = Some("text.txt".into())),
             format!(
                 "the file {} of `ca_cert` holds no certificate",
-                path("text")
+                path("text.txt")
             ),
         ),
         (
@@ -242,7 +249,7 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told_with_its_setting() {
+async fn a_server_that_does_not_answer_is_named_by_its_setting() {
     for (variable, address, says) in [
         (
             "VAULT_ADDR",
@@ -370,7 +377,7 @@ async fn a_missing_secret_is_no_guess() {
 }
 
 #[tokio::test]
-async fn a_folder_given_as_the_mount_is_told() {
+async fn a_folder_given_as_the_mount_is_reported() {
     let script = Script::default()
         .route(
             "GET",
