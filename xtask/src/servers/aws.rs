@@ -22,7 +22,7 @@ pub(super) fn start_ministack(guard: &Mutex<Guard>, folder: &Path) -> Result<Ser
         let listen = format!("127.0.0.1:{}", port::free(1)?);
         let port = port_of(&listen);
         let mut command = python(folder)?;
-        // Its own command cannot be told from another one's by its arguments, and listens on every interface.
+        // Its own command has arguments like any other's, and listens on every interface.
         command
             .args(["-m", "hypercorn", "ministack.app:app", "--workers", "0"])
             .args(["--bind", &listen, "--keep-alive", "75"])

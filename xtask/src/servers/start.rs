@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn told(answer: &'static str) -> Result<()> {
+    fn answer_of(answer: &'static str) -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -114,10 +114,10 @@ mod tests {
 
     #[test]
     fn only_a_200_is_an_answer() {
-        assert_eq!(told("HTTP/1.1 200 OK\r\n\r\n"), Ok(()));
+        assert_eq!(answer_of("HTTP/1.1 200 OK\r\n\r\n"), Ok(()));
         let status = Err("answers with status 503".to_owned());
-        assert_eq!(told("HTTP/1.1 503 Busy\r\n\r\n"), status);
-        assert_eq!(told(""), Err("does not answer".to_owned()));
+        assert_eq!(answer_of("HTTP/1.1 503 Busy\r\n\r\n"), status);
+        assert_eq!(answer_of(""), Err("does not answer".to_owned()));
         assert!(answers("http://127.0.0.1:1", "/").is_err());
     }
 }

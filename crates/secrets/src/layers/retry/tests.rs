@@ -227,7 +227,10 @@ async fn a_pause_is_a_lower_bound() {
             waits.push(both[0]);
         }
         assert!(waits.iter().all(|wait| *wait >= least * MS), "{waits:?}");
-        assert!(waits.iter().all(|wait| *wait <= (most + 2) * MS), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| *wait <= (most + 2) * MS),
+            "{waits:?}"
+        );
         let late = least * MS + (most - least) * MS * 3 / 4;
         assert!(waits.iter().any(|wait| *wait >= late), "{waits:?}");
         assert!(waits.iter().any(|wait| *wait < late), "{waits:?}");
