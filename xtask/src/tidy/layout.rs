@@ -29,11 +29,7 @@ const TESTS: &[&str] = &["it", "servers", "corpus"];
 const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
 
 /// Files outside the shape: crate, path below the crate, reason.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "secrets-vault",
-    "src/vaultrs_client.rs",
-    "the optional feature `vaultrs`: a provider built from somebody else's client",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// With more exceptions the shape is wrong, not the providers.
 const _: () = assert!(EXCEPTIONS.len() < 5);

@@ -1,5 +1,4 @@
 //! Every recorded answer becomes the error that a layer can act on.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use secrets_core::{
 use secrets_testkit::corpus::{Corpus, Recorded};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
 
-mod support;
+use crate::support;
 
 fn config(recorded: &Recorded, server: &FaultServer) -> VaultConfig {
     let mut config = VaultConfig::default();
@@ -50,7 +49,7 @@ async fn provoke(recorded: &Recorded, server: &FaultServer) -> Result<(), Error>
     };
     let mut operation = recorded.operation.as_str();
     if let Some(plain) = operation.strip_suffix("-known-token") {
-        // A policy's refusal and a bad token's are told apart by what the server says of the token itself.
+        // A policy's refusal and a bad token's differ in what the server says about the token itself.
         let token = Reply::json(&serde_json::json!({"data": {"ttl": 3600, "renewable": false}}));
         server.set_script(Script::always(recorded.reply()).route(
             "GET",

@@ -1,5 +1,4 @@
 //! Logins, refreshes and renewals against a server that counts.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +11,7 @@ use secrets_core::{ErrorKind, GetOptions, Lease, Result, Secret, SecretName, Sec
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, RecordedRequest, Reply, Script};
 
-mod support;
+use crate::support;
 
 const READ: &str = r#"{"lease_id":"","renewable":false,"lease_duration":0,"data":{"data":{"value":"v"},"metadata":{"created_time":"2026-11-22T07:09:25Z","custom_metadata":null,"deletion_time":"","destroyed":false,"version":1}}}"#;
 const BAD_TOKEN: &str = r#"{"errors":["permission denied"]}"#;
@@ -651,7 +650,7 @@ async fn a_login_is_ended_at_close_once_its_leases_are() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_given_back_is_told_and_the_rest_is_done() {
+async fn a_lease_that_cannot_be_revoked_is_reported_and_the_rest_is_revoked() {
     let denied = AtomicU64::new(0);
     let server = FaultServer::start(lending(60)).await.unwrap();
     let provider = lender(&server, false).await;
