@@ -680,15 +680,19 @@ pub(crate) enum StoreVerb {
         after_help = "Example:\n  git merge main || secrets store merge && git add .secrets/store.txt"
     )]
     Merge {
+        #[command(flatten)]
+        consent: Consent,
         /// Write what was done as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Merge three files as git's merge driver does, and write the result to OURS.
+    /// Merge three files as git's merge driver does, and write the result to OURS. Fails where the merge needs a yes.
     #[command(
         after_help = "Example:\n  git config merge.polysecrets.driver 'secrets store merge-files %O %A %B'"
     )]
     MergeFiles {
+        #[command(flatten)]
+        consent: Consent,
         /// What both sides come from; empty if they have nothing in common.
         #[arg(value_parser = PathArgument)]
         base: PathBuf,
@@ -720,7 +724,7 @@ pub(crate) enum StoreVerb {
 impl StoreVerb {
     fn wants_json(&self) -> bool {
         match self {
-            Self::Accept { json } | Self::Merge { json } | Self::Info { json } => *json,
+            Self::Accept { json } | Self::Merge { json, .. } | Self::Info { json } => *json,
             Self::MergeFiles { .. } => false,
             Self::Passphrase(command) => command.json,
             Self::Recipients { verb } => match verb {
@@ -731,6 +735,23 @@ impl StoreVerb {
             },
         }
     }
+}
+
+/// What of a merge is wanted without a question.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Consent {
+    /// Agree that current versions of our side change.
+    #[arg(long)]
+    pub(crate) accept_versions: bool,
+    /// Agree that recipients, the passphrase or the data key change.
+    #[arg(long)]
+    pub(crate) accept_recipients: bool,
+    /// Agree to take over what was written under a replaced data key.
+    #[arg(long)]
+    pub(crate) accept_old_key: bool,
+    /// Agree that our side is older than what git compares it with, as in a cherry-pick.
+    #[arg(long)]
+    pub(crate) accept_older: bool,
 }
 
 /// Give the store a passphrase, or another one, and a new data key. It comes from a hidden prompt if nothing else is said.

@@ -173,6 +173,11 @@ pub(crate) fn warn_with_hint(palette: Palette, line: &str, hint: &str) {
     say(format!("{} {}", palette.hint("hint:"), printable(hint)));
 }
 
+/// How many columns of a screen a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
 /// A number of things: `1 secret`, `2 secrets`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     match number {

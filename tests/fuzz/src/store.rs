@@ -6,7 +6,7 @@ use std::path::Path;
 use secrets_core::{
     ErrorKind, GetOptions, ListOptions, OpenContext, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::file::{self, FileConfig, FileProvider, FileStore};
+use secrets_local::file::{self, FileConfig, FileProvider, FileStore, MergeConsent, MergeReport};
 
 use super::input::edited;
 use super::scratch;
@@ -98,7 +98,11 @@ impl Opened {
         let base = scratch::write("base", STORE);
         let other = scratch::write("theirs", theirs);
         let out = scratch::path("merged");
-        match self.store.merge_files(Some(&base), &base, &other, &out) {
+        let agree = |_: &MergeReport| MergeConsent::ALL;
+        match self
+            .store
+            .merge_files(Some(&base), &base, &other, &out, agree)
+        {
             Ok(_) => {
                 assert!(theirs == STORE, "a changed side is taken");
                 replace(

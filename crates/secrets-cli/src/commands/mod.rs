@@ -24,6 +24,7 @@ pub(crate) mod set;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod store;
+mod store_merge;
 pub(crate) mod trust;
 mod values;
 pub(crate) mod versions;
