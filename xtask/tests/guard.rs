@@ -1,8 +1,5 @@
-//! Servers end with whoever started them, and live on when they are let go.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a scene that cannot be set is a failed test"
-)]
+//! Servers stop with the process that started them, unless it releases them.
+#![expect(clippy::unwrap_used, reason = "a test panics when it cannot continue")]
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,7 +31,7 @@ fn scene(name: &str, seconds: &str) -> Scene {
 }
 
 #[test]
-fn the_end_of_the_owner_stops_the_servers() {
+fn servers_stop_with_their_owner() {
     let mut scene = scene("guard-ends", "67");
     drop(scene.guard.stdin.take());
     assert!(scene.guard.wait().unwrap().success());
@@ -43,7 +40,7 @@ fn the_end_of_the_owner_stops_the_servers() {
 }
 
 #[test]
-fn released_servers_live_on() {
+fn released_servers_keep_running() {
     let mut scene = scene("guard-releases", "68");
     writeln!(scene.guard.stdin.take().unwrap(), "release").unwrap();
     assert!(scene.guard.wait().unwrap().success());

@@ -85,7 +85,10 @@ fn an_error_is_one_line_of_json() {
     home.write("broken.toml", "default = \"env\"\nnonsense = 1\n");
     let report = error(&home.run(&["list", "--json", "--config", "broken.toml"]), 6);
     assert!(
-        report["place"].as_str().unwrap().ends_with("broken.toml:2:1"),
+        report["place"]
+            .as_str()
+            .unwrap()
+            .ends_with("broken.toml:2:1"),
         "{report}"
     );
     assert_eq!(report["message"], "unknown key \"nonsense\"");

@@ -1,4 +1,4 @@
-//! core ← providers ← facade ← command line, never sideways.
+//! Dependencies point from the command line to the facade, from there to the providers, from there to the core.
 
 use super::{Problem, Role, role};
 use crate::workspace::{Dependency, Package};
@@ -39,7 +39,7 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
             &from.manifest,
             &dependency.called,
             format!(
-                "{} {kind} on {}, against the direction {}",
+                "{} {kind} on {}: {}",
                 from.short_name(),
                 to.short_name(),
                 rule(role(from))
@@ -50,14 +50,12 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
 
 fn rule(from: Role) -> &'static str {
     match from {
-        Role::Core => "(the core needs none of ours)",
+        Role::Core => "the core must not depend on our other crates",
         Role::Transport | Role::Testkit => "(it needs the core alone)",
-        Role::Provider => {
-            "(a provider needs the core and the transport, no facade, no other provider)"
-        }
-        Role::Facade => "(the facade needs the core, the transport and the providers)",
-        Role::CommandLine => "(the command line needs the facade alone)",
-        Role::Outside => "(xtask needs none of ours)",
+        Role::Provider => "a provider may only depend on the core and the transport",
+        Role::Facade => "the facade may only depend on the core, the transport and the providers",
+        Role::CommandLine => "the command line may only depend on the facade",
+        Role::Outside => "xtask must not depend on our crates",
     }
 }
 
@@ -73,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_up_is_open() {
+    fn allowed_dependencies() {
         for (from, to) in [
             ("secrets-http", "secrets-core"),
             ("secrets-testkit", "secrets-core"),
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_way_is_closed() {
+    fn forbidden_dependencies() {
         for (from, to) in [
             ("secrets-core", "secrets-http"),
             ("secrets-http", "secrets-vault"),
@@ -105,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_use_the_testkit_and_nothing_more() {
+    fn tests_may_only_use_the_testkit() {
         assert_eq!(problems("secrets-vault", "secrets-testkit", true), 0);
         assert_eq!(problems("secrets-vault", "secrets-local", true), 1);
     }
 
     #[test]
-    fn nothing_needs_the_crates_outside() {
+    fn nothing_may_depend_on_outside_crates() {
         let outside = package("tests", "polysecrets-tests");
         let mut from = needs(member("secrets"), "secrets");
         from.dependencies[0].package = outside.name.clone();
@@ -119,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_both() {
+    fn the_message_names_both_crates() {
         let found = check(&[
             needs(member("secrets-core"), "secrets-http"),
             member("secrets-http"),
         ]);
         assert_eq!(
             found[0].message,
-            "secrets-core depends on secrets-http, against the direction (the core needs none of ours)"
+            "secrets-core depends on secrets-http: the core must not depend on our other crates"
         );
     }
 }

@@ -1,10 +1,10 @@
-//! The same file names in every provider that speaks to a server: who knows one provider knows all.
+//! Providers of servers share their file names, so a reader of one finds everything in the others.
 
 use super::{Problem, Role, children, role};
 use crate::shell::Result;
 use crate::workspace::Package;
 
-/// A concept is a file of `src` or a folder with its parts; a concept that a provider lacks is absent.
+/// A concept is a file or folder of `src`. A provider without the concept has no such file.
 const SOURCES: &[&str] = &[
     "lib",
     "config",
@@ -22,20 +22,20 @@ const SOURCES: &[&str] = &[
     "signing",
 ];
 
-/// One test program, `it`; a second one, `servers`, for cases that need a real server; `corpus` holds recorded answers.
+/// Test programs: `it`, and `servers` for tests that need a real server. `corpus` has recorded responses.
 const TESTS: &[&str] = &["it", "servers", "corpus"];
 
-/// A crate that holds several providers has the files of each in a folder of its own.
+/// A crate with several providers has a folder for each.
 const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
 
-/// Files outside the shape: crate, path below the crate, reason.
+/// Accepted other files: crate, path, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[(
     "secrets-vault",
     "src/vaultrs_client.rs",
-    "the optional feature `vaultrs`: a provider built from somebody else's client",
+    "the optional feature `vaultrs` builds the provider from another client",
 )];
 
-/// With more exceptions the shape is wrong, not the providers.
+/// With more exceptions, the layout is wrong, not the providers.
 const _: () = assert!(EXCEPTIONS.len() < 5);
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
@@ -58,7 +58,7 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
                 );
                 if !known.contains(&stem.as_ref()) && !is_excepted(name, &below) {
                     let message = format!(
-                        "{below} is outside the shape of a provider; {folder} holds {}",
+                        "{below}: not a file of a provider; expected {}",
                         known.join(", ")
                     );
                     problems.push(Problem::new(&child, 1, message));
@@ -68,7 +68,7 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
         for (owner, path, _) in EXCEPTIONS.iter().filter(|(owner, ..)| *owner == name) {
             let file = package.folder().join(path);
             if !file.exists() {
-                let message = format!("{owner} has no {path}; remove the exception");
+                let message = format!("{owner}: no {path}; remove the exception");
                 problems.push(Problem::new(&file, 1, message));
             }
         }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_known_files() {
+    fn other_files_are_reported() {
         let root = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
         let crate_folder = root.join("secrets-aws");
         fs::create_dir_all(crate_folder.join("src/auth")).unwrap();
@@ -112,9 +112,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                format!("src/helpers.rs is outside the shape of a provider; src holds {sources}"),
-                "tests/wire.rs is outside the shape of a provider; tests holds it, servers, corpus"
-                    .to_owned(),
+                format!("src/helpers.rs: not a file of a provider; expected {sources}"),
+                "tests/wire.rs: not a file of a provider; expected it, servers, corpus".to_owned(),
             ]
         );
     }
@@ -129,7 +128,7 @@ mod tests {
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(
             found,
-            ["secrets-vault has no src/vaultrs_client.rs; remove the exception"]
+            ["secrets-vault: no src/vaultrs_client.rs; remove the exception"]
         );
     }
 }

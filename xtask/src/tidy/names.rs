@@ -25,7 +25,7 @@ fn name(package: &Package) -> Vec<Problem> {
             &package.manifest,
             "name",
             format!(
-                "the package in {folder} is called {}, not {wanted}",
+                "package in {folder}: expected {wanted}, found {}",
                 package.name
             ),
         ));
