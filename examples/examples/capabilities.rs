@@ -1,54 +1,54 @@
 //! Prints the table of providers in the README, from their capabilities.
 #![allow(clippy::print_stdout, reason = "prints the table")]
 
-use secrets::{Capabilities, Capability};
+use polysecrets::{Capabilities, Capability};
 
 fn main() {
     let providers: [(&str, &str, Capabilities); 9] = [
         (
             "environment",
-            secrets_local::env::SCHEME,
-            secrets_local::env::CAPABILITIES,
+            polysecrets_local::env::SCHEME,
+            polysecrets_local::env::CAPABILITIES,
         ),
         (
             ".env file",
-            secrets_local::dotenv::SCHEME,
-            secrets_local::dotenv::CAPABILITIES,
+            polysecrets_local::dotenv::SCHEME,
+            polysecrets_local::dotenv::CAPABILITIES,
         ),
         (
             "encrypted file",
-            secrets_local::file::SCHEME,
-            secrets_local::file::CAPABILITIES,
+            polysecrets_local::file::SCHEME,
+            polysecrets_local::file::CAPABILITIES,
         ),
         (
             "HashiCorp Vault, OpenBao",
-            secrets_vault::SCHEME,
-            secrets_vault::CAPABILITIES,
+            polysecrets_vault::SCHEME,
+            polysecrets_vault::CAPABILITIES,
         ),
         (
             "AWS Secrets Manager",
-            secrets_aws::SCHEME,
-            secrets_aws::CAPABILITIES,
+            polysecrets_aws::SCHEME,
+            polysecrets_aws::CAPABILITIES,
         ),
         (
             "Azure Key Vault",
-            secrets_azure::SCHEME,
-            secrets_azure::CAPABILITIES,
+            polysecrets_azure::SCHEME,
+            polysecrets_azure::CAPABILITIES,
         ),
         (
             "Google Secret Manager",
-            secrets_gcp::SCHEME,
-            secrets_gcp::CAPABILITIES,
+            polysecrets_gcp::SCHEME,
+            polysecrets_gcp::CAPABILITIES,
         ),
         (
             "Infisical",
-            secrets_infisical::SCHEME,
-            secrets_infisical::CAPABILITIES,
+            polysecrets_infisical::SCHEME,
+            polysecrets_infisical::CAPABILITIES,
         ),
         (
             "memory, for tests",
-            secrets_local::memory::SCHEME,
-            secrets_local::memory::CAPABILITIES,
+            polysecrets_local::memory::SCHEME,
+            polysecrets_local::memory::CAPABILITIES,
         ),
     ];
     print!("| capability |");

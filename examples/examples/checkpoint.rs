@@ -1,7 +1,7 @@
 //! A configuration with secret fields, filled for use and written to a checkpoint without values.
 #![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
-use secrets::{Result, SecretField, Secrets};
+use polysecrets::{Result, SecretField, Secrets};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]

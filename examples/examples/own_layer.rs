@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use secrets::{Request, Response, Result, Secrets};
+use polysecrets::{Request, Response, Result, Secrets};
 use tower::{Layer, Service};
 
 /// Counts the calls that reach a provider's stack.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrets::{
+use polysecrets::{
     Capabilities, DeleteOptions, DescribeOptions, Error, GetOptions, Health, HealthStatus,
     ListOptions, Location, Metadata, Operation, Page, ProviderInfo, PutOptions, Registry, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Secrets, Version,

@@ -1,7 +1,7 @@
 //! Put, get, versions and rollback in memory. Change `default_provider` to use another store.
 #![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
-use secrets::{Result, Secrets};
+use polysecrets::{Result, Secrets};
 
 #[tokio::main]
 async fn main() -> Result<()> {

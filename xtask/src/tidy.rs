@@ -106,8 +106,8 @@ fn line_of(text: &str, word: &str) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Core,
-    /// What providers share: no provider itself, nobody's policy.
-    Transport,
+    /// Code that providers share.
+    Shared,
     Testkit,
     Provider,
     Facade,
@@ -119,7 +119,7 @@ enum Role {
 fn role(package: &Package) -> Role {
     match package.short_name() {
         "secrets-core" => Role::Core,
-        "secrets-http" => Role::Transport,
+        "secrets-provider" => Role::Shared,
         "secrets-testkit" => Role::Testkit,
         "secrets" => Role::Facade,
         "secrets-cli" => Role::CommandLine,
@@ -178,7 +178,7 @@ mod sample {
         Package {
             name: name.to_owned(),
             manifest: PathBuf::from(format!("/nowhere/{folder}/Cargo.toml")),
-            library: Some(folder.replace('-', "_")),
+            library: Some(name.replace('-', "_")),
             published: true,
             ..Package::default()
         }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn other_crates_are_providers() {
         assert_eq!(role(&sample::member("secrets-aws")), Role::Provider);
-        assert_eq!(role(&sample::member("secrets-http")), Role::Transport);
+        assert_eq!(role(&sample::member("secrets-provider")), Role::Shared);
         assert_eq!(role(&sample::package("xtask", "xtask")), Role::Outside);
     }
 }

@@ -170,7 +170,7 @@ mod tests {
         "name": "polysecrets-vault", "manifest_path": "/w/crates/secrets-vault/Cargo.toml",
         "license": "MIT", "description": null, "readme": "README.md", "publish": null,
         "features": {"default": [], "vaultrs": ["dep:vaultrs"]},
-        "targets": [{"name": "secrets_vault", "kind": ["lib"]}, {"name": "a", "kind": ["example"]}],
+        "targets": [{"name": "polysecrets_vault", "kind": ["lib"]}, {"name": "a", "kind": ["example"]}],
         "dependencies": [
             {"name": "polysecrets-core", "rename": "secrets-core", "kind": null, "optional": false},
             {"name": "tempfile", "rename": null, "kind": "dev", "optional": false}]
@@ -180,7 +180,7 @@ mod tests {
     fn a_package_is_parsed() {
         let packages = parse(SAMPLE).unwrap();
         let package = find(&packages, "secrets-vault").unwrap();
-        assert_eq!(package.library.as_deref(), Some("secrets_vault"));
+        assert_eq!(package.library.as_deref(), Some("polysecrets_vault"));
         assert_eq!(package.examples, ["a"]);
         assert_eq!(package.feature("vaultrs").unwrap(), ["dep:vaultrs"]);
         assert_eq!(package.dependencies[0].called, "secrets-core");

@@ -16,10 +16,10 @@ use aws_sdk_secretsmanager::config::Builder;
 use aws_smithy_async::time::TimeSource;
 use aws_types::os_shim_internal::{Env, Fs};
 use secrets_core::{Clock, Environment, Result, SecretValue};
-use secrets_http::AwsHttpClient;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
+use crate::client::http::AwsHttpClient;
 use crate::error;
 
 /// Where nothing else names a region.

@@ -1,5 +1,7 @@
 //! The calls of the API, each one request.
 
+pub(crate) mod http;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

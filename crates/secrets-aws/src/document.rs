@@ -8,7 +8,7 @@ use secrets_core::{
     ListOptions, Metadata, Operation, Page, PageToken, PlannedCall, PutMode, PutOptions, Result,
     Secret, SecretName, SecretValue, Version,
 };
-use secrets_http::{WipedBuffer, encode};
+use secrets_provider::{WipedBuffer, encode};
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;

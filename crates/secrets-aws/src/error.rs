@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use secrets_core::{Error, ErrorKind, SecretName, Version};
-use secrets_http::{HeaderMap, HeaderName, HeaderValue, retry_after};
+use secrets_provider::{HeaderMap, HeaderName, HeaderValue, retry_after};
 
 use crate::name::Arn;
 

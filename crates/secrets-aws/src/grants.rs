@@ -120,7 +120,7 @@ fn partition(region: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use secrets_core::{OpenContext, SecretProvider};
-    use secrets_http::Transport;
+    use secrets_provider::Transport;
 
     use super::*;
     use crate::{AwsConfig, open};

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use secrets_core::{
     Environment, Error, ErrorKind, Location, OpenContext, ProviderInfo, Result, SecretValue,
 };
-use secrets_http::{BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header};
+use secrets_provider::{
+    BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header,
+};
 
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
+use crate::client::http::AwsHttpClient;
 use crate::document::Document;
 use crate::error::invalid_config;
 use crate::name::{Arn, Names};
@@ -65,7 +68,7 @@ pub async fn open(
         keys,
         role: role(&config)?,
         environment,
-        http: transport.aws_http_client(options),
+        http: AwsHttpClient::new(transport, options),
         clock: Arc::clone(&clock),
     });
     let client = Client::new(connection, clock);

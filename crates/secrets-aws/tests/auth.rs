@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use secrets_aws::AwsConfig;
+use polysecrets_aws::AwsConfig;
 use secrets_core::{
     Environment, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
 use serde_json::json;
 
@@ -84,7 +84,7 @@ impl World {
         config.endpoint = Some(self.service.url());
         change(&mut config);
         let context = OpenContext::new("main").with_environment(self.environment(variables));
-        let provider = secrets_aws::open(config, context, Transport::default()).await?;
+        let provider = polysecrets_aws::open(config, context, Transport::default()).await?;
         provider.get(&name("a"), &GetOptions::default()).await
     }
 
@@ -425,7 +425,7 @@ async fn an_expired_credential_is_replaced_once_by_what_its_source_has_now() {
     let mut config = AwsConfig::default();
     config.endpoint = Some(world.service.url());
     let context = OpenContext::new("main").with_environment(world.environment(&[]));
-    let provider = secrets_aws::open(config, context, Transport::default())
+    let provider = polysecrets_aws::open(config, context, Transport::default())
         .await
         .unwrap();
     let read = || {
@@ -457,7 +457,7 @@ async fn variables_with_credentials_are_kept_from_children() {
         let mut config = AwsConfig::default();
         config.endpoint = Some(world.service.url());
         let context = OpenContext::new("main").with_environment(world.environment(variables));
-        let provider = secrets_aws::open(config, context, Transport::default())
+        let provider = polysecrets_aws::open(config, context, Transport::default())
             .await
             .unwrap();
         provider.info().clone()
@@ -489,7 +489,7 @@ async fn endpoints_of_the_environment_are_used() {
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
         let context = OpenContext::new("main")
             .with_environment(world.environment(&with_keys(&[(variable, url.as_str())])));
-        let provider = secrets_aws::open(AwsConfig::default(), context, Transport::default())
+        let provider = polysecrets_aws::open(AwsConfig::default(), context, Transport::default())
             .await
             .unwrap();
         provider
@@ -507,7 +507,7 @@ async fn an_endpoint_that_cannot_be_used_is_told_with_what_named_it() {
         let context = OpenContext::new("main").with_environment(environment);
         let mut config = AwsConfig::default();
         config.allow_http = allow_http;
-        let opened = secrets_aws::open(config, context, Transport::default()).await;
+        let opened = polysecrets_aws::open(config, context, Transport::default()).await;
         opened.map(drop).map_err(|error| {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             (error.message().to_owned(), error.hint().unwrap().to_owned())

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrets_aws::AwsConfig;
+use polysecrets_aws::AwsConfig;
 use secrets_core::{OpenContext, Result, SecretProvider, Version};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture, KnownGap};
 use tokio::sync::RwLock;
 
@@ -42,7 +42,7 @@ impl Fixture for Account {
     async fn open(&self) -> Result<Arc<dyn SecretProvider>> {
         let context = OpenContext::new("main");
         let provider =
-            secrets_aws::open(self.config.clone(), context, self.transport.clone()).await?;
+            polysecrets_aws::open(self.config.clone(), context, self.transport.clone()).await?;
         Ok(match &self.table {
             Some(table) => Arc::new(Calm {
                 inner: provider,

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrets_core::{
     Environment, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::{Transport, root_stores_parsed};
+use secrets_provider::{Transport, root_stores_parsed};
 use secrets_testkit::fault::{FaultServer, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -89,7 +89,7 @@ async fn roots_are_parsed_at_the_first_handshake_and_only_the_right_ones_trusted
             let context = OpenContext::new("main")
                 .with_environment(environment)
                 .with_base_dir(folder.path());
-            let provider = secrets_aws::open(config, context, Transport::default()).await?;
+            let provider = polysecrets_aws::open(config, context, Transport::default()).await?;
             provider
                 .get(&support::name("a"), &GetOptions::default())
                 .await

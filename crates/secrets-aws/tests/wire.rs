@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use secrets_aws::AwsConfig;
+use polysecrets_aws::AwsConfig;
 use secrets_core::{
     AmbientCredentials, Clock, DeleteMode, DeleteOptions, DescribeOptions, Environment, ErrorKind,
     GetItem, GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
     RollbackOptions, Secret, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, RecordedRequest, Reply, RetryAfter, Script};
 use serde_json::{Value, json};
@@ -200,7 +200,7 @@ async fn read_as_planned(
 ) -> Vec<Result<Secret>> {
     let transport = Transport::default();
     let context = OpenContext::new("main");
-    let provider = secrets_aws::open(config, context, transport.clone())
+    let provider = polysecrets_aws::open(config, context, transport.clone())
         .await
         .unwrap();
     let plan = provider.plan(items);
@@ -904,7 +904,7 @@ async fn wrong_settings_are_refused_at_once() {
     let open = async |change: fn(&mut AwsConfig)| {
         let mut config = support::config("http://127.0.0.1:1", "id", "hunter2");
         change(&mut config);
-        secrets_aws::open(config, OpenContext::new("main"), Transport::default())
+        polysecrets_aws::open(config, OpenContext::new("main"), Transport::default())
             .await
             .unwrap_err()
     };
@@ -956,7 +956,7 @@ async fn a_location_of_somebody_else_gets_no_credential_of_the_environment() {
     for profile in [None, Some("default".to_owned())] {
         let mut config = AwsConfig::default();
         config.profile = profile;
-        let error = secrets_aws::open(config, context.clone(), Transport::default())
+        let error = polysecrets_aws::open(config, context.clone(), Transport::default())
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind, Version};
-use secrets_http::{HttpResponse, carried_error, retry_after};
+use secrets_provider::{HttpResponse, retry_after};
 
+use crate::client::http::carried_error;
 use crate::wire::{LoginError, VaultError};
 
 /// What was asked for, which decides what a refusal means.

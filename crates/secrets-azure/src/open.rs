@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue};
-use secrets_http::{
-    Ambient, AzureHttpClient, BaseUrl, ClientOptions, NamedFile, Transport, Url,
-    at_most_one_credential, missing, required,
+use secrets_provider::{
+    Ambient, BaseUrl, ClientOptions, NamedFile, Transport, Url, at_most_one_credential, missing,
+    required,
 };
 
 use crate::auth::Proof;
@@ -15,6 +15,7 @@ use crate::auth::{
     Chain, ClientCredential, DeveloperTools, Endpoint, Entra, ManagedIdentity, Session, Source,
 };
 use crate::client::Client;
+use crate::client::http::AzureHttpClient;
 use crate::error::invalid_config;
 use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use secrets_azure::{
+use polysecrets_azure::{
     AzureConfig, AzureProvider, DeveloperToolsConfig, ManagedIdentityConfig, OutsideValidity,
     WorkloadIdentityConfig,
 };
 use secrets_core::{
     AmbientCredentials, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::Fault as FakeFault;
 use secrets_testkit::fakes::azure::AzureOptions;
 use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
@@ -255,7 +255,7 @@ async fn a_laptop_waits_at_most_a_second_for_metadata_and_then_asks_az() {
 
 /// What the fake's Entra gives to the application, asked without the provider.
 async fn token_of(vault: &Vault) -> String {
-    use secrets_http::{BaseUrl, ClientOptions, HttpRequest, Method, decode};
+    use secrets_provider::{BaseUrl, ClientOptions, HttpRequest, Method, decode};
     #[derive(serde::Deserialize)]
     struct Answer {
         access_token: String,
@@ -356,7 +356,7 @@ async fn metadata_is_asked_without_the_proxy_and_with_the_identity() {
     let transport = Transport::new(proxied.into_iter().collect());
     let context = OpenContext::new("main").with_environment(variables.iter().copied().collect());
     config.ca_cert = None;
-    let provider = secrets_azure::open(config, context, transport)
+    let provider = polysecrets_azure::open(config, context, transport)
         .await
         .unwrap();
     // The vault's certificate is not trusted without the CA; the login comes before.
@@ -418,7 +418,7 @@ async fn a_config_of_somebody_else_gets_no_credential_of_ours() {
             .with_ambient(AmbientCredentials::Refused {
                 config: "/repo/secrets.toml".into(),
             });
-        let opened = secrets_azure::open(config, context, vault.transport.clone()).await;
+        let opened = polysecrets_azure::open(config, context, vault.transport.clone()).await;
         let error = opened.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
         assert!(error.hint().unwrap().contains("secrets trust"));
@@ -429,7 +429,7 @@ async fn a_config_of_somebody_else_gets_no_credential_of_ours() {
         .with_ambient(AmbientCredentials::Refused {
             config: "/repo/secrets.toml".into(),
         });
-    let own = secrets_azure::open(vault.application(), context, vault.transport.clone()).await;
+    let own = polysecrets_azure::open(vault.application(), context, vault.transport.clone()).await;
     vault.fake.seed("a", "value");
     get(&own.unwrap()).await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrets_azure::{AzureConfig, ManagedIdentityConfig, WorkloadIdentityConfig};
+use polysecrets_azure::{AzureConfig, ManagedIdentityConfig, WorkloadIdentityConfig};
 use secrets_core::{Clock, Result, SecretProvider, Version};
 use secrets_testkit::conformance::{self, Fixture};
 

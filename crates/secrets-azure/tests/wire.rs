@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use polysecrets_azure::{AzureProvider, OutsideValidity};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use secrets_azure::{AzureProvider, OutsideValidity};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions,
     HealthStatus, ListOptions, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName,

@@ -23,13 +23,13 @@ const PARAMETER: &AsciiSet = &NAME.add(b'&').add(b'=');
 /// the parts. What is printed is read back as the same reference.
 ///
 /// ```
-/// use secrets_core::SecretRef;
+/// use polysecrets_core::SecretRef;
 ///
 /// let reference: SecretRef = "main://db/primary?version=3#password".parse()?;
 /// assert_eq!(reference.provider(), Some("main"));
 /// assert_eq!(reference.name().as_str(), "db/primary");
 /// assert_eq!(reference.field(), Some("password"));
-/// # Ok::<(), secrets_core::Error>(())
+/// # Ok::<(), polysecrets_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretRef {

@@ -14,12 +14,12 @@ use crate::{Error, ErrorKind, Result, json};
 /// same time wherever two values of one length differ.
 ///
 /// ```
-/// use secrets_core::SecretValue;
+/// use polysecrets_core::SecretValue;
 ///
 /// let value = SecretValue::from("hunter2");
 /// assert_eq!(format!("{value:?}"), "SecretValue(***)");
 /// assert_eq!(value.expose_str()?, "hunter2");
-/// # Ok::<(), secrets_core::Error>(())
+/// # Ok::<(), polysecrets_core::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct SecretValue(Bytes);

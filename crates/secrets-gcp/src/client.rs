@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Clock, Error, ErrorKind, OpenContext, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method, WipedBuffer,
     decode, encode, encode_segment, header,
 };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Error, ErrorKind, Version};
-use secrets_http::{HttpResponse, retry_after};
+use secrets_provider::{HttpResponse, retry_after};
 
 use crate::wire::{OauthRefusal, Refusal};
 

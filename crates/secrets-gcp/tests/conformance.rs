@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use polysecrets_gcp::{GcpConfig, ReplicaConfig};
 use secrets_core::{OpenContext, Result, SecretProvider};
-use secrets_gcp::{GcpConfig, ReplicaConfig};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture, KnownGap};
 use secrets_testkit::fakes::gcp::{Access, Credential, Encryption, GcpFake, GcpOptions};
 
@@ -39,7 +39,7 @@ impl Fixture for Faked {
     async fn open(&self) -> Result<Arc<dyn SecretProvider>> {
         let context = OpenContext::new("main");
         let provider =
-            secrets_gcp::open(self.config.clone(), context, self.transport.clone()).await?;
+            polysecrets_gcp::open(self.config.clone(), context, self.transport.clone()).await?;
         Ok(Arc::new(provider))
     }
 

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
+use polysecrets_gcp::GcpConfig;
 use secrets_core::{
     Environment, Error, ErrorKind, GetOptions, ListOptions, OpenContext, PutMode, PutOptions,
     Result, SecretProvider, SecretValue, Version,
 };
-use secrets_gcp::GcpConfig;
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::corpus::{Corpus, Recorded};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
 use serde_json::json;
@@ -53,7 +53,7 @@ async fn provoke(recorded: &Recorded, server: &FaultServer) -> Result<(), Error>
         .collect();
     let context = OpenContext::new("main").with_environment(environment);
     let provider =
-        secrets_gcp::open(config(recorded, server), context, Transport::default()).await?;
+        polysecrets_gcp::open(config(recorded, server), context, Transport::default()).await?;
     let name = name("a");
     let value = SecretValue::from("hunter2");
     let get = async |options: GetOptions| provider.get(&name, &options).await.map(drop);

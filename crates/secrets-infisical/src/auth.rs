@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     Credential, Expiring, HeaderValue, HttpResponse, Life, Method as HttpMethod, NamedFile,
     SharedToken, WipedBuffer, decode, encode, renew_after, sensitive_header,
 };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::{HttpResponse, Method, decode, encode, encode_segment};
+use secrets_provider::{HttpResponse, Method, decode, encode, encode_segment};
 
 use crate::auth::Auth;
 use crate::config::Api;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use secrets_core::{Clock, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method, encode_segment, header,
 };
 

@@ -1,7 +1,7 @@
 //! From configuration and context to a provider, without a request.
 
 use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
-use secrets_http::{
+use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, Credential, NamedFile, SettingNames, Transport,
     at_most_one_credential, required,
 };

@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::WipedBuffer;
+use secrets_provider::WipedBuffer;
 use zeroize::Zeroizing;
 
 use crate::config::{Encoding, UnresolvedReferences};

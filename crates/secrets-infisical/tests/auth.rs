@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use polysecrets_infisical::{InfisicalConfig, InfisicalProvider};
 use secrets_core::{ErrorKind, OpenContext, SecretProvider, SecretValue};
-use secrets_http::Transport;
-use secrets_infisical::{InfisicalConfig, InfisicalProvider};
+use secrets_provider::Transport;
 use secrets_testkit::ManualClock;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault as FakeFault;
@@ -45,7 +45,7 @@ impl Timed {
         let context = OpenContext::new("main").with_clock(clock.clone());
         let mut config = support::config(&fake);
         change(&mut config);
-        let provider = secrets_infisical::open(config, context, Transport::default())
+        let provider = polysecrets_infisical::open(config, context, Transport::default())
             .await
             .unwrap();
         Self {
@@ -121,7 +121,7 @@ async fn both_ways_to_refuse_a_token_lead_to_one_login_and_one_repetition() {
         let server = FaultServer::start(Script::sequence(answers)).await.unwrap();
         let mut config = support::scripted(&server);
         config.token = None;
-        let mut universal = secrets_infisical::UniversalAuthConfig::default();
+        let mut universal = polysecrets_infisical::UniversalAuthConfig::default();
         universal.client_id = Some("id".to_owned());
         universal.client_secret = Some("secret".into());
         universal.sub_organization = Some("team".to_owned());
@@ -417,7 +417,7 @@ async fn credentials_show_nowhere() {
         let server = FaultServer::start(script).await.unwrap();
         let mut config = support::scripted(&server);
         config.token = None;
-        let mut universal = secrets_infisical::UniversalAuthConfig::default();
+        let mut universal = polysecrets_infisical::UniversalAuthConfig::default();
         universal.client_id = Some("id".to_owned());
         universal.client_secret = Some(secret.reveal().as_str().into());
         config.universal_auth = Some(universal);

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use polysecrets_infisical::{Encoding, InfisicalConfig};
 use secrets_core::{OpenContext, Result, SecretProvider};
-use secrets_http::Transport;
-use secrets_infisical::{Encoding, InfisicalConfig};
+use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture, KnownGap};
 use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions, Older};
 
@@ -49,7 +49,7 @@ impl Fixture for OnFake {
     async fn open(&self) -> Result<Arc<dyn SecretProvider>> {
         let context = OpenContext::new("main");
         let (config, transport) = (self.config.clone(), self.transport.clone());
-        let provider = secrets_infisical::open(config, context, transport).await?;
+        let provider = polysecrets_infisical::open(config, context, transport).await?;
         Ok(Arc::new(provider))
     }
 

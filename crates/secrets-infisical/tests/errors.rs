@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
+use polysecrets_infisical::{Api, InfisicalConfig, UniversalAuthConfig};
 use secrets_core::{
     DeleteOptions, Error, ErrorKind, GetOptions, ListOptions, PutMode, PutOptions, Result,
     RollbackOptions, SecretProvider, SecretValue, Version,
 };
-use secrets_infisical::{Api, InfisicalConfig, UniversalAuthConfig};
 use secrets_testkit::corpus::{Corpus, Recorded};
 use secrets_testkit::fault::FaultServer;
 

@@ -8,7 +8,7 @@ use secrets_core::{
     DeleteOptions, ErrorKind, GetOptions, ListOptions, PutOptions, SecretName, SecretProvider,
     SecretValue,
 };
-use secrets_http::Method;
+use secrets_provider::Method;
 use serde_json::Value;
 
 mod support;

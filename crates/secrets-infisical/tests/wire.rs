@@ -1,15 +1,15 @@
 //! The exact requests, and what becomes of answers: on a server that answers as it is told, and on the fake.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use polysecrets_infisical::{
+    Api, Encoding, InfisicalConfig, InfisicalProvider, Region, UnresolvedReferences,
+};
 use secrets_core::{
     AmbientCredentials, Capability, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem,
     GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, RollbackOptions,
     SecretProvider, SecretValue, Version, VersionsOptions,
 };
-use secrets_http::Transport;
-use secrets_infisical::{
-    Api, Encoding, InfisicalConfig, InfisicalProvider, Region, UnresolvedReferences,
-};
+use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault as FakeFault;
 use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions, Older};
@@ -443,7 +443,7 @@ async fn the_plan_is_what_is_sent() {
     }
     let transport = Transport::default();
     let context = OpenContext::new("main");
-    let provider = secrets_infisical::open(support::config(&fake), context, transport.clone())
+    let provider = polysecrets_infisical::open(support::config(&fake), context, transport.clone())
         .await
         .unwrap();
     get(&provider, "k0").await.unwrap();
@@ -853,7 +853,7 @@ async fn a_configuration_that_cannot_work_is_refused_without_a_request() {
     let fails = async |context: OpenContext, change: Change| {
         let mut config = support::config(&fake);
         change(&mut config);
-        let opened = secrets_infisical::open(config, context, Transport::default()).await;
+        let opened = polysecrets_infisical::open(config, context, Transport::default()).await;
         let error = opened.unwrap_err();
         assert!(
             error.hint().is_some() || error.message().contains('`'),
@@ -940,9 +940,10 @@ async fn the_environment_is_used_only_where_the_user_has_chosen_the_place() {
     let mut context = OpenContext::new("main");
     context.environment = fake.environment().into_iter().collect();
     let config = InfisicalConfig::default();
-    let provider = secrets_infisical::open(config.clone(), context.clone(), Transport::default())
-        .await
-        .unwrap();
+    let provider =
+        polysecrets_infisical::open(config.clone(), context.clone(), Transport::default())
+            .await
+            .unwrap();
     assert_eq!(value(&provider, "a").await, "1");
     assert_eq!(
         provider.info().credential_variables,
@@ -959,7 +960,7 @@ async fn the_environment_is_used_only_where_the_user_has_chosen_the_place() {
         config: "/tmp/secrets.toml".into(),
     });
     let asked = fake.asked_count();
-    let error = secrets_infisical::open(again, strange, Transport::default())
+    let error = polysecrets_infisical::open(again, strange, Transport::default())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use polysecrets_local::dotenv::{DotenvConfig, open, syntax};
 use secrets_core::{GetItem, GetOptions, OpenContext, SecretName, SecretProvider};
-use secrets_local::dotenv::{DotenvConfig, open, syntax};
 
 fn best(rounds: usize, mut measure: impl FnMut() -> Duration) -> f64 {
     let times = (0..rounds).map(|_| measure());

@@ -6,10 +6,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use polysecrets_local::file::{FileConfig, FileStore, open};
 use secrets_core::{
     GetItem, GetOptions, OpenContext, PutOptions, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::file::{FileConfig, FileStore, open};
 
 const ROUNDS: usize = 15;
 

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use polysecrets_local::dotenv::{self, DotenvConfig};
 use secrets_core::{OpenContext, Result, SecretProvider};
-use secrets_local::dotenv::{self, DotenvConfig};
 use secrets_testkit::conformance::{self, Fixture};
 use tempfile::TempDir;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use polysecrets_local::env::{self, EnvConfig};
 use secrets_core::{
     Environment, Error, ErrorKind, OpenContext, Result, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::env::{self, EnvConfig};
 use secrets_testkit::conformance::{self, Fixture};
 
 const PREFIX: &str = "APP_";

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use polysecrets_local::file::{self, FileConfig, FileStore};
 use secrets_core::{Clock, OpenContext, Result, SecretProvider};
-use secrets_local::file::{self, FileConfig, FileStore};
 use secrets_testkit::ManualClock;
 use secrets_testkit::conformance::{self, Fixture};
 use tempfile::TempDir;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use polysecrets_local::memory::{self, MemoryConfig, MemoryProvider};
 use secrets_core::{Clock, OpenContext, Result, SecretProvider};
-use secrets_local::memory::{self, MemoryConfig, MemoryProvider};
 use secrets_testkit::ManualClock;
 use secrets_testkit::conformance::{self, Fixture};
 

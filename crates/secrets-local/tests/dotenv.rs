@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use polysecrets_local::dotenv::{self, DotenvConfig, DotenvProvider};
 use proptest::prelude::*;
 use secrets_core::{
     DeleteMode, DeleteOptions, Environment, Error, ErrorKind, GetItem, GetOptions, HealthStatus,
     ListOptions, OpenContext, PutMode, PutOptions, Secret, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::dotenv::{self, DotenvConfig, DotenvProvider};
 use tempfile::TempDir;
 
 struct Room {

@@ -2,11 +2,11 @@
 #![cfg(feature = "env")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
+use polysecrets_local::env::{self, EnvConfig, EnvProvider};
 use secrets_core::{
     Environment, Error, ErrorKind, GetItem, GetOptions, ListOptions, Location, OpenContext,
     PutOptions, SecretName, SecretProvider, SecretValue, Version,
 };
-use secrets_local::env::{self, EnvConfig, EnvProvider};
 
 async fn open(config: EnvConfig, variables: &[(&str, &str)]) -> EnvProvider {
     let environment: Environment = variables.iter().copied().collect();

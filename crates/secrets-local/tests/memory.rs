@@ -6,12 +6,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use polysecrets_local::memory::{self, MemoryConfig, MemoryProvider};
 use secrets_core::{
     Clock, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions, ListOptions,
     OpenContext, PutMode, PutOptions, RollbackOptions, SecretName, SecretProvider, SecretState,
     SecretValue, Version, VersionsOptions,
 };
-use secrets_local::memory::{self, MemoryConfig, MemoryProvider};
 use secrets_testkit::ManualClock;
 
 async fn opened(config: MemoryConfig) -> (MemoryProvider, Arc<ManualClock>) {

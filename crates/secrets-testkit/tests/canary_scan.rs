@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use secrets_testkit::canary::{Canary, CommandCapture, Form, Sinks, TraceCapture};
+use polysecrets_testkit::canary::{Canary, CommandCapture, Form, Sinks, TraceCapture};
 
 fn forms(canary: &Canary, text: impl AsRef<[u8]>) -> Vec<Form> {
     canary.scan(text).into_iter().map(|hit| hit.form).collect()

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{Defect, ModelFixture};
+use polysecrets_testkit::canary::CommandCapture;
+use polysecrets_testkit::conformance::{self, KnownGap, Outcome};
 use secrets_core::{Capabilities, Capability};
-use secrets_testkit::canary::CommandCapture;
-use secrets_testkit::conformance::{self, KnownGap, Outcome};
 
 #[test]
 fn cases_are_many_and_have_names_of_their_own() {

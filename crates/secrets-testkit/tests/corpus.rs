@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use polysecrets_testkit::corpus::Corpus;
+use polysecrets_testkit::fault::FaultServer;
 use secrets_core::{Error, ErrorKind};
-use secrets_testkit::corpus::Corpus;
-use secrets_testkit::fault::FaultServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const THROTTLED: &str = r#"{

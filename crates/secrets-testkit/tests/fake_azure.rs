@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use polysecrets_testkit::fakes::Fault;
+use polysecrets_testkit::fakes::azure::{AzureFake, AzureOptions};
 use reqwest::{Client, Method, StatusCode, Version};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use secrets_testkit::fakes::Fault;
-use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
 use serde_json::{Value, json};
 
 const API: &str = "api-version=7.6";

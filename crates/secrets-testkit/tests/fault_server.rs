@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use secrets_testkit::fault::{ConnectFault, Fault, FaultServer, Reply, RetryAfter, Script};
+use polysecrets_testkit::fault::{ConnectFault, Fault, FaultServer, Reply, RetryAfter, Script};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -5,10 +5,10 @@
 
 use std::time::{Duration, Instant};
 
+use polysecrets_testkit::fakes::Fault;
+use polysecrets_testkit::fakes::gcp::{Access, Credential, Encryption, GcpFake, GcpOptions};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Version};
-use secrets_testkit::fakes::Fault;
-use secrets_testkit::fakes::gcp::{Access, Credential, Encryption, GcpFake, GcpOptions};
 use serde_json::{Value, json};
 
 struct Test {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     Backoff, Credential, Expiring, HeaderValue, HttpResponse, Life, Method as HttpMethod,
     NamedFile, SharedToken, decode, encode, sensitive_header,
 };
@@ -558,7 +558,7 @@ async fn upkeep(inner: Weak<Inner>, token: Weak<Token>, first_wait: Duration) {
 
 /// A life of a second or less does not keep the server busy.
 fn renew_after(life: Duration) -> Duration {
-    secrets_http::renew_after(life).max(Duration::from_millis(500))
+    secrets_provider::renew_after(life).max(Duration::from_millis(500))
 }
 
 fn short_lived() -> Error {

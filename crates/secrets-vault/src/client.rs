@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Error, ErrorKind, Lease, Result, SecretValue};
-use secrets_http::{HttpResponse, WipedBuffer, decode, encode, encode_segment};
+use secrets_provider::{HttpResponse, WipedBuffer, decode, encode, encode_segment};
 use serde_json::value::RawValue;
 
 use crate::auth::{Auth, Refused};
@@ -567,7 +567,7 @@ fn version_facts(info: &VersionInfo<'_>, response: &HttpResponse) -> Result<Vers
 }
 
 fn server_time(response: &HttpResponse) -> SystemTime {
-    let date = response.headers.get(secrets_http::header::DATE);
+    let date = response.headers.get(secrets_provider::header::DATE);
     date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
         .unwrap_or_else(SystemTime::now)
 }

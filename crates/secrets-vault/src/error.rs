@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind, SecretName, Version};
-use secrets_http::{HttpResponse, retry_after};
+use secrets_provider::{HttpResponse, retry_after};
 
 use crate::wire::Errors;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
-use secrets_http::{
+use secrets_provider::{
     Ambient, BaseUrl, ClientIdentity, ClientOptions, Credential, HeaderValue, NamedFile,
     SettingNames, Transport, at_most_one_credential, missing, required,
 };

@@ -11,7 +11,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::WipedBuffer;
+use secrets_provider::WipedBuffer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -237,7 +237,7 @@ fn entries(map: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
         }
     }
 
-    secrets_http::decode::<Entries<'_>>(map).map(|entries| entries.0)
+    secrets_provider::decode::<Entries<'_>>(map).map(|entries| entries.0)
 }
 
 /// Whether the server gives valid JSON back as it was: all numbers with their text, all strings with their characters.

@@ -18,14 +18,16 @@ impl VaultConfig {
     /// certificate, which it does not give out, more than one CA file, a proxy of its own, or TLS without verification.
     ///
     /// ```no_run
-    /// # async fn example(client: vaultrs::client::VaultClient) -> secrets_core::Result<()> {
-    /// use secrets_core::OpenContext;
-    /// use secrets_http::Transport;
-    /// use secrets_vault::VaultConfig;
+    /// # extern crate secrets_core as polysecrets_core;
+    /// # extern crate secrets_provider as polysecrets_provider;
+    /// # async fn example(client: vaultrs::client::VaultClient) -> polysecrets_core::Result<()> {
+    /// use polysecrets_core::OpenContext;
+    /// use polysecrets_provider::Transport;
+    /// use polysecrets_vault::VaultConfig;
     ///
     /// let mut config = VaultConfig::from_vaultrs(&client)?;
     /// config.mount = Some("team".to_owned());
-    /// let provider = secrets_vault::open(config, OpenContext::new("main"), Transport::default()).await?;
+    /// let provider = polysecrets_vault::open(config, OpenContext::new("main"), Transport::default()).await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use polysecrets_vault::{
+    AppRoleConfig, Engine, JwtConfig, KubernetesConfig, UserpassConfig, VaultConfig, VaultProvider,
+};
 use secrets_core::{ErrorKind, GetOptions, Lease, Result, Secret, SecretName, SecretProvider};
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, RecordedRequest, Reply, Script};
-use secrets_vault::{
-    AppRoleConfig, Engine, JwtConfig, KubernetesConfig, UserpassConfig, VaultConfig, VaultProvider,
-};
 
 mod support;
 

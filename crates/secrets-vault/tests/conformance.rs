@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use polysecrets_vault::{Engine, VaultConfig};
 use secrets_core::{OpenContext, Result, SecretProvider};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture};
-use secrets_vault::{Engine, VaultConfig};
 use serde_json::json;
 
 mod support;
@@ -35,7 +35,7 @@ impl Fixture for Mounted {
     async fn open(&self) -> Result<Arc<dyn SecretProvider>> {
         let context = OpenContext::new("main");
         let provider =
-            secrets_vault::open(self.config.clone(), context, self.transport.clone()).await?;
+            polysecrets_vault::open(self.config.clone(), context, self.transport.clone()).await?;
         Ok(Arc::new(provider))
     }
 

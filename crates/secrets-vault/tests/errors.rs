@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
+use polysecrets_vault::{AppRoleConfig, Engine, UserpassConfig, VaultConfig};
 use secrets_core::{
     Error, ErrorKind, GetOptions, ListOptions, PutMode, PutOptions, Result, SecretName,
     SecretProvider, SecretValue, Version,
 };
 use secrets_testkit::corpus::{Corpus, Recorded};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
-use secrets_vault::{AppRoleConfig, Engine, UserpassConfig, VaultConfig};
 
 mod support;
 

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use polysecrets_vault::{
+    CertConfig, Engine, JwtConfig, KubernetesConfig, Shape, UserpassConfig, VaultConfig,
+    VaultProvider,
+};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use secrets_core::{
     Capability, ErrorKind, GetOptions, HealthStatus, Lease, ListOptions, OpenContext, PutMode,
     PutOptions, Result, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
-use secrets_http::{Method, Transport};
+use secrets_provider::{Method, Transport};
 use secrets_testkit::fault::{FaultServer, Reply};
-use secrets_vault::{
-    CertConfig, Engine, JwtConfig, KubernetesConfig, Shape, UserpassConfig, VaultConfig,
-    VaultProvider,
-};
 use serde_json::{Value, json};
 
 mod support;
@@ -108,7 +108,7 @@ async fn version_1_is_found_out() {
         .await;
     let transport = Transport::default();
     let config = admin.root_config(&mount, Engine::Auto);
-    let provider = secrets_vault::open(config, OpenContext::new("main"), transport.clone())
+    let provider = polysecrets_vault::open(config, OpenContext::new("main"), transport.clone())
         .await
         .unwrap();
     assert_eq!(text(&provider, "db").await, "one");
@@ -127,12 +127,12 @@ async fn a_get_is_one_request() {
         .await;
     let transport = Transport::default();
     let config = admin.root_config(&mount, Engine::Auto);
-    let provider = secrets_vault::open(config, OpenContext::new("main"), transport.clone())
+    let provider = polysecrets_vault::open(config, OpenContext::new("main"), transport.clone())
         .await
         .unwrap();
     assert_eq!(text(&provider, "db").await, "x");
     assert_eq!(transport.requests_sent(), 1);
-    assert_eq!(secrets_http::root_stores_parsed(), 0);
+    assert_eq!(secrets_provider::root_stores_parsed(), 0);
 }
 
 #[tokio::test]
@@ -363,7 +363,7 @@ async fn logs_in_with_a_certificate() {
     cert.name = Some("web".to_owned());
     config.cert = Some(cert);
     let context = OpenContext::new("main").with_base_dir(folder.path());
-    let provider = secrets_vault::open(config, context, Transport::default())
+    let provider = polysecrets_vault::open(config, context, Transport::default())
         .await
         .unwrap();
     assert_eq!(text(&provider, "db").await, "x");
@@ -427,7 +427,7 @@ async fn a_revoked_token_is_replaced_and_a_denial_is_not() {
     let accessors = format!("auth/{}", approle.mount.clone().unwrap());
     config.approle = Some(approle);
     let transport = Transport::default();
-    let provider = secrets_vault::open(config, OpenContext::new("main"), transport.clone())
+    let provider = polysecrets_vault::open(config, OpenContext::new("main"), transport.clone())
         .await
         .unwrap();
     assert_eq!(text(&provider, "db").await, "x");
@@ -447,7 +447,7 @@ async fn a_revoked_token_is_replaced_and_a_denial_is_not() {
     config.engine = Engine::KvV2;
     config.token = Some(token.as_str().into());
     let transport = Transport::default();
-    let denied = secrets_vault::open(config, OpenContext::new("main"), transport.clone())
+    let denied = polysecrets_vault::open(config, OpenContext::new("main"), transport.clone())
         .await
         .unwrap();
     assert_eq!(
@@ -587,7 +587,7 @@ async fn a_token_outlives_its_life_by_renewal() {
     let role = json!({"token_policies": [policy], "token_ttl": "3s", "token_max_ttl": "1h"});
     config.approle = Some(admin.approle(role).await);
     let transport = Transport::default();
-    let provider = secrets_vault::open(config, OpenContext::new("main"), transport.clone())
+    let provider = polysecrets_vault::open(config, OpenContext::new("main"), transport.clone())
         .await
         .unwrap();
     assert_eq!(text(&provider, "db").await, "x");

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
+use polysecrets_vault::{Engine, VaultConfig, VaultProvider};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, Environment, ErrorKind, GetItem,
     GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
 };
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, Reply, RetryAfter, Script};
-use secrets_vault::{Engine, VaultConfig, VaultProvider};
 
 mod support;
 
@@ -152,7 +152,7 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
             .collect();
         context.base_dir = folder.path().to_owned();
         async move {
-            let opened = secrets_vault::open(config, context, Transport::default()).await;
+            let opened = polysecrets_vault::open(config, context, Transport::default()).await;
             let error = match opened {
                 Ok(provider) => get(&provider, "a").await.unwrap_err(),
                 Err(error) => error,
@@ -260,9 +260,10 @@ async fn a_server_that_is_not_there_is_told_with_its_setting() {
         context.environment = [(variable, address), ("VAULT_TOKEN", "hunter2")]
             .into_iter()
             .collect();
-        let provider = secrets_vault::open(VaultConfig::default(), context, Transport::default())
-            .await
-            .unwrap();
+        let provider =
+            polysecrets_vault::open(VaultConfig::default(), context, Transport::default())
+                .await
+                .unwrap();
         let error = get(&provider, "a").await.unwrap_err();
         assert_eq!(error.message(), says);
         assert!(error.hint().unwrap().contains(variable), "{error:?}");
@@ -1061,11 +1062,12 @@ async fn an_untrusted_configuration_gets_no_ambient_credential() {
     with_file.token_file = Some(home.path().join(".vault-token"));
     for config in [hostile.clone(), with_file] {
         let opened =
-            secrets_vault::open(config, context(refused.clone()), Transport::default()).await;
+            polysecrets_vault::open(config, context(refused.clone()), Transport::default()).await;
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
     // With a credential of its own it works, and nothing of the environment goes along.
-    let opened = secrets_vault::open(config(&server), context(refused), Transport::default()).await;
+    let opened =
+        polysecrets_vault::open(config(&server), context(refused), Transport::default()).await;
     get(&opened.unwrap(), "a").await.unwrap();
     assert_eq!(server.request_count(), 1);
     let transcript = String::from_utf8(server.requests()[0].transcript()).unwrap();
@@ -1075,7 +1077,7 @@ async fn an_untrusted_configuration_gets_no_ambient_credential() {
     );
 
     let trusted = context(AmbientCredentials::Allowed);
-    let opened = secrets_vault::open(hostile, trusted, Transport::default())
+    let opened = polysecrets_vault::open(hostile, trusted, Transport::default())
         .await
         .unwrap();
     assert_eq!(opened.info().credential_variables, ["VAULT_TOKEN"]);
@@ -1096,7 +1098,7 @@ async fn wrong_configurations_are_refused_when_they_are_opened() {
         config.token = Some("hunter2".into());
         change(&mut config);
         let opened =
-            secrets_vault::open(config, OpenContext::new("main"), Transport::default()).await;
+            polysecrets_vault::open(config, OpenContext::new("main"), Transport::default()).await;
         let error = opened.unwrap_err();
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         (error.kind(), error.to_string())

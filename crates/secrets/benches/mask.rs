@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use secrets::SecretValue;
-use secrets::mask::{Masker, spellings};
+use polysecrets::SecretValue;
+use polysecrets::mask::{Masker, spellings};
 
 const ROUNDS: usize = 5;
 /// In MiB. An eighth of it exceeds the processor's cache.

@@ -17,10 +17,10 @@ use crate::CloseOptions;
 /// A [`Secrets`](crate::Secrets) handle with a runtime of its own; each method blocks until its answer is there.
 ///
 /// ```no_run
-/// let handle = secrets::Secrets::builder().default_provider("env").build()?;
-/// let secrets = secrets::blocking::Secrets::new(handle)?;
+/// let handle = polysecrets::Secrets::builder().default_provider("env").build()?;
+/// let secrets = polysecrets::blocking::Secrets::new(handle)?;
 /// let password = secrets.get("db/password")?;
-/// # Ok::<(), secrets::Error>(())
+/// # Ok::<(), polysecrets::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -180,7 +180,7 @@ impl Secrets {
                 ErrorKind::Unexpected,
                 "a blocking call inside an asynchronous runtime",
             )
-            .with_hint("use `secrets::Secrets` there"));
+            .with_hint("use `polysecrets::Secrets` there"));
         }
         Ok(self.runtime.block_on(future))
     }
@@ -192,7 +192,7 @@ fn runtime() -> Result<Arc<Runtime>> {
             ErrorKind::Unexpected,
             "a blocking handle inside an asynchronous runtime",
         )
-        .with_hint("use `secrets::Secrets` there"));
+        .with_hint("use `polysecrets::Secrets` there"));
     }
     Builder::new_current_thread()
         .enable_all()

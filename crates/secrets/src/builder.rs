@@ -179,7 +179,7 @@ impl SecretsBuilder {
             config_dir: config.config_dir.clone(),
             state_dir: config.state_dir.clone(),
             #[cfg(feature = "http")]
-            transport: secrets_http::Transport::new(self.environment.clone()),
+            transport: secrets_provider::Transport::new(self.environment.clone()),
             environment: self.environment,
         };
         let default = self

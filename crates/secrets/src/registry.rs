@@ -9,7 +9,7 @@ use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretProvider, Source
 
 use crate::config::Settings;
 #[cfg(feature = "http")]
-use secrets_http::Transport;
+use secrets_provider::Transport;
 
 /// The schemes of the built-in providers, whether or not this build has them.
 pub(crate) const KNOWN_SCHEMES: &[&str] = &[
@@ -136,7 +136,7 @@ impl Registry {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use secrets::{Registry, SecretProvider};
+    /// # use polysecrets::{Registry, SecretProvider};
     /// # fn doc(provider: Arc<dyn SecretProvider>) {
     /// let mut registry = Registry::builtin();
     /// registry.register("mine", move |opening| {

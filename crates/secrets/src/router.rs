@@ -43,7 +43,7 @@ pub(crate) struct Opener {
     pub(crate) config_dir: Option<PathBuf>,
     pub(crate) state_dir: Option<PathBuf>,
     #[cfg(feature = "http")]
-    pub(crate) transport: secrets_http::Transport,
+    pub(crate) transport: secrets_provider::Transport,
 }
 
 /// A provider that is open, or knows how it will be.

@@ -35,12 +35,12 @@ use crate::stats::Stats;
 /// ```
 /// # #[cfg(feature = "memory")]
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// use secrets::Secrets;
+/// use polysecrets::Secrets;
 ///
 /// let secrets = Secrets::builder().default_provider("memory").build()?;
 /// secrets.put("db/password", "hunter2".into()).await?;
 /// assert_eq!(secrets.get("db/password").await?.expose_str()?, "hunter2");
-/// # Ok::<(), secrets::Error>(())
+/// # Ok::<(), polysecrets::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use secrets::layers::{AuditConfig, AuditSink, CacheConfig, Event, Hits, Record, Source};
-use secrets::{Answer, ErrorKind, Freshness, Result, SecretRef, Secrets};
+use polysecrets::layers::{AuditConfig, AuditSink, CacheConfig, Event, Hits, Record, Source};
+use polysecrets::{Answer, ErrorKind, Freshness, Result, SecretRef, Secrets};
 use support::{Failing, memory};
 
 const NAMES: [&str; 4] = ["db/a", "db/b", "api", "key"];
@@ -25,7 +25,7 @@ struct Kept {
 impl AuditSink for Kept {
     fn write(&mut self, records: &[Record]) -> Result<()> {
         if self.fails.load(Ordering::SeqCst) {
-            return Err(secrets::Error::of(ErrorKind::Unavailable));
+            return Err(polysecrets::Error::of(ErrorKind::Unavailable));
         }
         self.records.lock().unwrap().extend_from_slice(records);
         Ok(())
@@ -72,9 +72,9 @@ async fn cached(hits: Hits, kept: &Kept) -> (Secrets, Arc<Failing>) {
         let value = format!("value of {name}");
         memory
             .put(
-                &secrets::SecretName::new(name).unwrap(),
+                &polysecrets::SecretName::new(name).unwrap(),
                 &value.as_str().into(),
-                &secrets::PutOptions::default(),
+                &polysecrets::PutOptions::default(),
             )
             .await
             .unwrap();
@@ -282,8 +282,8 @@ mod hangup {
     use std::path::{Path, PathBuf};
     use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+    use polysecrets::layers::AuditLog;
     use rustix::process::{Pid, Signal, kill_process};
-    use secrets::layers::AuditLog;
 
     use super::*;
 

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use secrets::{
+use polysecrets::{
     AmbientCredentials, ChainEntry, ChainMember, Config, Declared, ErrorKind, OnError,
     ProviderEntry, SecretRef, Secrets, Settings, Version,
 };
@@ -310,13 +310,13 @@ fn the_blocking_handle_works_without_a_runtime_and_refuses_inside_one() {
         .default_provider("memory")
         .build()
         .unwrap();
-    let secrets = secrets::blocking::Secrets::new(handle).unwrap();
+    let secrets = polysecrets::blocking::Secrets::new(handle).unwrap();
     secrets.put("a", "1".into()).unwrap();
     assert_eq!(secrets.get("a").unwrap().expose_str().unwrap(), "1");
     assert_eq!(secrets.list("").unwrap().len(), 1);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let error = runtime.block_on(async { secrets.get("a").unwrap_err() });
-    assert!(error.hint().unwrap().contains("secrets::Secrets"));
+    assert!(error.hint().unwrap().contains("polysecrets::Secrets"));
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use secrets::file::FileStore;
-use secrets::{
+use polysecrets::file::FileStore;
+use polysecrets::{
     Answer, Call, Config, Environment, Error, FileFormat, GetItem, GetOptions, Metadata,
     OpenContext, Origin, ProviderEntry, PutOptions, Reply, Request, Response, Result, RetryConfig,
     Secret, SecretField, SecretName, SecretRef, SecretValue, Secrets, Settings, Template,
@@ -131,7 +131,7 @@ async fn whole_life(sinks: &mut Sinks<'_>, secrets: &Secrets, canary: &Canary) {
         "put again",
         &secrets.put("life", value(canary)).await,
     );
-    let create = PutOptions::default().with_mode(secrets::PutMode::Create);
+    let create = PutOptions::default().with_mode(polysecrets::PutMode::Create);
     tell(
         sinks,
         "create",
@@ -328,7 +328,10 @@ fn no_answer_of_a_server_and_no_token_is_shown() {
 fn the_scan_would_find_a_leak() {
     let canary = Canary::generate();
     let mut sinks = Sinks::new([&canary]);
-    let leak = Error::new(secrets::ErrorKind::Unexpected, canary.reveal().to_string());
+    let leak = Error::new(
+        polysecrets::ErrorKind::Unexpected,
+        canary.reveal().to_string(),
+    );
     sinks.error("planted", &leak);
     assert!(!sinks.leaks().is_empty());
     let capture = TraceCapture::new();

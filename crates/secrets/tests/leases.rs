@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrets::{
+use polysecrets::{
     Capabilities, CloseOptions, Config, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetOptions, Health, HealthStatus, Lease, Leases, LeasesAtClose, ListOptions, Location,
     Metadata, OpenContext, Page, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretValue, Secrets, TimeoutConfig, Version, VersionsOptions,
 };
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpRequest, Method, Transport, encode, sensitive_header,
 };
 use secrets_testkit::fault::{FaultServer, Reply};

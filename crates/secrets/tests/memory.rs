@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets::layers::{CacheConfig, CacheLayer};
-use secrets::{
+use polysecrets::layers::{CacheConfig, CacheLayer};
+use polysecrets::{
     Answer, Call, Error, GetItem, GetOptions, Metadata, Origin, Reply, Request, Response, Secret,
     SecretName, SystemClock, Version,
 };

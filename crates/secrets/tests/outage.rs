@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use secrets::layers::{BreakerConfig, CacheConfig};
-use secrets::{
+use polysecrets::layers::{BreakerConfig, CacheConfig};
+use polysecrets::{
     ChainEntry, ChainMember, Clock, Config, ErrorKind, Freshness, OnError, OpenContext, PutOptions,
     RetryConfig, SecretProvider, Secrets, TimeoutConfig,
 };
@@ -69,7 +69,7 @@ async fn vault(
     if let Some(clock) = clock {
         context = context.with_clock(clock);
     }
-    let transport = secrets_http::Transport::default();
+    let transport = secrets_provider::Transport::default();
     Arc::new(
         secrets_vault::open(config, context, transport)
             .await

@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use secrets::layers::{CacheConfig, PolicyConfig, RoleConfig};
-use secrets::{ErrorKind, OpenContext, Operation, SecretProvider, SecretRef, Secrets};
+use polysecrets::layers::{CacheConfig, PolicyConfig, RoleConfig};
+use polysecrets::{ErrorKind, OpenContext, Operation, SecretProvider, SecretRef, Secrets};
 use secrets_local::memory::{self, MemoryConfig};
 use tokio::runtime::Builder;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use secrets::{
+use polysecrets::{
     Config, ErrorKind, PutMode, PutOptions, Request, Response, RetryConfig, SecretRef, Secrets,
     TimeoutConfig,
 };

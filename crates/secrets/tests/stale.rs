@@ -21,12 +21,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use secrets::layers::{BreakerConfig, CacheConfig};
-use secrets::{
+use polysecrets::layers::{BreakerConfig, CacheConfig};
+use polysecrets::{
     Config, DeleteMode, DeleteOptions, ErrorKind, Freshness, OpenContext, PutOptions, RetryConfig,
     SecretName, SecretProvider, Secrets, SystemClock,
 };
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpRequest, Method, Transport, encode, sensitive_header,
 };
 use secrets_testkit::ManualClock;

@@ -7,8 +7,8 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets::layers::CacheConfig;
-use secrets::{Config, ErrorKind, PutOptions, RetryConfig, Secrets};
+use polysecrets::layers::CacheConfig;
+use polysecrets::{Config, ErrorKind, PutOptions, RetryConfig, Secrets};
 use secrets_testkit::canary::TraceCapture;
 use support::{Failing, memory};
 

@@ -12,8 +12,8 @@ use secrets_core::{
     SecretName, SecretProvider, VersionsOptions,
 };
 use secrets_gcp::GcpConfig;
-use secrets_http::Transport;
 use secrets_infisical::{Api, InfisicalConfig};
+use secrets_provider::Transport;
 use secrets_vault::{Engine, VaultConfig};
 
 use super::input::parts;

@@ -31,7 +31,7 @@ pub fn retry_after(data: &[u8]) {
             Some((HeaderName::from_static(name), value))
         })
         .collect();
-    let wait = secrets_http::retry_after(&headers, now);
+    let wait = secrets_provider::retry_after(&headers, now);
     assert!(wait.is_none_or(|wait| wait <= DAY), "{wait:?}");
 
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);

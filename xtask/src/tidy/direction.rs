@@ -24,9 +24,9 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
         (Role::Outside, _) => from.short_name() != "xtask",
         (_, Role::Testkit) => dependency.dev,
         (Role::Core, _) => false,
-        (Role::Transport | Role::Testkit, to) => to == Role::Core,
-        (Role::Provider, to) => matches!(to, Role::Core | Role::Transport),
-        (Role::Facade, to) => matches!(to, Role::Core | Role::Transport | Role::Provider),
+        (Role::Shared | Role::Testkit, to) => to == Role::Core,
+        (Role::Provider, to) => matches!(to, Role::Core | Role::Shared),
+        (Role::Facade, to) => matches!(to, Role::Core | Role::Shared | Role::Provider),
         (Role::CommandLine, to) => to == Role::Facade,
     };
     (!allowed).then(|| {
@@ -51,9 +51,9 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
 fn rule(from: Role) -> &'static str {
     match from {
         Role::Core => "the core must not depend on our other crates",
-        Role::Transport | Role::Testkit => "(it needs the core alone)",
-        Role::Provider => "a provider may only depend on the core and the transport",
-        Role::Facade => "the facade may only depend on the core, the transport and the providers",
+        Role::Shared | Role::Testkit => "it may only depend on the core",
+        Role::Provider => "a provider may only depend on the core and secrets-provider",
+        Role::Facade => "the facade may only depend on the core, secrets-provider and the providers",
         Role::CommandLine => "the command line may only depend on the facade",
         Role::Outside => "xtask must not depend on our crates",
     }
@@ -73,10 +73,10 @@ mod tests {
     #[test]
     fn allowed_dependencies() {
         for (from, to) in [
-            ("secrets-http", "secrets-core"),
+            ("secrets-provider", "secrets-core"),
             ("secrets-testkit", "secrets-core"),
             ("secrets-vault", "secrets-core"),
-            ("secrets-vault", "secrets-http"),
+            ("secrets-vault", "secrets-provider"),
             ("secrets", "secrets-vault"),
             ("secrets", "secrets-core"),
             ("secrets-cli", "secrets"),
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn forbidden_dependencies() {
         for (from, to) in [
-            ("secrets-core", "secrets-http"),
-            ("secrets-http", "secrets-vault"),
+            ("secrets-core", "secrets-provider"),
+            ("secrets-provider", "secrets-vault"),
             ("secrets-vault", "secrets"),
             ("secrets-vault", "secrets-local"),
             ("secrets-testkit", "secrets-vault"),
@@ -119,12 +119,12 @@ mod tests {
     #[test]
     fn the_message_names_both_crates() {
         let found = check(&[
-            needs(member("secrets-core"), "secrets-http"),
-            member("secrets-http"),
+            needs(member("secrets-core"), "secrets-provider"),
+            member("secrets-provider"),
         ]);
         assert_eq!(
             found[0].message,
-            "secrets-core depends on secrets-http: the core must not depend on our other crates"
+            "secrets-core depends on secrets-provider: the core must not depend on our other crates"
         );
     }
 }

@@ -1,9 +1,12 @@
-//! Packages carry the prefix; folders, libraries and code do not.
+//! Packages and libraries have a prefix; folders and the names in the workspace's code do not.
 
 use super::{Problem, Role, is_ours, role};
 use crate::workspace::Package;
 
 const PREFIX: &str = "poly";
+
+/// Examples use the names on the registry, as users do.
+const EXAMPLES: &str = "examples";
 
 pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -11,7 +14,11 @@ pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
         if role(package) != Role::Outside {
             problems.extend(name(package));
         }
-        problems.extend(renames(packages, package));
+        if package.short_name() == EXAMPLES {
+            problems.extend(true_names(packages, package));
+        } else {
+            problems.extend(renames(packages, package));
+        }
     }
     problems
 }
@@ -30,14 +37,14 @@ fn name(package: &Package) -> Vec<Problem> {
             ),
         ));
     }
-    let wanted = folder.replace('-', "_");
+    let wanted = wanted.replace('-', "_");
     if let Some(library) = &package.library
         && *library != wanted
     {
         problems.push(Problem::at_word(
             &package.manifest,
             "[lib]",
-            format!("the library of {folder} is called {library}, not {wanted}"),
+            format!("library in {folder}: expected {wanted}, found {library}"),
         ));
     }
     problems
@@ -56,8 +63,27 @@ fn renames(packages: &[Package], package: &Package) -> Vec<Problem> {
                 &package.manifest,
                 &dependency.called,
                 format!(
-                    "{} is not renamed back; write {plain}.workspace = true",
+                    "{}: write {plain}.workspace = true",
                     dependency.package
+                ),
+            )
+        })
+        .collect()
+}
+
+fn true_names(packages: &[Package], package: &Package) -> Vec<Problem> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| is_ours(packages, &dependency.package))
+        .filter(|dependency| dependency.called != dependency.package)
+        .map(|dependency| {
+            Problem::at_word(
+                &package.manifest,
+                &dependency.called,
+                format!(
+                    "{}: examples must use the name {}",
+                    dependency.called, dependency.package
                 ),
             )
         })
@@ -70,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_workspaces_way_is_fine() {
+    fn the_workspaces_names_pass() {
         let vault = needs(member("secrets-vault"), "secrets-core");
         assert_eq!(
             check(&[vault, member("secrets-core"), member("secrets")]),
@@ -81,12 +107,12 @@ mod tests {
     #[test]
     fn a_wrong_package_and_a_wrong_library() {
         let mut wrong = package("secrets-aws", "secrets-aws");
-        wrong.library = Some("polysecrets_aws".to_owned());
+        wrong.library = Some("secrets_aws".to_owned());
         assert_eq!(
             messages(check(&[wrong])),
             [
-                "the package in secrets-aws is called secrets-aws, not polysecrets-aws",
-                "the library of secrets-aws is called polysecrets_aws, not secrets_aws",
+                "package in secrets-aws: expected polysecrets-aws, found secrets-aws",
+                "library in secrets-aws: expected polysecrets_aws, found secrets_aws",
             ]
         );
     }
@@ -97,7 +123,16 @@ mod tests {
         vault.dependencies[0].called = "polysecrets-core".to_owned();
         assert_eq!(
             messages(check(&[vault, member("secrets-core")])),
-            ["polysecrets-core is not renamed back; write secrets-core.workspace = true"]
+            ["polysecrets-core: write secrets-core.workspace = true"]
+        );
+    }
+
+    #[test]
+    fn an_example_that_uses_the_short_name() {
+        let examples = needs(package("examples", "polysecrets-examples"), "secrets-core");
+        assert_eq!(
+            messages(check(&[examples, member("secrets-core")])),
+            ["secrets-core: examples must use the name polysecrets-core"]
         );
     }
 }

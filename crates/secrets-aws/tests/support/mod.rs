@@ -4,9 +4,9 @@
 
 mod calm;
 
-use secrets_aws::{AwsConfig, AwsProvider};
+use polysecrets_aws::{AwsConfig, AwsProvider};
 use secrets_core::{OpenContext, SecretName};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fault::FaultServer;
 
 #[allow(unused_imports, reason = "each test file uses its own part")]
@@ -68,7 +68,7 @@ pub(crate) async fn open(config: AwsConfig) -> AwsProvider {
 }
 
 pub(crate) async fn open_with(config: AwsConfig, context: OpenContext) -> AwsProvider {
-    secrets_aws::open(config, context, Transport::default())
+    polysecrets_aws::open(config, context, Transport::default())
         .await
         .unwrap()
 }

@@ -18,9 +18,10 @@ use azure_identity::{
     ClientSecretCredential, ClientSecretCredentialOptions,
 };
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{AzureHttpClient, NamedFile, azure_headers, carry_error};
+use secrets_provider::NamedFile;
 
 use super::Token;
+use crate::client::http::{AzureHttpClient, azure_headers, carry_error};
 use crate::error;
 
 /// Where logins go.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     HeaderName, HeaderValue, HttpClient, HttpRequest, Method, Url, decode, sensitive_header,
 };
 

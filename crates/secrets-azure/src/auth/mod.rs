@@ -13,13 +13,15 @@ use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{HeaderValue, carry_error, sensitive_header};
+use secrets_provider::{HeaderValue, sensitive_header};
 use tokio::sync::Mutex;
 
 pub(crate) use chain::{Chain, Source};
 pub(crate) use entra::{ClientCredential, Entra, Proof};
 pub(crate) use metadata::{Endpoint, ManagedIdentity};
 pub(crate) use tools::DeveloperTools;
+
+use crate::client::http::carry_error;
 
 /// A token is got anew when it has less than this left, or less than half of its life if that is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);

@@ -11,9 +11,10 @@ use azure_core::http::headers::{AUTHORIZATION, Headers, WWW_AUTHENTICATE};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{AsyncRawResponse, Context, Request, StatusCode, Url};
 use secrets_core::{Clock, Error, ErrorKind, SecretValue};
-use secrets_http::{AzureHttpClient, HttpResponse, azure_headers, carry_error, header};
+use secrets_provider::{HttpResponse, header};
 
 use crate::auth::Session;
+use crate::client::http::{AzureHttpClient, azure_headers, carry_error};
 use crate::error::{self, Asked};
 
 /// What one call hands past the SDK.

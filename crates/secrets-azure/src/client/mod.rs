@@ -1,6 +1,7 @@
 //! One method an endpoint of Key Vault's secrets, over the SDK's client.
 
 mod exchange;
+pub(crate) mod http;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use azure_security_keyvault_secrets::models::{
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use futures_util::TryStreamExt as _;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{AzureHttpClient, HttpResponse, decode, encode};
+use secrets_provider::{HttpResponse, decode, encode};
 
 use self::exchange::{Exchange, Step};
 use crate::auth::Session;
+use crate::client::http::{AzureHttpClient, carried_error};
 use crate::error::{self, Asked};
 use crate::wire::{Attributes, Bundle, NewSecret};
 
@@ -257,7 +259,7 @@ fn answer_of<T>(result: azure_core::Result<T>, exchange: &Exchange) -> Result<Ht
 }
 
 fn failed(failure: &azure_core::Error, exchange: &Exchange) -> Error {
-    match secrets_http::carried_error(failure) {
+    match carried_error(failure) {
         Some(ours) => ours,
         // The SDK has a challenge before it, and refuses it for one reason only.
         None if exchange.was_challenged() => error::foreign_resource(),

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use secrets_azure::{
+use polysecrets_azure::{
     AzureConfig, AzureProvider, ManagedIdentityConfig, OutsideValidity, ServicePrincipalConfig,
     WorkloadIdentityConfig,
 };
 use secrets_core::{Clock, Environment, OpenContext, Result, SecretName, SystemClock};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
 use tempfile::TempDir;
@@ -105,7 +105,7 @@ impl Vault {
         config: AzureConfig,
         variables: &[(String, String)],
     ) -> Result<AzureProvider> {
-        secrets_azure::open(config, self.context(variables), self.transport.clone()).await
+        polysecrets_azure::open(config, self.context(variables), self.transport.clone()).await
     }
 
     pub(crate) async fn provider(&self) -> AzureProvider {
@@ -182,7 +182,7 @@ impl Scripted {
         let context = OpenContext::new("main")
             .with_environment(variables.iter().copied().collect())
             .with_base_dir(self.folder.path());
-        secrets_azure::open(config, context, self.transport.clone())
+        polysecrets_azure::open(config, context, self.transport.clone())
             .await
             .unwrap()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use secrets_core::{OpenContext, Result, SecretValue};
-use secrets_http::NamedFile;
+use secrets_provider::NamedFile;
 
 use super::exchange::Exchange;
 use super::external::{ExternalAccount, ImpersonatedAccount};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Clock, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, HttpClient, HttpRequest, HttpResponse, Method, Url, WipedBuffer, decode,
     encode_segment,
 };

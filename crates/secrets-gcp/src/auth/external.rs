@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrets_core::{Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     HeaderName, HeaderValue, HttpRequest, Method, NamedFile, Url, decode, encode, header,
 };
 

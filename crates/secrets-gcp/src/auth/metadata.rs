@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrets_core::{Clock, Error, ErrorKind, Result};
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method,
     Transport, decode,
 };

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     Backoff, Expiring, HeaderValue, Life, NamedFile, SharedToken, WipedBuffer, sensitive_header,
 };
 

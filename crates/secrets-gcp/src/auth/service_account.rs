@@ -10,7 +10,7 @@ use rustls::sign::Signer;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_http::{HttpResponse, WipedBuffer, encode, header};
+use secrets_provider::{HttpResponse, WipedBuffer, encode, header};
 
 use super::exchange::Exchange;
 use super::{AccessToken, SCOPE};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrets_core::{Environment, Location, OpenContext, Result, SecretValue};
-use secrets_http::{
+use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, HeaderValue, HttpClient, NamedFile, SettingNames, Transport,
     at_most_one_credential,
 };

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use polysecrets_gcp::{GcpConfig, GcpProvider};
 use secrets_core::{OpenContext, SecretName};
-use secrets_gcp::{GcpConfig, GcpProvider};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Credential, GcpFake};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub(crate) fn key_file(fake: &GcpFake, kind: Credential) -> GcpConfig {
 }
 
 pub(crate) async fn open(config: GcpConfig) -> GcpProvider {
-    secrets_gcp::open(config, OpenContext::new("main"), Transport::default())
+    polysecrets_gcp::open(config, OpenContext::new("main"), Transport::default())
         .await
         .unwrap()
 }

@@ -1,10 +1,10 @@
 //! Which settings and files are taken, and what is said of those that are not.
 
+use polysecrets_gcp::GcpConfig;
 use secrets_core::{
     AmbientCredentials, Environment, Error, ErrorKind, GetOptions, OpenContext, SecretProvider,
 };
-use secrets_gcp::GcpConfig;
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{GcpFake, GcpOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
 use serde_json::json;
@@ -18,7 +18,7 @@ fn config() -> GcpConfig {
 }
 
 async fn refused(config: GcpConfig, context: OpenContext) -> Error {
-    let error = secrets_gcp::open(config, context, Transport::default())
+    let error = polysecrets_gcp::open(config, context, Transport::default())
         .await
         .unwrap_err();
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
@@ -50,7 +50,7 @@ async fn settings_that_cannot_be_meant_are_refused_by_name() {
         (
             |c| {
                 c.region = Some("europe-west3".to_owned());
-                c.replicas = vec![secrets_gcp::ReplicaConfig::new("us-east1")];
+                c.replicas = vec![polysecrets_gcp::ReplicaConfig::new("us-east1")];
             },
             "exclude each other",
         ),
@@ -61,7 +61,7 @@ async fn settings_that_cannot_be_meant_are_refused_by_name() {
         (
             |c| {
                 c.kms_key = Some("projects/p/locations/l/keyRings/r/cryptoKeys/k".to_owned());
-                c.replicas = vec![secrets_gcp::ReplicaConfig::new("us-east1")];
+                c.replicas = vec![polysecrets_gcp::ReplicaConfig::new("us-east1")];
             },
             "fits no replica",
         ),
@@ -220,7 +220,7 @@ async fn no_credential_of_the_user_goes_to_a_place_of_somebody_else() {
     // Its own credential it may use.
     let mut own = base();
     own.token = Some("ya29.own".into());
-    let provider = secrets_gcp::open(own, context(), Transport::default())
+    let provider = polysecrets_gcp::open(own, context(), Transport::default())
         .await
         .unwrap();
     assert!(
@@ -238,7 +238,7 @@ async fn the_variables_of_the_fake_are_enough() {
     fake.seed("a", b"v");
     let environment: Environment = fake.environment().into_iter().collect();
     let context = OpenContext::new("main").with_environment(environment);
-    let provider = secrets_gcp::open(GcpConfig::default(), context, Transport::default())
+    let provider = polysecrets_gcp::open(GcpConfig::default(), context, Transport::default())
         .await
         .unwrap();
     let secret = provider.get(&name("a"), &GetOptions::default()).await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use polysecrets_gcp::{GcpConfig, GcpProvider};
 use secrets_core::{ErrorKind, GetOptions, PutOptions, SecretProvider};
-use secrets_gcp::{GcpConfig, GcpProvider};
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault;
 use secrets_testkit::fakes::gcp::{Credential, GcpFake, GcpOptions};
@@ -198,10 +198,10 @@ async fn neither_values_nor_credentials_are_shown() {
         let mut config = GcpConfig::default();
         config.project_id = Some("p".to_owned());
         config.credentials = Some(format!("{broken}{}", *token.reveal()).into());
-        let opened = secrets_gcp::open(
+        let opened = polysecrets_gcp::open(
             config,
             secrets_core::OpenContext::new("main"),
-            secrets_http::Transport::default(),
+            secrets_provider::Transport::default(),
         );
         let error = opened.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);

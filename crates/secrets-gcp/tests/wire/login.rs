@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use polysecrets_gcp::{AccessToken, GcpConfig, GcpProvider, TokenSource};
 use secrets_core::{ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider};
-use secrets_gcp::{AccessToken, GcpConfig, GcpProvider, TokenSource};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::ManualClock;
 use secrets_testkit::fakes::Fault;
 use secrets_testkit::fakes::gcp::{Credential, GcpFake, GcpOptions};
@@ -38,7 +38,7 @@ fn count(fake: &GcpFake, path: &str) -> usize {
 
 async fn open_at(config: GcpConfig, clock: &Arc<ManualClock>) -> GcpProvider {
     let context = OpenContext::new("main").with_clock(clock.clone());
-    secrets_gcp::open(config, context, Transport::default())
+    polysecrets_gcp::open(config, context, Transport::default())
         .await
         .unwrap()
 }
@@ -406,10 +406,10 @@ async fn tokens_of_two_identities_do_not_meet() {
     let transport = Transport::default();
     let context = || OpenContext::new("main");
     let right = support::key_file(&fake, Credential::ServiceAccount);
-    let right = secrets_gcp::open(right, context(), transport.clone())
+    let right = polysecrets_gcp::open(right, context(), transport.clone())
         .await
         .unwrap();
-    let wrong = secrets_gcp::open(wrong, context(), transport)
+    let wrong = polysecrets_gcp::open(wrong, context(), transport)
         .await
         .unwrap();
     for _ in 0..3 {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use polysecrets_gcp::{AccessToken, GcpConfig, GcpProvider, TokenSource};
 use secrets_core::{
     Environment, ErrorKind, GetOptions, OpenContext, Result, Secret, SecretProvider,
 };
-use secrets_gcp::{AccessToken, GcpConfig, GcpProvider, TokenSource};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Access, Credential, GcpFake, GcpOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
 
@@ -27,7 +27,7 @@ async fn open(config: GcpConfig, variables: &[(&str, String)]) -> Result<GcpProv
     let environment: Environment = variables.iter().cloned().collect();
     let transport = Transport::new(environment.clone());
     let context = OpenContext::new("main").with_environment(environment);
-    secrets_gcp::open(config, context, transport).await
+    polysecrets_gcp::open(config, context, transport).await
 }
 
 #[tokio::test]

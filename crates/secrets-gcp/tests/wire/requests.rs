@@ -1,12 +1,12 @@
 //! What is sent for each operation.
 
+use polysecrets_gcp::{CAPABILITIES, GcpConfig, GcpProvider, ReplicaConfig};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions,
     HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result, RollbackOptions, Secret,
     SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
-use secrets_gcp::{CAPABILITIES, GcpConfig, GcpProvider, ReplicaConfig};
-use secrets_http::Transport;
+use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Credential, Encryption, GcpFake, GcpOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
 use serde_json::{Value, json};
@@ -230,7 +230,7 @@ async fn regional_secrets_have_a_host_of_their_own() {
         let mut config = config(&proxy);
         config.endpoint = None;
         config.region = region.map(str::to_owned);
-        let provider = secrets_gcp::open(config, OpenContext::new("main"), transport.clone())
+        let provider = polysecrets_gcp::open(config, OpenContext::new("main"), transport.clone())
             .await
             .unwrap();
         let error = get(&provider, "a").await.unwrap_err();

@@ -4,11 +4,11 @@
 
 use std::sync::LazyLock;
 
+use polysecrets_infisical::{InfisicalConfig, InfisicalProvider, UniversalAuthConfig};
 use secrets_core::{Error, GetItem, GetOptions, OpenContext, Secret, SecretName, SecretProvider};
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HttpRequest, Method, Transport, encode, header, sensitive_header,
 };
-use secrets_infisical::{InfisicalConfig, InfisicalProvider, UniversalAuthConfig};
 use secrets_testkit::fakes::Asked;
 use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
@@ -37,7 +37,7 @@ pub(crate) fn config(fake: &InfisicalFake) -> InfisicalConfig {
 }
 
 pub(crate) async fn open(config: InfisicalConfig) -> InfisicalProvider {
-    secrets_infisical::open(config, OpenContext::new("main"), TRANSPORT.clone())
+    polysecrets_infisical::open(config, OpenContext::new("main"), TRANSPORT.clone())
         .await
         .unwrap()
 }

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use polysecrets_local::file::{FileConfig, open};
 use secrets_core::{PutOptions, SecretProvider, SecretValue};
-use secrets_local::file::{FileConfig, open};
 
 use crate::support::{Room, context, get, name};
 

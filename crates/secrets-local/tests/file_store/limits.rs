@@ -1,8 +1,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use polysecrets_local::file::{FileConfig, open};
 use secrets_core::{ErrorKind, HealthStatus, PutOptions, SecretProvider, SecretValue};
-use secrets_local::file::{FileConfig, open};
 
 use crate::child::{Order, Writer};
 use crate::support::{Room, get, name, put};

@@ -1,11 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use polysecrets_local::file::{FileConfig, FileProvider, FileStore, open};
 use secrets_core::{
     DeleteMode, DeleteOptions, ErrorKind, GetOptions, ListOptions, SecretProvider, Version,
     VersionsOptions,
 };
-use secrets_local::file::{FileConfig, FileProvider, FileStore, open};
 
 use crate::support::{Room, get, name, put};
 
@@ -264,7 +264,10 @@ impl Copies {
             .with_user_dirs(Some(self.path("user")), Some(state))
     }
 
-    fn merge(&self, base: Option<&str>) -> secrets_core::Result<secrets_local::file::MergeReport> {
+    fn merge(
+        &self,
+        base: Option<&str>,
+    ) -> secrets_core::Result<polysecrets_local::file::MergeReport> {
         let base = base.map(|base| self.path(base));
         self.room.store().merge_files(
             base.as_deref(),

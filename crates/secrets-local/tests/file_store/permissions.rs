@@ -2,8 +2,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use polysecrets_local::file::{FileConfig, FileStore, open};
 use secrets_core::{Environment, ErrorKind, SecretProvider, SecretValue};
-use secrets_local::file::{FileConfig, FileStore, open};
 
 use crate::support::{Room, get, name, put};
 

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use polysecrets_local::file::{FileConfig, open};
 use secrets_core::{
     Clock, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions, ListOptions,
     PutMode, PutOptions, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
-use secrets_local::file::{FileConfig, open};
 
 use crate::support::{Room, get, name, put};
 

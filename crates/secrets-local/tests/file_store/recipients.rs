@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
+use polysecrets_local::file::{FileConfig, FileProvider, FileStore, open};
 use secrets_core::{ErrorKind, OpenContext, SecretValue};
-use secrets_local::file::{FileConfig, FileProvider, FileStore, open};
 
 use crate::support::{Room, context, get, put};
 

@@ -1,5 +1,5 @@
+use polysecrets_local::file::{FileConfig, FileStore, open};
 use secrets_core::{ErrorKind, HealthStatus, SecretProvider};
-use secrets_local::file::{FileConfig, FileStore, open};
 
 use crate::support::{Room, get, put, put_file};
 

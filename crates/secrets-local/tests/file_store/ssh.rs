@@ -1,8 +1,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use polysecrets_local::file::{FileConfig, FileStore, open};
 use secrets_core::{ErrorKind, OpenContext};
-use secrets_local::file::{FileConfig, FileStore, open};
 
 use crate::support::{Room, get, put};
 

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
+use polysecrets_local::file::{FileConfig, FileProvider, FileStore, open};
 use secrets_core::{
     GetOptions, OpenContext, PutOptions, Result, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::file::{FileConfig, FileProvider, FileStore, open};
 
 /// Whether the full figures are wanted.
 pub(crate) fn deep() -> bool {

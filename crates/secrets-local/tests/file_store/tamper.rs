@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
+use polysecrets_local::file::{FileConfig, FileProvider, open};
 use secrets_core::{
     DeleteMode, DeleteOptions, ErrorKind, GetOptions, PutOptions, SecretProvider, SecretValue,
 };
-use secrets_local::file::{FileConfig, FileProvider, open};
 
 use crate::support::{Room, deep, get, name, put};
 

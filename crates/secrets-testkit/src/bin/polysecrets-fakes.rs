@@ -12,9 +12,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
-use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
-use secrets_testkit::fakes::gcp::{GcpFake, GcpOptions};
-use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
+use polysecrets_testkit::fakes::azure::{AzureFake, AzureOptions};
+use polysecrets_testkit::fakes::gcp::{GcpFake, GcpOptions};
+use polysecrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};

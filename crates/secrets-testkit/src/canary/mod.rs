@@ -9,7 +9,7 @@
 //! form and looks for it, and [`Sinks::assert_clean`] runs it first.
 //!
 //! ```
-//! use secrets_testkit::canary::{Canary, Form, Sinks};
+//! use polysecrets_testkit::canary::{Canary, Form, Sinks};
 //!
 //! let canary = Canary::generate();
 //! let leak = format!("cannot parse {:?}", canary.reveal().as_str());

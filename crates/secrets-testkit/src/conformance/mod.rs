@@ -12,8 +12,9 @@
 //! use std::sync::Arc;
 //!
 //! use async_trait::async_trait;
-//! use secrets_core::{Result, SecretProvider};
-//! use secrets_testkit::conformance::{self, Fixture, KnownGap};
+//! # extern crate secrets_core as polysecrets_core;
+//! use polysecrets_core::{Result, SecretProvider};
+//! use polysecrets_testkit::conformance::{self, Fixture, KnownGap};
 //!
 //! struct Mine;
 //!

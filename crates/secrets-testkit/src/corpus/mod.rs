@@ -20,8 +20,9 @@
 //! test of the provider understands. `kind` is the name of an [`ErrorKind`](secrets_core::ErrorKind).
 //!
 //! ```
-//! use secrets_core::{Error, ErrorKind};
-//! use secrets_testkit::corpus::Corpus;
+//! # extern crate secrets_core as polysecrets_core;
+//! use polysecrets_core::{Error, ErrorKind};
+//! use polysecrets_testkit::corpus::Corpus;
 //!
 //! let text = r#"[{
 //!     "name": "throttled", "source": "the documentation", "operation": "get",
@@ -35,7 +36,7 @@
 //!     recorded.check(&Error::of(ErrorKind::RateLimited)).unwrap();
 //!     assert!(recorded.check(&Error::of(ErrorKind::Timeout)).is_err());
 //! }
-//! # Ok::<(), secrets_testkit::corpus::CorpusError>(())
+//! # Ok::<(), polysecrets_testkit::corpus::CorpusError>(())
 //! ```
 //!
 //! [`Corpus::replay`] does the serving and the looking.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Built here and given to [`Faults::push`], or posted as JSON to `/_fake/faults`:
 ///
 /// ```
-/// use secrets_testkit::fakes::Fault;
+/// use polysecrets_testkit::fakes::Fault;
 ///
 /// let fault = Fault::status(429).with_retry_after(2).times(3).on_path("/secrets/");
 /// let same: Fault = serde_json::from_str(

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use secrets_testkit::fault::{Fault, FaultServer, Reply, RetryAfter, Script};
+//! use polysecrets_testkit::fault::{Fault, FaultServer, Reply, RetryAfter, Script};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]

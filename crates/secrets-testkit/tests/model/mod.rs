@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use base64::Engine as _;
+use polysecrets_testkit::ManualClock;
+use polysecrets_testkit::conformance::{Fixture, KnownGap};
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page,
     PageToken, PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
-use secrets_testkit::ManualClock;
-use secrets_testkit::conformance::{Fixture, KnownGap};
 
 /// What the provider does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

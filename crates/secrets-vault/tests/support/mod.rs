@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use polysecrets_vault::{AppRoleConfig, Engine, VaultConfig, VaultProvider};
 use secrets_core::OpenContext;
-use secrets_http::{
+use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, Method, Transport, encode,
     sensitive_header,
 };
-use secrets_vault::{AppRoleConfig, Engine, VaultConfig, VaultProvider};
 use serde_json::{Value, json};
 
 /// Reads a variable that tells where the test servers are.
@@ -186,7 +186,7 @@ impl Admin {
 }
 
 pub(crate) async fn open(config: VaultConfig) -> VaultProvider {
-    secrets_vault::open(config, OpenContext::new("main"), Transport::default())
+    polysecrets_vault::open(config, OpenContext::new("main"), Transport::default())
         .await
         .unwrap()
 }

@@ -23,7 +23,7 @@ use collect::collect;
 /// [`Secrets::fill`] fetches the values. Clones share one value; equality is that of the references.
 ///
 /// ```
-/// use secrets::{SecretField, SecretValue};
+/// use polysecrets::{SecretField, SecretValue};
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Database {

@@ -16,7 +16,7 @@ use super::masker::{MaskOptions, Masker};
 /// ```
 /// use std::io::Write;
 ///
-/// use secrets::mask::LiveMasker;
+/// use polysecrets::mask::LiveMasker;
 ///
 /// let masker = LiveMasker::default();
 /// let mut log = Vec::new();

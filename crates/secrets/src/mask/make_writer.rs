@@ -7,7 +7,7 @@ use super::live::{LiveMasker, MaskWriter};
 /// [`LiveMasker::make_writer`].
 ///
 /// ```
-/// use secrets::mask::LiveMasker;
+/// use polysecrets::mask::LiveMasker;
 ///
 /// let masker = LiveMasker::default();
 /// let log = tracing_subscriber::fmt().with_writer(masker.make_writer(std::io::stderr));

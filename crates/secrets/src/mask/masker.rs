@@ -44,7 +44,7 @@ const STARS: &[u8] = b"***";
 /// Cheap to clone.
 ///
 /// ```
-/// use secrets::mask::Masker;
+/// use polysecrets::mask::Masker;
 ///
 /// let masker = Masker::new([("DB_PASSWORD", "correct horse".into())]);
 /// assert_eq!(masker.mask_text("db://app:correct%20horse@host"), "db://app:***@host");

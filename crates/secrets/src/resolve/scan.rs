@@ -15,7 +15,7 @@ use crate::wiped::Wiped;
 /// The references of a file or a text, found but not yet resolved.
 ///
 /// ```
-/// use secrets::{FileFormat, FileScan};
+/// use polysecrets::{FileFormat, FileScan};
 ///
 /// let text = "# the database\npassword: ${secret:db/password} # in a vault\n";
 /// let scan = FileScan::new(text, FileFormat::Yaml, None)?;
@@ -23,7 +23,7 @@ use crate::wiped::Wiped;
 ///
 /// let resolved = scan.render(|_| Ok("it's 100%".into()))?;
 /// assert_eq!(*resolved, "# the database\npassword: \"it's 100%\" # in a vault\n");
-/// # Ok::<(), secrets_core::Error>(())
+/// # Ok::<(), polysecrets::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct FileScan<'t> {

@@ -49,7 +49,7 @@ impl<F: Fn(&str) -> Result<Option<SecretValue>>> Lookup for F {
 /// While it renders, the engine holds values in memory that is not wiped; the result is.
 ///
 /// ```
-/// use secrets::{Result, SecretValue, Template};
+/// use polysecrets::{Result, SecretValue, Template};
 ///
 /// let template = Template::parse("app.conf", "password = {{ secrets.DB_PASSWORD }}\n")?;
 /// assert_eq!(template.references(), ["DB_PASSWORD"]);
@@ -58,7 +58,7 @@ impl<F: Fn(&str) -> Result<Option<SecretValue>>> Lookup for F {
 ///     Ok((key == "DB_PASSWORD").then(|| "hunter2".into()))
 /// };
 /// assert_eq!(*template.render(&lookup, None)?, "password = hunter2\n");
-/// # Ok::<(), secrets_core::Error>(())
+/// # Ok::<(), polysecrets::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Template {

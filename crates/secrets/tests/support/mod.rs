@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrets::{
+use polysecrets::{
     Capabilities, Capability, DeleteOptions, DescribeOptions, Error, ErrorKind, GetOptions, Health,
     ListOptions, Location, Metadata, OpenContext, Page, ProviderInfo, PutOptions, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,

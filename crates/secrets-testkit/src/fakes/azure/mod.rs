@@ -15,8 +15,8 @@
 //! may be.
 //!
 //! ```
-//! use secrets_testkit::fakes::Fault;
-//! use secrets_testkit::fakes::azure::{AzureFake, AzureOptions};
+//! use polysecrets_testkit::fakes::Fault;
+//! use polysecrets_testkit::fakes::azure::{AzureFake, AzureOptions};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {

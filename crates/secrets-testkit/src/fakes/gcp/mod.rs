@@ -1,7 +1,7 @@
 //! Google Secret Manager over REST (v1), with Google's token endpoint and the metadata server of a virtual machine.
 //!
 //! ```
-//! use secrets_testkit::fakes::gcp::{Access, Credential, GcpFake, GcpOptions};
+//! use polysecrets_testkit::fakes::gcp::{Access, Credential, GcpFake, GcpOptions};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {

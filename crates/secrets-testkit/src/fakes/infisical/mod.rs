@@ -1,7 +1,7 @@
 //! Infisical: secrets (v4 and v3), folders, imports, tags, universal auth, service tokens, keys, leases, status.
 //!
 //! ```
-//! # use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
+//! # use polysecrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
 //! let fake = InfisicalFake::start(InfisicalOptions::default()).await?;

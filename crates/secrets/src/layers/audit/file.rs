@@ -314,7 +314,7 @@ impl FileSink {
         locked.notes.clear();
         if state.link.seq / TOLD_EVERY > told {
             tracing::info!(
-                target: "secrets::audit",
+                target: "polysecrets::audit",
                 seq = state.link.seq,
                 hash = super::chain::hex(&state.link.hash),
                 "checkpoint"

@@ -346,7 +346,7 @@ impl Shared {
     ) -> Result<()> {
         if self.on_failure == OnFailure::Warn {
             tracing::warn!(
-                target: "secrets::audit",
+                target: "polysecrets::audit",
                 operation = asked.operation().as_str(),
                 name = asked.name().map(secrets_core::SecretName::as_str),
                 error = %cause,

@@ -8,8 +8,8 @@ use super::record::Record;
 /// deadline of the audit.
 ///
 /// ```
-/// use secrets::Result;
-/// use secrets::layers::{AuditSink, Record};
+/// use polysecrets::Result;
+/// use polysecrets::layers::{AuditSink, Record};
 ///
 /// #[derive(Debug)]
 /// struct Counter(u64);
@@ -37,7 +37,7 @@ pub trait AuditSink: fmt::Debug + Send + 'static {
     }
 }
 
-/// Leaves a `tracing` event for each record, at `INFO`, with the target `secrets::audit`.
+/// Leaves a `tracing` event for each record, at `INFO`, with the target `polysecrets::audit`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TracingSink;
 
@@ -45,7 +45,7 @@ impl AuditSink for TracingSink {
     fn write(&mut self, records: &[Record]) -> Result<()> {
         for record in records {
             tracing::info!(
-                target: "secrets::audit",
+                target: "polysecrets::audit",
                 id = %record.id,
                 event = record.event.as_str(),
                 user = record.actor.user.as_deref(),

@@ -380,7 +380,7 @@ impl Worker {
                     .fetch_add(records.len() as u64, Ordering::Relaxed);
             }
             Err(error) => {
-                tracing::warn!(target: "secrets::audit", error = %error, records = awaited, "records are not written");
+                tracing::warn!(target: "polysecrets::audit", error = %error, records = awaited, "records are not written");
                 untold_gap += missed + awaited;
                 self.untold = records.drain(gaps..gaps + told).collect();
             }
@@ -413,7 +413,7 @@ impl Worker {
     fn reopen(&mut self) {
         for sink in &mut self.sinks {
             if let Err(error) = sink.reopen() {
-                tracing::warn!(target: "secrets::audit", error = %error, "a sink cannot be opened anew");
+                tracing::warn!(target: "polysecrets::audit", error = %error, "a sink cannot be opened anew");
             }
         }
     }

@@ -25,7 +25,7 @@ impl Visit for Fields {
 
 impl Subscriber for Events {
     fn enabled(&self, metadata: &EventMetadata<'_>) -> bool {
-        metadata.target() == "secrets::audit"
+        metadata.target() == "polysecrets::audit"
     }
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)

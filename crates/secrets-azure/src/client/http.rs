@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use azure_core::error::ErrorKind as SdkErrorKind;
 use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, Body, Request};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-
-use crate::{HttpClient, HttpRequest, HttpResponse};
+use secrets_provider::header::{AUTHORIZATION, CONTENT_LENGTH};
+use secrets_provider::{
+    HeaderMap, HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method,
+};
 
 /// Headers that hold a credential, besides `Authorization`.
 const CREDENTIAL_HEADERS: [&str; 2] = ["x-identity-header", "x-ms-authorization-auxiliary"];
@@ -24,11 +24,11 @@ const CREDENTIAL_HEADERS: [&str; 2] = ["x-identity-header", "x-ms-authorization-
 /// What goes wrong on the way is an error of ours inside one of theirs, of a kind that no policy of theirs repeats;
 /// [`carried_error`] takes it out again.
 #[derive(Clone)]
-pub struct AzureHttpClient(HttpClient);
+pub(crate) struct AzureHttpClient(HttpClient);
 
 impl AzureHttpClient {
     /// The client that their requests are sent with.
-    pub fn new(client: HttpClient) -> Self {
+    pub(crate) fn new(client: HttpClient) -> Self {
         Self(client)
     }
 
@@ -39,7 +39,7 @@ impl AzureHttpClient {
     ///
     /// # Errors
     /// Those of [`HttpClient::send`]; [`ErrorKind::InvalidConfig`] for a header that HTTP does not allow.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         request: &Request,
         authorization: Option<HeaderValue>,
@@ -87,32 +87,23 @@ impl fmt::Debug for AzureHttpClient {
 impl azure_core::http::HttpClient for AzureHttpClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let response = self.send(request, None, None).await.map_err(carry_error)?;
-        let (status, headers) = (response.status.as_u16(), azure_headers(&response.headers));
+        let (status, headers, body) = response.into_parts();
         Ok(AsyncRawResponse::from_bytes(
-            status.into(),
-            headers,
-            bytes::Bytes::from_owner(Wiped(response.body)),
+            status.as_u16().into(),
+            azure_headers(&headers),
+            body,
         ))
     }
 }
 
-/// A body as `Bytes`, wiped when the last handle to it is dropped.
-struct Wiped(zeroize::Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// An error of ours inside one of theirs.
-pub fn carry_error(error: Error) -> azure_core::Error {
+pub(crate) fn carry_error(error: Error) -> azure_core::Error {
     // Their policies repeat errors of the kinds `Io` and `Connection`; retries have one owner, which is not theirs.
     azure_core::Error::with_error(SdkErrorKind::Other, error, "the transport reports an error")
 }
 
 /// The error of ours inside one of theirs, wherever they have put it.
-pub fn carried_error(error: &azure_core::Error) -> Option<Error> {
+pub(crate) fn carried_error(error: &azure_core::Error) -> Option<Error> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(ours) = error.downcast_ref::<Error>() {
@@ -142,7 +133,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
 }
 
 /// Headers as theirs; one that is no text is left out.
-pub fn azure_headers(headers: &HeaderMap) -> Headers {
+pub(crate) fn azure_headers(headers: &HeaderMap) -> Headers {
     let mut theirs = Headers::new();
     for (name, value) in headers {
         if let Ok(value) = value.to_str() {

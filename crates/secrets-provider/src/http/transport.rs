@@ -8,8 +8,9 @@ use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use secrets_core::{Environment, Error, ErrorKind, Result, SecretValue};
 
-use crate::tls::{self, Roots};
-use crate::{HttpClient, NamedFile, proxy};
+use super::proxy;
+use super::tls::{self, Roots};
+use crate::{HttpClient, NamedFile};
 
 /// What all HTTP clients of a process share. Make one and clone it: clones share one TLS configuration, with it the
 /// store of TLS sessions, and one set of roots, which is parsed at the first TLS handshake.

@@ -14,12 +14,8 @@ use aws_smithy_runtime_api::client::orchestrator::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
-use reqwest::Url;
 use secrets_core::{Error, ErrorKind, SecretValue};
-use zeroize::Zeroizing;
-
-use crate::{ClientOptions, HttpClient, HttpRequest, HttpResponse, Transport};
+use secrets_provider::{ClientOptions, HttpClient, HttpRequest, HttpResponse, Transport, Url};
 
 /// Headers of a signed request that hold a credential.
 const SENSITIVE: [&str; 5] = [
@@ -30,23 +26,9 @@ const SENSITIVE: [&str; 5] = [
     "x-amz-sso-bearer-token",
 ];
 
-impl Transport {
-    /// This transport for AWS's SDK: its `HttpClient`. It sets nothing up before the first request.
-    ///
-    /// Timeouts that the SDK asks for, such as those for the metadata service, go before those of the options. What fails
-    /// below HTTP comes back as a [`secrets_core::Error`] inside of the SDK's `ConnectorError`.
-    pub fn aws_http_client(&self, options: ClientOptions) -> AwsHttpClient {
-        AwsHttpClient(Arc::new(Shared {
-            transport: self.clone(),
-            options,
-            connectors: Mutex::default(),
-        }))
-    }
-}
-
-/// The HTTP client that AWS's SDK is given. Made by [`Transport::aws_http_client`]; clones share their connections.
+/// The HTTP client that AWS's SDK is given. Clones share their connections.
 #[derive(Clone)]
-pub struct AwsHttpClient(Arc<Shared>);
+pub(crate) struct AwsHttpClient(Arc<Shared>);
 
 struct Shared {
     transport: Transport,
@@ -56,6 +38,20 @@ struct Shared {
 
 /// To connect, and to read.
 type Timeouts = (Option<Duration>, Option<Duration>);
+
+impl AwsHttpClient {
+    /// Sets nothing up before the first request.
+    ///
+    /// Timeouts that the SDK asks for, such as those for the metadata service, replace those of the options. A failure
+    /// below HTTP comes back as a [`secrets_core::Error`] inside the SDK's `ConnectorError`.
+    pub(crate) fn new(transport: Transport, options: ClientOptions) -> Self {
+        Self(Arc::new(Shared {
+            transport,
+            options,
+            connectors: Mutex::default(),
+        }))
+    }
+}
 
 impl fmt::Debug for AwsHttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,18 +145,11 @@ fn ours(request: SdkRequest) -> Result<HttpRequest, ConnectorError> {
     ))
 }
 
-struct Wiped(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 fn theirs(response: HttpResponse) -> Result<SdkResponse, ConnectorError> {
-    let mut answer = http::Response::new(SdkBody::from(Bytes::from_owner(Wiped(response.body))));
-    *answer.status_mut() = response.status;
-    *answer.headers_mut() = response.headers;
+    let (status, headers, body) = response.into_parts();
+    let mut answer = http::Response::new(SdkBody::from(body));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
     SdkResponse::try_from(answer).map_err(|_| {
         let error = Error::new(
             ErrorKind::InvalidResponse,

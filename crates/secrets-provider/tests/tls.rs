@@ -1,11 +1,11 @@
 //! Whom a client trusts, and what it says when it does not.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use secrets_core::{ErrorKind, Result};
-use secrets_http::{
+use polysecrets_provider::{
     BaseUrl, ClientIdentity, ClientOptions, HttpRequest, HttpResponse, Method, SettingNames,
     Transport,
 };
+use secrets_core::{ErrorKind, Result};
 use secrets_testkit::fault::{Fault, FaultServer};
 
 mod support;

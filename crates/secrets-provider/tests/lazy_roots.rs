@@ -1,8 +1,10 @@
 //! Roots are parsed for the first TLS handshake, and not before. Alone in its file, since the count is the process's.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use polysecrets_provider::{
+    BaseUrl, ClientOptions, HttpRequest, Method, Transport, root_stores_parsed,
+};
 use secrets_core::{Environment, ErrorKind};
-use secrets_http::{BaseUrl, ClientOptions, HttpRequest, Method, Transport, root_stores_parsed};
 use secrets_testkit::fault::{FaultServer, Reply};
 
 mod support;

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use secrets_core::{Environment, ErrorKind, Result, SecretValue};
-use secrets_http::{
+use polysecrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, HttpResponse, Method,
     SettingNames, Transport, Url, refused_redirect, sensitive_header,
 };
+use secrets_core::{Environment, ErrorKind, Result, SecretValue};
 use secrets_testkit::canary::{Canary, Sinks};
 use secrets_testkit::fault::{ConnectFault, Fault, FaultServer, Reply, Script};
 

@@ -9,7 +9,7 @@ use reqwest::{Response, Url};
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::{self, Sender};
+use super::error::{self, Sender};
 use crate::{SettingNames, WipedBuffer};
 
 /// The largest body of an answer that is read unless a request says otherwise: 32 MiB.
@@ -155,8 +155,7 @@ impl HttpRequest {
     }
 
     /// A request as an SDK has made it, with its headers as they are.
-    #[cfg(feature = "aws")]
-    pub(crate) fn from_parts(
+    pub fn from_parts(
         method: Method,
         url: Url,
         headers: HeaderMap,
@@ -219,6 +218,25 @@ pub struct HttpResponse {
     pub headers: HeaderMap,
     /// The body; wiped when it is dropped.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+impl HttpResponse {
+    /// Status, headers and body, for an SDK that takes `Bytes`. The last handle to the body wipes it.
+    pub fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
+        (
+            self.status,
+            self.headers,
+            Bytes::from_owner(Body(self.body)),
+        )
+    }
+}
+
+struct Body(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for HttpResponse {

@@ -1,0 +1,7 @@
+//! Tokens that many requests share: how long one lasts, and who fetches the next.
+
+mod lifetime;
+mod shared;
+
+pub use lifetime::{Backoff, Life, jittered, renew_after};
+pub use shared::{Expiring, SharedToken, Turn};
