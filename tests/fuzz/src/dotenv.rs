@@ -63,7 +63,7 @@ fn places_fit(text: &str, entries: &[Entry]) {
             assert!(comment.end <= entry.span.start, "{entry:?}");
         }
         let again = format!("K={}", &text[entry.value_span.clone()]);
-        let again = syntax::parse(&again).expect("a value by itself");
+        let again = syntax::parse(&again).expect("a value alone");
         assert_eq!(again[0].value, entry.value, "{entry:?}");
     }
 }
@@ -109,7 +109,7 @@ fn changed_and_back(name: &SecretName, value: &SecretValue, text: &str, before: 
         ErrorKind::NotFound
     );
     let rest = read();
-    let kept = syntax::parse(&rest).expect("what is left");
+    let kept = syntax::parse(&rest).expect("the rest");
     let mut old = before.iter();
     for entry in &kept {
         let same =
