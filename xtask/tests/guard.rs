@@ -15,6 +15,11 @@ fn scene(name: &str, seconds: &str) -> Scene {
     let folder = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("data")).unwrap();
     let server = Command::new("sleep").arg(seconds).spawn().unwrap();
+    // The new command line, by which the guard recognises the process, appears shortly after the spawn.
+    let line = format!("/proc/{}/cmdline", server.id());
+    while std::fs::read_to_string(&line).is_ok_and(|line| !line.contains(seconds)) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
     let mut guard = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["servers", "guard"])
         .arg(&folder)
