@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use secrets_core::{
-    Environment, Error, ErrorKind, Location, OpenContext, ProviderInfo, Result, SecretValue,
+    Environment, Error, ErrorKind, Location, NamedPath, OpenContext, ProviderInfo, Result,
+    SecretValue,
 };
 use secrets_provider::{
     BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header,
@@ -12,18 +13,22 @@ use secrets_provider::{
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
 use crate::client::http::AwsHttpClient;
-use crate::document::Document;
 use crate::error::invalid_config;
-use crate::name::{Arn, Names};
-use crate::provider::Store;
-use crate::secrets::{IN_FLIGHT, READS_A_SECOND, Secrets};
-use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME, document};
+use crate::limits::{IN_FLIGHT, READS_A_SECOND, RECOVERY_DAYS};
+use crate::names::{Arn, Names};
+use crate::provider::{JsonKeys, KEY_CAPABILITIES, PerSecret, Store};
+use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME};
 
-/// The days for which a deleted secret may stay restorable (API reference, DeleteSecret, RecoveryWindowInDays).
-pub(crate) const RECOVERY_DAYS: std::ops::RangeInclusive<u8> = 7..=30;
 /// Variables with an address of the service, the more exact one first.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
 
+/// Variables that name files which AWS's SDK reads.
+const FILE_VARIABLES: [&str; 4] = [
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
 /// A variable that gives the container's role to whoever holds it.
 const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 
@@ -43,6 +48,11 @@ pub async fn open(
         Ok(()) => context.environment.clone(),
         Err(_) => Environment::default(),
     };
+    for name in FILE_VARIABLES {
+        if let Some(path) = environment.text(name) {
+            NamedPath::new(name, path)?;
+        }
+    }
     let mut variables = Vec::new();
     let keys = keys(&config, &context, &environment, &mut variables)?;
     if keys.is_none() && environment.var(CONTAINER_TOKEN).is_some() {
@@ -89,14 +99,14 @@ pub async fn open(
             );
         }
         (Some(id), None) => {
-            check_document(id)?;
-            let document = Document::new(client, id.clone(), kms_key);
-            (Store::Document(document), document::CAPABILITIES)
+            check_secret_name(id)?;
+            let keys = JsonKeys::new(client, id.clone(), kms_key);
+            (Store::JsonKeys(keys), KEY_CAPABILITIES)
         }
         (None, prefix) => {
             let names = Names::under(prefix.as_deref().unwrap_or_default())?;
-            let secrets = Secrets::new(client, names, kms_key, config.recovery_window_days);
-            (Store::Secrets(secrets), CAPABILITIES)
+            let secrets = PerSecret::new(client, names, kms_key, config.recovery_window_days);
+            (Store::PerSecret(secrets), CAPABILITIES)
         }
     };
     let info = ProviderInfo::new(SCHEME, context.provider, location, capabilities)
@@ -239,8 +249,8 @@ fn client_options(
     environment: &Environment,
 ) -> Result<ClientOptions> {
     let file = match (&config.ca_cert, environment.text("AWS_CA_BUNDLE")) {
-        (Some(path), _) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
-        (None, Some(path)) => Some(NamedFile::new("AWS_CA_BUNDLE", path.into())),
+        (Some(path), _) => Some(NamedFile::from_config("`ca_cert`", path, context)?),
+        (None, Some(path)) => Some(NamedFile::new("AWS_CA_BUNDLE", path)?),
         (None, None) => None,
     };
     ClientOptions::default()
@@ -275,7 +285,7 @@ fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>
     }
 }
 
-fn check_document(id: &str) -> Result<()> {
+fn check_secret_name(id: &str) -> Result<()> {
     let is_name = !id.is_empty()
         && id.len() <= 512
         && id

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue};
+use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue, looks_like_content};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, NamedFile, Transport, Url, at_most_one_credential, missing,
     required,
@@ -17,7 +17,7 @@ use crate::auth::{
 use crate::client::Client;
 use crate::client::http::AzureHttpClient;
 use crate::error::invalid_config;
-use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
+use crate::limits::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
 /// The variables that name a vault, in the order in which they are looked at.
@@ -67,7 +67,8 @@ pub async fn open(
     let authority = authority(&config, ambient, cloud.map(|(_, login)| *login))?;
 
     let ca = config.ca_cert.as_ref();
-    let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
+    let ca = ca.map(|path| NamedFile::from_config("`ca_cert`", path, &context));
+    let ca = ca.transpose()?;
     let trusting = ClientOptions::default().with_ca_file(ca.as_ref())?;
     let options = |address: &'static str| {
         let mut options = trusting.clone();
@@ -285,7 +286,7 @@ impl Opening<'_> {
         file: &Path,
         setting: &'static str,
     ) -> Result<Source> {
-        let file = NamedFile::new(setting, self.context.base_dir.join(file));
+        let file = NamedFile::from_config(setting, file, self.context)?;
         self.application(tenant_id, client_id, Proof::TokenFile(file))
     }
 
@@ -349,8 +350,9 @@ impl Opening<'_> {
 }
 
 fn metadata_url(variable: &str, address: &str) -> Result<Url> {
-    Url::parse(address)
-        .ok()
+    Some(address)
+        .filter(|address| !looks_like_content(address))
+        .and_then(|address| Url::parse(address).ok())
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| invalid_config(format!("{variable} does not hold an address")))
 }

@@ -10,6 +10,7 @@ use secrets::mask::Replacement;
 use crate::ci::Ci;
 use crate::exit;
 use crate::generate::{self, Recipe};
+use crate::path::PathArgument;
 
 /// Use secrets from any store: fetch them, pass them to programs, fill them into files.
 #[derive(Debug, Parser)]
@@ -35,7 +36,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Read this configuration instead of searching for one.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Apply this profile of the configuration.
     #[arg(long, global = true, value_name = "NAME")]
@@ -207,7 +208,7 @@ pub(crate) struct Source {
     #[arg(long)]
     pub(crate) stdin: bool,
     /// Read the value from this file, byte for byte.
-    #[arg(long, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE")]
     pub(crate) from_file: Option<PathBuf>,
     /// Generate a random value: a kind (alnum, hex, base64url, ascii, digits) and a number of characters.
     #[arg(long, value_name = "KIND:LENGTH", num_args = 0..=1, default_missing_value = generate::DEFAULT)]
@@ -246,7 +247,7 @@ pub(crate) struct Form {
     #[arg(long)]
     pub(crate) hint: bool,
     /// Write the value to this new file, readable only by you.
-    #[arg(long, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -460,13 +461,13 @@ pub(crate) struct Explain {
 )]
 pub(crate) struct Render {
     /// The files; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Write to this file, readable only by you, instead of standard output.
-    #[arg(long, value_name = "FILE", conflicts_with = "out_dir")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE", conflicts_with = "out_dir")]
     pub(crate) out: Option<PathBuf>,
     /// Write each file to this folder under its own name.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(value_parser = PathArgument, long, value_name = "FOLDER")]
     pub(crate) out_dir: Option<PathBuf>,
     /// The format of the files, regardless of their names.
     #[arg(
@@ -495,7 +496,7 @@ pub(crate) struct Render {
 )]
 pub(crate) struct Check {
     /// The files to check.
-    #[arg(value_name = "FILE")]
+    #[arg(value_parser = PathArgument, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) explain: Explain,
@@ -564,7 +565,7 @@ pub(crate) enum PolicyVerb {
     #[command(after_help = "Example:\n  secrets policy check app.yaml")]
     Check {
         /// Files whose references count as used, besides the declared secrets.
-        #[arg(value_name = "FILE")]
+        #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// The format of the files, regardless of their names.
         #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
@@ -592,7 +593,7 @@ pub(crate) enum PolicyVerb {
     )]
     Generate {
         /// Files whose references count as used, besides the declared secrets.
-        #[arg(value_name = "FILE")]
+        #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Only for this vendor: aws, azure, gcp, vault or infisical.
         #[arg(long, value_name = "VENDOR", hide_possible_values = true)]
@@ -643,6 +644,7 @@ impl Vendor {
 )]
 pub(crate) struct Trust {
     /// The configuration; by default the one found from the working directory.
+    #[arg(value_parser = PathArgument)]
     pub(crate) file: Option<PathBuf>,
     /// Revoke the approval.
     #[arg(long, conflicts_with = "list")]
@@ -688,10 +690,13 @@ pub(crate) enum StoreVerb {
     )]
     MergeFiles {
         /// The common ancestor; empty if there is none.
+        #[arg(value_parser = PathArgument)]
         base: PathBuf,
         /// The version of the current branch.
+        #[arg(value_parser = PathArgument)]
         ours: PathBuf,
         /// The version of the other branch.
+        #[arg(value_parser = PathArgument)]
         theirs: PathBuf,
     },
     /// Show the ID and revision of the store and its number of secrets.
@@ -738,7 +743,7 @@ pub(crate) struct Passphrase {
     #[arg(long, conflicts_with_all = ["from_file", "remove"])]
     pub(crate) stdin: bool,
     /// Read the passphrase from this file, without the final newline.
-    #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE", conflicts_with = "remove")]
     pub(crate) from_file: Option<PathBuf>,
     /// Remove the passphrase; only the keys of the recipients can open the store then.
     #[arg(long)]
@@ -809,7 +814,7 @@ pub(crate) enum AuditVerb {
     )]
     Verify {
         /// Verify these consecutive files instead of the whole log.
-        #[arg(value_name = "FILE")]
+        #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Require this record: its number and hash, as printed by an earlier run.
         #[arg(long, value_name = "NUMBER:HASH", conflicts_with = "files")]
@@ -825,7 +830,7 @@ pub(crate) enum AuditVerb {
 #[derive(Debug, Args)]
 pub(crate) struct Records {
     /// Read these files instead of the whole log.
-    #[arg(value_name = "FILE")]
+    #[arg(value_parser = PathArgument, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Only at or after this time: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
     #[arg(long, value_name = "TIME")]

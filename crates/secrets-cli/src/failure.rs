@@ -230,7 +230,7 @@ mod tests {
         let Failure::Reported(report) = Failure::from(error) else {
             panic!("not reported");
         };
-        let object = report.to_json(Exit::BeforeChild);
+        let object = report.to_json(Exit::RunFailed);
         let error = &object["error"];
         assert_eq!(error["kind"], "not_found");
         assert_eq!(error["name"], "db/password");

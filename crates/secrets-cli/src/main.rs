@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod masked;
 mod output;
+mod path;
 mod progress;
 mod prompt;
 mod settings;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = path::without_content(error, std::env::args_os());
             // clap prints help to standard output and errors to standard error. A closed pipe is not an error.
             if error.use_stderr() && asks_for_json(std::env::args_os()) {
                 if let Failure::Reported(report) = misused(&error) {
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
     let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
     let wants_json = cli.verb.wants_json();
     if is_run {
-        crash::exits_with(Exit::BeforeChild);
+        crash::exits_with(Exit::RunFailed);
     }
     let settings = Settings::new(cli.global, palette, &cli.verb.name());
     let outcome = start(cli.verb, &settings);
@@ -78,7 +80,7 @@ fn main() -> ExitCode {
             let mut exit = failure.exit();
             // Keep our codes apart from those of the program.
             if is_run && !matches!(exit, Exit::CannotExecute | Exit::CommandNotFound) {
-                exit = Exit::BeforeChild;
+                exit = Exit::RunFailed;
             }
             if let Failure::Reported(report) = failure {
                 match wants_json {

@@ -20,6 +20,7 @@ mod location;
 mod name;
 mod naming;
 mod options;
+mod path;
 mod provider;
 mod reference;
 mod request;
@@ -39,6 +40,7 @@ pub use options::{
     DeleteMode, DeleteOptions, DescribeOptions, GetOptions, ListOptions, PageToken, PutMode,
     PutOptions, RollbackOptions, VersionsOptions,
 };
+pub use path::{NamedPath, looks_like_content};
 pub use provider::{GetItem, PlannedCall, ProviderInfo, SecretProvider};
 pub use reference::{AsSecretRef, SecretRef};
 pub use request::{Answer, Call, Freshness, Operation, Origin, Reply, Request, Response};

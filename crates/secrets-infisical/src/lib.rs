@@ -2,14 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod auth;
-mod batch;
 mod client;
 mod config;
-mod endpoint;
 mod error;
-mod grants;
+mod limits;
 mod names;
 mod open;
+mod permissions;
 mod provider;
 mod value;
 mod wire;
@@ -38,4 +37,4 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Binary,
     Capability::Batch,
 ])
-.with_max_value_bytes(value::MAX_VALUE_BYTES);
+.with_max_value_bytes(limits::MAX_VALUE_BYTES);

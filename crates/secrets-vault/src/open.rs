@@ -1,6 +1,6 @@
 //! From configuration and context to a provider, without a request.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
 use secrets_provider::{
@@ -143,11 +143,14 @@ fn client_options(
         _ => "`address`, `location` or VAULT_ADDR".into(),
     };
     let ca = match &config.ca_cert {
-        Some(path) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
-        None => ambient.variable(&CA).and_then(|(variable, path)| {
-            let path = PathBuf::from(path.expose_str().ok()?);
-            Some(NamedFile::new(variable, path))
-        }),
+        Some(path) => Some(NamedFile::from_config("`ca_cert`", path, context)?),
+        None => {
+            let given = ambient.variable(&CA);
+            let given = given.and_then(|(name, path)| Some((name, path.expose_str().ok()?)));
+            given
+                .map(|(variable, path)| NamedFile::new(variable, path))
+                .transpose()?
+        }
     };
     names.ca = match &config.ca_cert {
         Some(_) => "`ca_cert`".into(),
@@ -157,8 +160,8 @@ fn client_options(
         (None, None) => None,
         (Some(cert), Some(key)) => {
             context.allow_ambient("the client certificate")?;
-            let cert = NamedFile::new("`client_cert`", context.base_dir.join(cert));
-            let key = NamedFile::new("`client_key`", context.base_dir.join(key));
+            let cert = NamedFile::from_config("`client_cert`", cert, context)?;
+            let key = NamedFile::from_config("`client_key`", key, context)?;
             names.client_cert_file = cert.to_string().into();
             names.client_key_file = key.to_string().into();
             Some(ClientIdentity::new(
@@ -289,7 +292,7 @@ fn ambient_method(
         .text("HOME")
         .map(|home| Path::new(home).join(".vault-token"));
     match file.filter(|file| file.is_file()) {
-        Some(file) => Ok(Method::TokenFile(NamedFile::new("`vault login`", file))),
+        Some(file) => NamedFile::new("`vault login`", file).map(Method::TokenFile),
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
             .with_hint("set VAULT_TOKEN, log in with `vault login` or `bao login`, or configure a login such as `approle`")),
     }

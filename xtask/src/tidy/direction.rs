@@ -53,7 +53,9 @@ fn rule(from: Role) -> &'static str {
         Role::Core => "the core must not depend on our other crates",
         Role::Shared | Role::Testkit => "it may only depend on the core",
         Role::Provider => "a provider may only depend on the core and secrets-provider",
-        Role::Facade => "the facade may only depend on the core, secrets-provider and the providers",
+        Role::Facade => {
+            "the facade may only depend on the core, secrets-provider and the providers"
+        }
         Role::CommandLine => "the command line may only depend on the facade",
         Role::Outside => "xtask must not depend on our crates",
     }

@@ -62,10 +62,7 @@ fn renames(packages: &[Package], package: &Package) -> Vec<Problem> {
             Problem::at_word(
                 &package.manifest,
                 &dependency.called,
-                format!(
-                    "{}: write {plain}.workspace = true",
-                    dependency.package
-                ),
+                format!("{}: write {plain}.workspace = true", dependency.package),
             )
         })
         .collect()
