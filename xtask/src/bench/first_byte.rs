@@ -1,4 +1,4 @@
-//! How long after its start the command sends the first byte of its first request, with credentials in the environment.
+//! Time from the start of the command to the first byte of its first request, with credentials in the environment.
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -9,23 +9,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Bench;
-use super::ours::{self, TOKEN};
+use super::commands::{self, TOKEN};
 use super::report::{Verdict, judge};
 use super::row::Invocation;
 use crate::shell::{Result, described};
 
-/// A target only, in milliseconds.
+/// A target, not a gate, in milliseconds.
 const LIMIT: f64 = 10.0;
 const ROUNDS: usize = 21;
-/// For one that never asks.
+/// How long to wait for the request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A provider, and what it needs to know of the listener.
+/// A provider and its settings for the listener.
 struct Subject {
     name: &'static str,
-    /// Lines of its table in the configuration.
+    /// Lines of the provider's configuration.
     settings: &'static str,
-    /// `{}` is where the listener is.
+    /// `{}` stands for the address of the listener.
     variables: &'static [(&'static str, &'static str)],
 }
 
@@ -89,11 +89,10 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     let calls = calls(listener);
     let mut commands = Vec::new();
     for subject in SUBJECTS {
-        let folder = bench.folder(&format!("first-{}", &subject.name[..5]))?;
+        let folder = bench.folder(&format!("first-byte-{}", &subject.name[..5]))?;
         commands.push(command(bench, &folder, subject, &address)?);
     }
     let mut times = vec![Vec::new(); SUBJECTS.len()];
-    // In turns, as everywhere.
     for _ in 0..ROUNDS {
         for (command, times) in commands.iter().zip(&mut times) {
             times.push(first_call(command, &calls)?);
@@ -109,7 +108,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
                 gate: false,
                 kept: median <= LIMIT,
                 text: format!(
-                    "{}: first byte after {median:.2} ms (asked <= {LIMIT})",
+                    "{}: first byte after {median:.2} ms (limit <= {LIMIT})",
                     subject.name
                 ),
             }
@@ -123,14 +122,14 @@ fn command(bench: &Bench, folder: &Path, subject: &Subject, address: &str) -> Re
         "default = \"main\"\n\n[providers.main]\n{}\n",
         subject.settings
     );
-    let mut own = ours::declared(bench, folder, text, &[])?;
+    let mut own = commands::declared(bench, folder, text, &[])?;
     for (name, value) in subject.variables {
         own = own.with(name, value.replace("{}", address));
     }
-    Ok(own.asked(&["get", "main://name"]))
+    Ok(own.with_arguments(&["get", "main://name"]))
 }
 
-/// When each connection sent its first byte. It is closed then.
+/// Sends the time of each connection's first byte, then closes the connection.
 fn calls(listener: TcpListener) -> Receiver<Instant> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -160,10 +159,10 @@ fn first_call(command: &Invocation, calls: &Receiver<Instant>) -> Result<f64> {
         .spawn()
         .map_err(|error| format!("cannot start {}: {error}", described(&process)))?;
     let called = calls.recv_timeout(PATIENCE);
-    // It would try again, and be counted in the next round.
+    // A retry would count for the next round.
     let _ = child.kill();
     let _ = child.wait();
-    let called = called.map_err(|_| format!("{} asks nobody", described(&process)))?;
+    let called = called.map_err(|_| format!("{} sent no request", described(&process)))?;
     thread::sleep(Duration::from_millis(5));
     while calls.try_recv().is_ok() {}
     Ok(called.duration_since(start).as_secs_f64() * 1e3)

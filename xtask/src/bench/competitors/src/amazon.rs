@@ -1,4 +1,4 @@
-//! AWS's own caching client, and ours before the same server.
+//! AWS's caching client, and our handle with the same server.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Amazon {
 }
 
 impl Amazon {
-    /// Warm.
+    /// A client with a warm cache.
     pub(crate) async fn new(keys: usize) -> Self {
         let amazon = Self::cold(&Upstream::start(Duration::ZERO), keys, TTL).await;
         for key in 0..keys {
@@ -33,7 +33,7 @@ impl Amazon {
         amazon
     }
 
-    /// It is to give what it has where the server fails.
+    /// A client with a cold cache that serves stale values when the server fails.
     pub(crate) async fn cold(upstream: &Upstream, keys: usize, ttl: Duration) -> Self {
         let config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
@@ -63,7 +63,7 @@ impl Client for Amazon {
     }
 }
 
-/// Our handle on our own provider, so that both send requests over the same wire.
+/// Our handle with our AWS provider, so both send requests over HTTP.
 pub(crate) fn handle(upstream: &Upstream, config: CacheConfig) -> Secrets {
     let variables = [
         ("AWS_ENDPOINT_URL", upstream.url()),

@@ -1,4 +1,4 @@
-//! A thousand tasks that want the same key at once, which nobody has yet, from a provider that takes 5 ms.
+//! A thousand tasks read the same uncached key from a provider that takes 5 ms.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::clients::{Client, Ours};
 use crate::store::{Store, VALUE};
 #[cfg(feature = "aws")]
 use crate::{amazon, clients::TTL, upstream::Upstream};
-use crate::{median, tell};
+use crate::{median, print};
 
 const ROUNDS: usize = 11;
 const TASKS: usize = 1000;
 const DELAY: Duration = Duration::from_millis(5);
 
-/// Gives how many calls came of it, and the milliseconds.
+/// Returns the number of calls and the milliseconds.
 type Rush<'a> = (&'a str, Box<dyn Fn() -> (u64, f64) + 'a>);
 
 pub(crate) fn measure(runtime: &Runtime) {
@@ -59,8 +59,8 @@ pub(crate) fn measure(runtime: &Runtime) {
         }
     }
     for ((calls, times), (whose, _)) in all.into_iter().zip(&rushes) {
-        tell("1000 cold gets, calls", whose, calls as f64);
-        tell("1000 cold gets, ms", whose, median(times));
+        print("1000 cold gets, calls", whose, calls as f64);
+        print("1000 cold gets, ms", whose, median(times));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Configurations of our command, and the names in them.
+//! Our command: its configurations and the names in them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,10 +10,10 @@ use super::Bench;
 use super::row::Invocation;
 use crate::shell::{Result, at};
 
-/// What the counting server takes, as it takes anything.
+/// A token. The counting server accepts any.
 pub(super) const TOKEN: &str = "bench-token";
 
-/// A variable, and where its value is.
+/// A variable and the secret and field of its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) variable: String,
@@ -21,7 +21,7 @@ pub(super) struct Wanted {
     pub(super) field: String,
 }
 
-/// So many secrets, each in a document of its own.
+/// `count` secrets, each in its own document.
 pub(super) fn separate(count: usize) -> Vec<Wanted> {
     (0..count)
         .map(|number| Wanted {
@@ -32,7 +32,7 @@ pub(super) fn separate(count: usize) -> Vec<Wanted> {
         .collect()
 }
 
-/// The same by names that have no folders.
+/// `count` secrets with names without folders.
 pub(super) fn flat(count: usize) -> Vec<Wanted> {
     let mut wanted = separate(count);
     for one in &mut wanted {
@@ -41,7 +41,7 @@ pub(super) fn flat(count: usize) -> Vec<Wanted> {
     wanted
 }
 
-/// So many fields of so many documents.
+/// `fields` fields in each of `documents` documents.
 pub(super) fn together(documents: usize, fields: usize) -> Vec<Wanted> {
     (0..documents)
         .flat_map(|document| {
@@ -54,12 +54,12 @@ pub(super) fn together(documents: usize, fields: usize) -> Vec<Wanted> {
         .collect()
 }
 
-/// The value that the counting server gives for it.
+/// The value that the counting server returns.
 pub(super) fn value(wanted: &Wanted) -> String {
     format!("{}-of-{}", wanted.field, wanted.name.replace('/', "."))
 }
 
-/// The file by which the floor knows the same.
+/// Writes the list of variables for the baseline.
 pub(super) fn names_file(folder: &Path, wanted: &[Wanted]) -> Result<PathBuf> {
     let mut text = String::new();
     for one in wanted {
@@ -69,18 +69,18 @@ pub(super) fn names_file(folder: &Path, wanted: &[Wanted]) -> Result<PathBuf> {
     write(&folder.join("names.txt"), &text)
 }
 
-/// A key/value server as our configuration knows it.
+/// A key/value server.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     /// An http or https URL.
     pub(super) address: String,
     pub(super) token: String,
-    /// Whom to trust, for https.
+    /// The CA's certificate, for https.
     pub(super) ca: Option<String>,
 }
 
 impl Server {
-    /// The counting one.
+    /// The counting server.
     pub(super) fn counting(address: &str) -> Self {
         Self {
             address: format!("http://{address}"),
@@ -90,7 +90,7 @@ impl Server {
     }
 }
 
-/// Our command with a configuration for a key/value server and these secrets declared.
+/// Our command, configured for a key/value server, with these secrets declared.
 pub(super) fn vault(
     bench: &Bench,
     folder: &Path,
@@ -107,7 +107,7 @@ pub(super) fn vault(
     declared(bench, folder, text, wanted)
 }
 
-/// Our command with a configuration that has a provider `main`, and these secrets declared in it.
+/// Our command, with a configuration that has a provider `main` and these secrets declared in it.
 pub(super) fn declared(
     bench: &Bench,
     folder: &Path,
@@ -115,7 +115,7 @@ pub(super) fn declared(
     wanted: &[Wanted],
 ) -> Result<Invocation> {
     for one in wanted {
-        // A document with one field of that name is the value itself.
+        // The provider returns the value of a document whose only field is `value`.
         let field = match one.field.as_str() {
             "value" => String::new(),
             field => format!("#{field}"),
@@ -130,7 +130,7 @@ pub(super) fn declared(
     Ok(command(bench, folder))
 }
 
-/// Our command in a folder that has a configuration.
+/// Our command in a folder with a configuration.
 pub(super) fn command(bench: &Bench, folder: &Path) -> Invocation {
     Invocation::new(&bench.secrets, &[], folder)
         .with(
@@ -144,7 +144,7 @@ pub(super) fn command(bench: &Bench, folder: &Path) -> Invocation {
         )
 }
 
-/// Only its owner can read it, as it should be with what holds a token or values.
+/// Writes a file that only its owner can read, since it may hold a token or values.
 pub(super) fn write(path: &Path, text: &str) -> Result<PathBuf> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_hold_many_fields() {
+    fn documents_have_many_fields() {
         let wanted = together(5, 20);
         assert_eq!(wanted.len(), 100);
         assert_eq!(value(&wanted[21]), "k01-of-app.doc1");

@@ -1,7 +1,6 @@
-//! A server of secrets that answers every name over every API, and counts requests, connections and how
-//! many were in flight at once.
+//! A server of secrets that has every name in every API, and counts requests, connections and the most requests in flight.
 //!
-//! A thread a connection, so that the delay is the only thing that requests wait for.
+//! Each connection has its own thread, so requests wait only for the delay.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -33,14 +32,14 @@ impl Counts {
         self.most_in_flight.fetch_max(now, SeqCst);
     }
 
-    /// Before the answer is sent: its reader's next request must not count as a second one in flight.
+    /// Call this before sending the response, so the client's next request does not count as a second one in flight.
     fn leave(&self) {
         self.in_flight.fetch_sub(1, SeqCst);
     }
 }
 
-/// Serves until standard input ends. The first line printed is the address; then each line read is a
-/// question, `counts` or `reset`, and each line printed its answer.
+/// Serves until standard input ends. Prints its address, then answers each line of input, `counts` or `reset`, with a
+/// line.
 pub(crate) fn serve(delay: &str) -> Result<(), String> {
     let delay = delay
         .parse()
@@ -72,13 +71,13 @@ pub(crate) fn serve(delay: &str) -> Result<(), String> {
                 counts.reset();
                 println!("reset");
             }
-            other => return Err(format!("not a question: {other}")),
+            other => return Err(format!("unknown command: {other}")),
         }
     }
     Ok(())
 }
 
-/// Answers requests until the client goes away.
+/// Answers requests until the client disconnects.
 fn connection(stream: &TcpStream, delay: Duration, counts: &Counts) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_tells_its_length() {
+    fn a_response_has_its_length() {
         let reply = reply("/v1/secret/data/a/b?version=1", "", "");
         let (head, body) = reply.split_once("\r\n\r\n").unwrap();
         assert!(body.contains("value-of-a.b"), "{body}");
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_in_flight_is_kept() {
+    fn the_most_in_flight_is_recorded() {
         let counts = Counts::default();
         counts.enter();
         counts.enter();

@@ -1,4 +1,4 @@
-//! AWS Secrets Manager with one value under every name, on a thread of its own, so that a client's runtime and counts are its own.
+//! AWS Secrets Manager with one value under every name, on its own thread, so it shares no runtime and counts with a client.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use tokio::net::TcpStream;
 
 use crate::store::VALUE;
 
-/// How every request ends.
+/// How the server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Mood {
     Well,
-    /// Status 400, as AWS says it.
+    /// Status 400, AWS's throttling.
     Throttled,
     /// Status 500.
     Broken,
 }
 
-/// It serves until the process ends.
+/// A server that runs until the process ends.
 pub(crate) struct Upstream {
     address: SocketAddr,
     state: Arc<State>,
@@ -58,12 +58,12 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// How many calls came since the last time.
+    /// The number of calls since the last time.
     pub(crate) fn calls(&self) -> u64 {
         self.state.calls.swap(0, SeqCst)
     }
 
-    /// From now on.
+    /// Changes how the server answers.
     pub(crate) fn set(&self, mood: Mood) {
         self.state.mood.store(mood as u8, SeqCst);
     }
@@ -95,7 +95,7 @@ async fn connection(mut stream: TcpStream, state: Arc<State>) -> std::io::Result
     Ok(())
 }
 
-/// The body of a request, once it is whole.
+/// The body of a request, once it is complete.
 fn body(request: &[u8]) -> Option<String> {
     let end = request.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
@@ -127,7 +127,7 @@ fn answer(mood: u8, body: &str) -> String {
     )
 }
 
-/// What both `GetSecretValue` and `DescribeSecret` are answered.
+/// The response to `GetSecretValue` and `DescribeSecret`.
 fn secret(body: &str) -> String {
     const VERSION: &str = "0d1f2c3b-4a59-4687-9b1c-0d1f2c3b4a59";
     let asked = body

@@ -1,4 +1,4 @@
-//! The least that AWS's SDK takes to print one secret, or to start a program with many: what our command is held against.
+//! Prints one secret, or starts a program with many, using only AWS's SDK, to compare our command with.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,9 +9,9 @@ use aws_config::BehaviorVersion;
 use aws_sdk_secretsmanager::Client;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-/// What AWS takes at once.
+/// The most secrets in one request.
 const BATCH: usize = 20;
-/// As many as our own default.
+/// The default of our provider.
 const IN_FLIGHT: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,7 +28,10 @@ async fn work() -> Result<(), Box<dyn Error>> {
     match words.as_slice() {
         ["get", name] => {
             let secret = client.get_secret_value().secret_id(*name).send().await?;
-            println!("{}", secret.secret_string().ok_or("it has no text")?);
+            println!(
+                "{}",
+                secret.secret_string().ok_or("the secret has no text")?
+            );
             Ok(())
         }
         ["run", names, "--", program, arguments @ ..] => {
@@ -43,7 +46,7 @@ async fn work() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Lines of a variable, the name of its secret, and a field, which is not looked at.
+/// Fetches lines of a variable, the name of its secret and a field, which is ignored.
 async fn variables(client: &Client, names: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let words = |line: &str| {
         let mut words = line.split(' ').map(str::to_owned);

@@ -1,4 +1,4 @@
-//! A provider that answers at once, after a while, or not at all.
+//! A provider with an optional delay that can be made to fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use secrets::{
     VersionsOptions,
 };
 
-/// What every rival keeps: 32 bytes.
+/// The value in every cache: 32 bytes.
 pub(crate) const VALUE: &str = "0123456789abcdef0123456789abcdef";
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Store {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// A handle that reads from it and keeps what it reads.
+    /// A handle with this provider and a cache.
     pub(crate) fn behind(self: &Arc<Self>, config: CacheConfig) -> Secrets {
         Secrets::builder()
             .provider("main", self.clone())
@@ -54,13 +54,13 @@ impl Store {
             .expect("a handle")
     }
 
-    /// From now on it is throttled.
+    /// Throttles every later call.
     pub(crate) fn fail(&self) {
         self.down.store(true, Ordering::SeqCst);
     }
 }
 
-fn no<T>(operation: Operation) -> Result<T> {
+fn unsupported<T>(operation: Operation) -> Result<T> {
     Err(Error::unsupported(operation))
 }
 
@@ -82,35 +82,35 @@ impl SecretProvider for Store {
     }
 
     async fn describe(&self, _: &SecretName, _: &DescribeOptions) -> Result<Metadata> {
-        no(Operation::Describe)
+        unsupported(Operation::Describe)
     }
 
     async fn list(&self, _: &ListOptions) -> Result<Page> {
-        no(Operation::List)
+        unsupported(Operation::List)
     }
 
     async fn put(&self, _: &SecretName, _: &SecretValue, _: &PutOptions) -> Result<Metadata> {
-        no(Operation::Put)
+        unsupported(Operation::Put)
     }
 
     async fn delete(&self, _: &SecretName, _: &DeleteOptions) -> Result<()> {
-        no(Operation::Delete)
+        unsupported(Operation::Delete)
     }
 
     async fn restore(&self, _: &SecretName) -> Result<()> {
-        no(Operation::Restore)
+        unsupported(Operation::Restore)
     }
 
     async fn versions(&self, _: &SecretName, _: &VersionsOptions) -> Result<Page> {
-        no(Operation::Versions)
+        unsupported(Operation::Versions)
     }
 
     async fn rollback(&self, _: &SecretName, _: &Version, _: &RollbackOptions) -> Result<Metadata> {
-        no(Operation::Rollback)
+        unsupported(Operation::Rollback)
     }
 
     async fn health(&self) -> Result<Health> {
-        no(Operation::Health)
+        unsupported(Operation::Health)
     }
 
     async fn close(&self) -> Result<()> {

@@ -1,12 +1,12 @@
-//! The other side of every comparison: a server of secrets that counts what it is asked, and the least
-//! client that could do the same work, with neither TLS nor configuration nor errors that help.
+//! The baseline of every comparison: a server of secrets that counts requests, and a minimal client without TLS,
+//! configuration and helpful errors.
 //!
-//! It uses the standard library alone, so that no dependency of ours can slow the floor down.
+//! Uses only the standard library, so no dependency can slow the baseline down.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program: results go to stdout, failures to stderr"
+    reason = "prints results to stdout and errors to stderr"
 )]
 
 mod api;
@@ -19,10 +19,10 @@ mod upstream;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: yardstick serve DELAY_MS
-       yardstick get API ADDRESS TOKEN NAME FIELD
-       yardstick run API ADDRESS TOKEN IN_FLIGHT NAMES -- PROGRAM [ARGUMENT]...
-       yardstick render VALUES FILE
+usage: baseline serve DELAY_MS
+       baseline get API ADDRESS TOKEN NAME FIELD
+       baseline run API ADDRESS TOKEN IN_FLIGHT NAMES -- PROGRAM [ARGUMENT]...
+       baseline render VALUES FILE
 API is vault, aws or google. NAMES is a file with a line `VARIABLE NAME FIELD` for each variable.";
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("yardstick: {message}");
+            eprintln!("baseline: {message}");
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,4 @@
-//! The vendors' own SDKs, which judge our command, our fakes and each other, and the schemas of others: one program of
-//! Python's `unittest` each.
+//! Runs the tests with the vendors' own SDKs and schemas against our command and our fakes: Python programs of `unittest`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,34 +10,34 @@ use super::totals::{Totals, unittest};
 use crate::shell::{Result, at, described, root, say, target};
 use crate::venv::Venv;
 
-/// What `-p` calls all of them.
-pub(super) const NAME: &str = "judges";
+/// Their name for `-p`.
+pub(super) const NAME: &str = "sdk_interop";
 
 pub(super) const VENV: Venv = Venv { name: NAME };
 
-/// Who must have judged when everything ran.
+/// Programs that must run in a full run.
 const EXPECTED: &[&str] = &[
-    "judge_aws",
-    "judge_azure",
-    "judge_gcp",
-    "judge_infisical",
-    "judge_ocsf",
-    "judge_vault",
+    "test_aws",
+    "test_azure",
+    "test_gcp",
+    "test_infisical",
+    "test_ocsf",
+    "test_vault",
 ];
 
-/// One that runs longer waits for something that does not come.
+/// A program that runs longer hangs.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// The programs in the folder of the judges, in the order of their names.
+/// The names of all programs, sorted.
 pub(super) fn all() -> Result<Vec<String>> {
     let folder = folder();
     let mut names = Vec::new();
     for entry in at(&folder, fs::read_dir(&folder))? {
         let name = at(&folder, entry)?.file_name();
-        let judge = name.to_str().and_then(|name| name.strip_suffix(".py"));
+        let program = name.to_str().and_then(|name| name.strip_suffix(".py"));
         names.extend(
-            judge
-                .filter(|name| name.starts_with("judge_"))
+            program
+                .filter(|name| name.starts_with("test_"))
                 .map(str::to_owned),
         );
     }
@@ -46,7 +45,7 @@ pub(super) fn all() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Those who are not there.
+/// The expected programs that are missing.
 pub(super) fn absent(names: &[String]) -> Vec<&'static str> {
     EXPECTED
         .iter()
@@ -55,37 +54,37 @@ pub(super) fn absent(names: &[String]) -> Vec<&'static str> {
         .collect()
 }
 
-/// Runs all of these at once; `surround` gives each what tests need around them.
-pub(super) fn judge(names: &[String], surround: impl Fn(&mut Command)) -> Result<Totals> {
+/// Runs these programs in parallel; `surround` sets their environment.
+pub(super) fn run(names: &[String], surround: impl Fn(&mut Command)) -> Result<Totals> {
     let logs = target().join(NAME).join("logs");
     at(&logs, fs::create_dir_all(&logs))?;
     let running = names
         .iter()
-        .map(|name| Judge::start(name, &logs, &surround))
+        .map(|name| Program::start(name, &logs, &surround))
         .collect::<Result<Vec<_>>>();
     let running = running?;
     thread::scope(|scope| {
         let finishing: Vec<_> = running
             .into_iter()
-            .map(|judge| scope.spawn(|| judge.finish()))
+            .map(|program| scope.spawn(|| program.finish()))
             .collect();
         let mut totals = Totals::default();
-        for judge in finishing {
-            totals = totals + judge.join().map_err(|_| "a judge was lost")??;
+        for program in finishing {
+            totals = totals + program.join().map_err(|_| "a thread panicked")??;
         }
         Ok(totals)
     })
 }
 
-/// A judge that runs. It ends with this value.
-struct Judge {
+/// A running program, killed on drop.
+struct Program {
     name: String,
     log: PathBuf,
     child: Child,
     begin: Instant,
 }
 
-impl Judge {
+impl Program {
     fn start(name: &str, logs: &Path, surround: &impl Fn(&mut Command)) -> Result<Self> {
         let mut command = Command::new(VENV.python());
         surround(&mut command);
@@ -124,7 +123,7 @@ impl Judge {
         let text = String::from_utf8_lossy(&text);
         let mut totals = unittest(&text).unwrap_or_default();
         let ended_well = status.is_some_and(|status| status.success());
-        // A test that was skipped proves nothing, and an ending without a failed test has another reason.
+        // Skipped tests prove nothing, and a failure without a failed test has another reason.
         if totals.skipped > 0 || totals.passed == 0 || (totals.failed == 0 && !ended_well) {
             totals.failed += 1;
         }
@@ -140,9 +139,9 @@ impl Judge {
     }
 }
 
-impl Drop for Judge {
+impl Drop for Program {
     fn drop(&mut self) {
-        // It has ended by itself unless something went wrong; its fakes end with its pipes.
+        // The program is still running only after an error. Its fakes stop with its pipes.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -157,11 +156,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_judge_is_named() {
-        let some = ["judge_aws", "judge_vault", "judge_gcp"].map(str::to_owned);
-        assert_eq!(
-            absent(&some),
-            ["judge_azure", "judge_infisical", "judge_ocsf"]
-        );
+    fn missing_programs_are_named() {
+        let some = ["test_aws", "test_vault", "test_gcp"].map(str::to_owned);
+        assert_eq!(absent(&some), ["test_azure", "test_infisical", "test_ocsf"]);
     }
 }

@@ -1,20 +1,20 @@
-//! The crate in the folder `rivals`: programs on other people's libraries, whose dependencies are not ours.
+//! Builds the crate in the folder `competitors`: programs that use other libraries, outside our dependencies.
 
 use std::path::PathBuf;
 
 use super::Bench;
 use crate::shell::{Result, cargo_outside, run, say, target};
 
-/// The folder under the target folder in which they are built.
-const NAME: &str = "rivals";
+/// The subfolder of the target folder.
+const NAME: &str = "competitors";
 
-/// Builds its programs, those on AWS's SDK only where they are asked for, and gives the one that compares caches.
+/// Builds the crate, with AWS's SDK only on request, and returns the program that compares caches.
 pub(super) fn caches(bench: &Bench) -> Result<PathBuf> {
     build(bench.aws_sdk)?;
-    Ok(program("rivals"))
+    Ok(program("competitors"))
 }
 
-/// The program that is AWS's SDK and little else: built where it is asked for, and else the one that is here.
+/// The program that uses only AWS's SDK. Builds it on request, and otherwise uses an earlier build.
 pub(super) fn bare_sdk(bench: &Bench) -> Result<Option<PathBuf>> {
     if bench.aws_sdk {
         build(true)?;
@@ -23,15 +23,15 @@ pub(super) fn bare_sdk(bench: &Bench) -> Result<Option<PathBuf>> {
     if path.is_file() {
         return Ok(Some(path));
     }
-    println!("  the bare SDK is left out: --aws-sdk builds it");
+    println!("  skipped the bare SDK: pass --aws-sdk to build it");
     Ok(None)
 }
 
 fn build(aws_sdk: bool) -> Result<()> {
-    say("building the rivals");
+    say("building the competitors");
     let features = if aws_sdk { "aws" } else { "" };
     let words = ["build", "--release", "--quiet", "--locked"];
-    let mut command = cargo_outside(&words, "xtask/src/bench/rivals", NAME);
+    let mut command = cargo_outside(&words, "xtask/src/bench/competitors", NAME);
     run(command.args(["--features", features]))
 }
 

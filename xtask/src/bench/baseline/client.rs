@@ -1,4 +1,4 @@
-//! The least client: keep-alive connections, one request at a time on each, values cut out of the text.
+//! A minimal client: keep-alive connections with one request at a time, and no JSON parser.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::api::Api;
 
-/// A name with the variables that want its fields.
+/// A name with its variables and their fields.
 type Wanted<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
 struct Connection<'a> {
@@ -34,7 +34,7 @@ impl<'a> Connection<'a> {
         })
     }
 
-    /// The body of the answer about these names.
+    /// The body of the response for these names.
     fn body(&mut self, names: &[&str]) -> Result<String, String> {
         self.ask(names).map_err(|error| error.to_string())?
     }
@@ -72,12 +72,12 @@ pub(crate) fn get(
     name: &str,
     field: &str,
 ) -> Result<String, String> {
-    let api = Api::of(api)?;
+    let api = Api::parse(api)?;
     let body = Connection::open(api, address, token)?.body(&[name])?;
     api.value(&body, name, field)
 }
 
-/// Fetches each name once, so many requests at a time, and becomes the program.
+/// Fetches each name once, with `in_flight` requests at a time, and becomes the program.
 pub(crate) fn run(
     api: &str,
     address: &str,
@@ -86,10 +86,10 @@ pub(crate) fn run(
     names: &str,
     program: &[&str],
 ) -> Result<(), String> {
-    let api = Api::of(api)?;
+    let api = Api::parse(api)?;
     let text = fs::read_to_string(names).map_err(|error| format!("{names}: {error}"))?;
     let wanted = wanted(&text)?;
-    let calls: Vec<&[Wanted<'_>]> = wanted.chunks(api.at_once()).collect();
+    let calls: Vec<&[Wanted<'_>]> = wanted.chunks(api.batch_size()).collect();
     let in_flight: usize = in_flight
         .parse()
         .map_err(|_| format!("not a number: {in_flight}"))?;
@@ -101,7 +101,7 @@ pub(crate) fn run(
             .collect();
         workers
             .into_iter()
-            .map(|worker| worker.join().map_err(|_| "a thread died".to_owned())?)
+            .map(|worker| worker.join().map_err(|_| "a thread panicked".to_owned())?)
             .collect::<Result<Vec<_>, String>>()
             .map(|parts| parts.into_iter().flatten().collect())
     })?;
@@ -128,14 +128,14 @@ fn fetch(
     Ok(found)
 }
 
-/// Lines `VARIABLE NAME FIELD`; those of one name follow each other.
+/// Parses lines `VARIABLE NAME FIELD`. The lines of a name must be adjacent.
 fn wanted(text: &str) -> Result<Vec<Wanted<'_>>, String> {
     let mut all: Vec<Wanted<'_>> = Vec::new();
     for line in text.lines() {
         let mut words = line.split(' ');
         let (Some(variable), Some(name), Some(field)) = (words.next(), words.next(), words.next())
         else {
-            return Err(format!("not three words: {line}"));
+            return Err(format!("expected three words: {line}"));
         };
         match all.last_mut() {
             Some((last, variables)) if *last == name => variables.push((variable, field)),

@@ -1,6 +1,6 @@
-//! What the server answers and what its readers expect, made from the name alone.
+//! The server's documents, derived from their names.
 
-/// A document's fields: `value` for most, twenty more when the last segment starts with `doc`.
+/// The fields of a document: `value`, and twenty more if the last segment starts with `doc`.
 pub(crate) fn fields(name: &str) -> Vec<String> {
     let last = name.rsplit('/').next().unwrap_or(name);
     let mut fields = vec!["value".to_owned()];
@@ -10,12 +10,12 @@ pub(crate) fn fields(name: &str) -> Vec<String> {
     fields
 }
 
-/// The value of a field: of no use to anybody, and unlike every other one.
+/// The value of a field, which is unique.
 pub(crate) fn value(name: &str, field: &str) -> String {
     format!("{field}-of-{}", name.replace('/', "."))
 }
 
-/// An answer of `GET /v1/secret/data/NAME`, in the shape of key/value version 2.
+/// The response to `GET /v1/secret/data/NAME` of key/value version 2.
 pub(crate) fn answer(name: &str) -> String {
     let data: Vec<String> = fields(name)
         .iter()
@@ -31,7 +31,7 @@ pub(crate) fn answer(name: &str) -> String {
     )
 }
 
-/// An answer of the request by which clients find out a mount's kind and version.
+/// The response to the request that detects a mount's type and version.
 pub(crate) const MOUNT: &str = "{\"request_id\":\"00000000-0000-0000-0000-000000000000\",\
     \"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":{\"accessor\":\"kv_0\",\
     \"config\":{\"default_lease_ttl\":0,\"max_lease_ttl\":0},\"description\":\"\",\"local\":false,\

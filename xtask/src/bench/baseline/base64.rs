@@ -1,4 +1,4 @@
-//! Base64 with padding, as Google writes values.
+//! Base64 with padding, Google's format of values.
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -19,7 +19,7 @@ pub(crate) fn encoded(bytes: &[u8]) -> String {
     text
 }
 
-/// The text that was encoded.
+/// Decodes to UTF-8 text.
 pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0_u32, 0);
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back() {
+    fn round_trip() {
         for (text, wanted) in [
             ("", ""),
             ("f", "Zg=="),

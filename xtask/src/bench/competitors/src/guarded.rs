@@ -1,4 +1,4 @@
-//! Ours with everything that must see a hit: a policy, and an audit that tells hits once a second.
+//! Our handle with the layers that see every hit: a policy, and an audit log that aggregates hits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tower::{ServiceBuilder, ServiceExt};
 use crate::clients::{Client, Ours, TTL, name, with_cache};
 use crate::store::{Store, VALUE};
 
-/// Takes records as fast as nothing can.
+/// Counts records and drops them.
 #[derive(Debug, Default)]
 struct Counter(u64);
 
@@ -39,7 +39,7 @@ fn policy() -> PolicyConfig {
         .with_principal("bench", ["reader"])
 }
 
-/// A handle with both.
+/// A handle with policy and audit.
 pub(crate) async fn guarded(keys: usize) -> Ours {
     let builder = with_cache()
         .policy(policy())
@@ -49,7 +49,7 @@ pub(crate) async fn guarded(keys: usize) -> Ours {
     Ours::warm(builder, keys).await
 }
 
-/// The layers of a handle, composed and boxed as anyone would.
+/// The layers of a handle, composed and boxed by hand.
 #[derive(Clone)]
 pub(crate) struct Boxed {
     stack: BoxCloneSyncService<Request, Response, Error>,

@@ -1,10 +1,10 @@
-//! The least rendering: the values in a map, one pass over the text.
+//! A minimal renderer: a map of values and one pass over the text.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 
-/// Prints the file with each `${secret:…}` replaced from a file of `NAME=value` lines.
+/// Prints the file with each `${secret:…}` replaced by the value from a file of `NAME=value` lines.
 pub(crate) fn render(values: &str, file: &str) -> Result<(), String> {
     let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
     let text = filled(&read(values)?, &read(file)?)?;
@@ -21,7 +21,7 @@ fn filled(values: &str, text: &str) -> Result<String, String> {
     let mut output = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${secret:") {
-        let (reference, after) = after.split_once('}').ok_or("a reference without an end")?;
+        let (reference, after) = after.split_once('}').ok_or("unclosed reference")?;
         let name = reference.rsplit("://").next().unwrap_or(reference);
         output.push_str(before);
         output.push_str(

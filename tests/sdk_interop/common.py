@@ -1,13 +1,13 @@
 """What all judges share.
 
-A judge is a file `judge_*.py` of `unittest` cases. It drives a vendor's own SDK, and the `secrets` command, against one
+A judge is a file `test_*.py` of `unittest` cases. It drives a vendor's own SDK, and the `secrets` command, against one
 store: a real server, or a fake of `secrets-testkit`. What one of them writes, the other reads, byte for byte.
 
 `cargo xtask test` builds both programs, starts the servers and runs every judge in a process of its own; `cargo xtask
-test -p judges` runs the judges alone. By hand, in this folder, once both programs are built:
+test -p sdk_interop` runs the judges alone. By hand, in this folder, once both programs are built:
 
     eval "$(cargo xtask servers env)"
-    ../../target/judges/venv/bin/python -m unittest -v judge_vault
+    ../../target/sdk_interop/venv/bin/python -m unittest -v test_vault
 
 What is missing fails; nothing is skipped.
 """
@@ -54,7 +54,7 @@ def program(name, override):
     """The path of a program of ours: what the variable `override` says, else cargo's debug build."""
     path = pathlib.Path(os.environ.get(override) or TARGET / "debug" / name)
     if not path.is_file():
-        raise AssertionError(f"{path} is not there; `cargo xtask test -p judges` builds it")
+        raise AssertionError(f"{path} is not there; `cargo xtask test -p sdk_interop` builds it")
     return path
 
 

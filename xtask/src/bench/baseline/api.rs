@@ -1,42 +1,42 @@
-//! The APIs that are spoken: what a request of each looks like, what the server answers, and where a value is in it.
+//! The supported APIs: requests, responses, and where a response has its value.
 
 use crate::{base64, document};
 
-/// As many names as AWS takes in one request.
+/// The most names that AWS accepts in one request.
 const BATCH: usize = 20;
 const ACCESS: &str = "/versions/latest:access";
 const PROJECT: &str = "/v1/projects/bench/secrets/";
 
-/// Whose API a client speaks. The server speaks all of them.
+/// The API of a client. The server speaks all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Api {
-    /// Key/value, version 2: one document a request.
+    /// Key/value, version 2: one document per request.
     Vault,
-    /// AWS Secrets Manager: one secret, or up to 20 of them, without a signature.
+    /// AWS Secrets Manager: up to 20 secrets per request, unsigned.
     Aws,
-    /// Google Secret Manager: one secret a request, its value in base64.
+    /// Google Secret Manager: one secret per request, its value in base64.
     Google,
 }
 
 impl Api {
-    pub(crate) fn of(word: &str) -> Result<Self, String> {
+    pub(crate) fn parse(word: &str) -> Result<Self, String> {
         match word {
             "vault" => Ok(Self::Vault),
             "aws" => Ok(Self::Aws),
             "google" => Ok(Self::Google),
-            _ => Err(format!("no API is called {word}")),
+            _ => Err(format!("unknown API: {word}")),
         }
     }
 
-    /// How many names a request takes.
-    pub(crate) fn at_once(self) -> usize {
+    /// The most names in a request.
+    pub(crate) fn batch_size(self) -> usize {
         match self {
             Self::Aws => BATCH,
             Self::Vault | Self::Google => 1,
         }
     }
 
-    /// A whole request for as many names as it takes.
+    /// A request for up to [`batch_size`](Self::batch_size) names.
     pub(crate) fn request(self, address: &str, token: &str, names: &[&str]) -> String {
         let first = names.first().copied().unwrap_or_default();
         match self {
@@ -63,7 +63,7 @@ impl Api {
         }
     }
 
-    /// The value of a field in the answer. It has no escapes, as the values of the comparison have none.
+    /// The value of a field in a response. Does not unescape, since the server's values need no escapes.
     pub(crate) fn value(self, body: &str, name: &str, field: &str) -> Result<String, String> {
         let missing = || format!("no field {field} of {name}");
         match self {
@@ -90,7 +90,7 @@ impl Api {
     }
 }
 
-/// What the server answers, with its status, or that there is no such thing.
+/// The server's status and response.
 pub(crate) fn answer(target: &str, action: &str, body: &str) -> (&'static str, String) {
     const OK: &str = "200 OK";
     let path = target.split('?').next().unwrap_or(target);
@@ -130,7 +130,7 @@ pub(crate) fn answer(target: &str, action: &str, body: &str) -> (&'static str, S
     ("404 Not Found", "{\"errors\":[]}".to_owned())
 }
 
-/// A secret as AWS gives it: a document where the name says so, else the text alone.
+/// A secret in AWS's format: a JSON document, or plain text if it has one field.
 fn entry(name: &str) -> String {
     let fields = document::fields(name);
     let text = match fields.as_slice() {
@@ -160,7 +160,7 @@ fn accessed(name: &str) -> String {
     )
 }
 
-/// Castagnoli's checksum, a bit at a time.
+/// CRC-32C, bit by bit.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
@@ -178,8 +178,8 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    /// What a client of this API reads when it asks for these names.
-    fn asked(api: Api, names: &[&str], field: &str) -> Vec<Result<String, String>> {
+    /// The values that a client of this API reads.
+    fn round_trip(api: Api, names: &[&str], field: &str) -> Vec<Result<String, String>> {
         let request = api.request("host", "token", names);
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let target = head.split(' ').nth(1).unwrap();
@@ -193,24 +193,24 @@ mod tests {
     }
 
     #[test]
-    fn each_api_gives_what_is_asked() {
+    fn each_api_returns_its_values() {
         for api in [Api::Vault, Api::Aws] {
             assert_eq!(
-                asked(api, &["app/s1"], "value"),
+                round_trip(api, &["app/s1"], "value"),
                 [Ok("value-of-app.s1".to_owned())]
             );
             assert_eq!(
-                asked(api, &["app/doc1"], "k07"),
+                round_trip(api, &["app/doc1"], "k07"),
                 [Ok("k07-of-app.doc1".to_owned())]
             );
-            assert!(asked(api, &["app/doc1"], "k77")[0].is_err());
+            assert!(round_trip(api, &["app/doc1"], "k77")[0].is_err());
         }
         assert_eq!(
-            asked(Api::Google, &["app-s1"], "value"),
+            round_trip(Api::Google, &["app-s1"], "value"),
             [Ok("value-of-app-s1".to_owned())]
         );
         assert_eq!(
-            asked(Api::Aws, &["app/doc0", "app/doc1"], "k01"),
+            round_trip(Api::Aws, &["app/doc0", "app/doc1"], "k01"),
             [
                 Ok("k01-of-app.doc0".to_owned()),
                 Ok("k01-of-app.doc1".to_owned())
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_has_an_answer() {
+    fn unknown_requests_get_404() {
         assert!(
             answer("/v1/auth/token/lookup-self", "", "")
                 .0
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_castagnolis() {
+    fn the_checksum_is_crc_32c() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 }

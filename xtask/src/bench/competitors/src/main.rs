@@ -1,6 +1,6 @@
-//! What a hit, a stampede, an outage and a miss cost, ours beside the rivals, all in one process and in turns.
+//! Measures hits, stampedes, outages and misses of our cache and of its competitors, in one process and in turns.
 //!
-//! Prints one line a figure: what was measured, whose it is, the value.
+//! Prints a line for each figure: measurement, program, value.
 
 #[cfg(feature = "aws")]
 mod amazon;
@@ -25,7 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
 
-/// Many and short, so that a turn of another program on the processor falls into few of them.
+/// Many short rounds, so another process disturbs few of them.
 const ROUNDS: usize = 401;
 const READS: usize = 2000;
 
@@ -58,12 +58,12 @@ fn main() {
     }
 }
 
-/// A profiler wants one group alone, or of that one row, for so many rounds.
+/// Arguments for profiling: a group, a row of it, and the number of rounds.
 fn argument(place: usize) -> Option<String> {
     std::env::args().nth(place)
 }
 
-fn tell(what: &str, whose: &str, value: f64) {
+fn print(what: &str, whose: &str, value: f64) {
     println!("{what}\t{whose}\t{value}");
 }
 
@@ -74,7 +74,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 type Measure<'a> = (&'a str, Box<dyn Fn() -> f64 + 'a>);
 
-/// All in turns; tells the median of each.
+/// Runs all measures in turns and prints their medians.
 fn in_turns(what: &str, measures: &[Measure<'_>]) {
     let only = argument(2);
     let rounds = argument(3).map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
@@ -89,7 +89,7 @@ fn in_turns(what: &str, measures: &[Measure<'_>]) {
         }
     }
     for ((whose, _), values) in measures.iter().zip(all) {
-        tell(what, whose, median(values));
+        print(what, whose, median(values));
     }
 }
 
@@ -103,25 +103,31 @@ fn hits(runtime: &Runtime, keys: usize) {
     let amazon = runtime.block_on(amazon::Amazon::new(keys));
     for unit in [Unit::Nanoseconds, Unit::Allocations] {
         let measures: Vec<Measure<'_>> = vec![
-            ("ours", unit.of(runtime, &ours, keys)),
-            ("ours, with origin", unit.of(runtime, &with_origin, keys)),
-            ("ours, policy and audit", unit.of(runtime, &guarded, keys)),
+            ("ours", unit.measure(runtime, &ours, keys)),
+            (
+                "ours, with origin",
+                unit.measure(runtime, &with_origin, keys),
+            ),
+            (
+                "ours, policy and audit",
+                unit.measure(runtime, &guarded, keys),
+            ),
             (
                 "ours, policy, audit, origin",
-                unit.of(runtime, &guarded_with_origin, keys),
+                unit.measure(runtime, &guarded_with_origin, keys),
             ),
-            ("ours, boxed stack", unit.of(runtime, &boxed, keys)),
-            ("map with a TTL", unit.of(runtime, &map, keys)),
-            ("moka", unit.of(runtime, &moka, keys)),
-            ("tower, 3 boxed layers", unit.of(runtime, &tower, keys)),
+            ("ours, boxed stack", unit.measure(runtime, &boxed, keys)),
+            ("map with a TTL", unit.measure(runtime, &map, keys)),
+            ("moka", unit.measure(runtime, &moka, keys)),
+            ("tower, 3 boxed layers", unit.measure(runtime, &tower, keys)),
             #[cfg(feature = "aws")]
-            ("aws", unit.of(runtime, &amazon, keys)),
+            ("aws", unit.measure(runtime, &amazon, keys)),
         ];
         in_turns(&format!("hit, {keys} keys, {}", unit.as_str()), &measures);
     }
 }
 
-/// What is measured of reads.
+/// The unit of a measurement.
 #[derive(Clone, Copy)]
 enum Unit {
     Nanoseconds,
@@ -136,7 +142,7 @@ impl Unit {
         }
     }
 
-    fn of<'a>(
+    fn measure<'a>(
         self,
         runtime: &'a Runtime,
         client: &'a impl Client,
@@ -155,10 +161,10 @@ async fn read_all(client: &impl Client, keys: usize, reads: usize) {
     }
 }
 
-/// Nanoseconds a read.
+/// Nanoseconds per read.
 fn time(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
     runtime.block_on(async {
-        // What others did meanwhile is not to be paid for in the first reads.
+        // Warm up after the other measures.
         read_all(client, keys, keys).await;
         let started = Instant::now();
         read_all(client, keys, READS).await;
@@ -166,7 +172,7 @@ fn time(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
     })
 }
 
-/// Allocations a read, rounded to hundredths: moka does some now and then.
+/// Allocations per read, rounded to hundredths, since moka allocates occasionally.
 fn blocks(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
     runtime.block_on(async {
         let before = counting::allocations();
@@ -176,7 +182,7 @@ fn blocks(runtime: &Runtime, client: &impl Client, keys: usize) -> f64 {
     })
 }
 
-/// Eight tasks on two threads, one key.
+/// Eight tasks on two threads read one key.
 fn shared(runtime: &Runtime) {
     let ours = runtime.block_on(Ours::new(1));
     let guarded = runtime.block_on(guarded(1));
@@ -202,7 +208,7 @@ fn shared(runtime: &Runtime) {
 
 fn million_a_second(runtime: &Runtime, client: &impl Client) -> f64 {
     const TASKS: usize = 8;
-    // So many that to begin a task is nothing beside them.
+    // Enough reads to make the cost of spawning a task negligible.
     const EACH: usize = 2 * READS;
     runtime.block_on(async {
         let started = Instant::now();
@@ -219,7 +225,7 @@ fn million_a_second(runtime: &Runtime, client: &impl Client) -> f64 {
     })
 }
 
-/// What the whole stack adds to a provider that answers at once, when nothing is kept.
+/// What the stack adds to a provider without delay when the cache keeps nothing.
 fn misses(runtime: &Runtime) {
     const MISSES: usize = 200;
     let store = Store::new(Duration::ZERO);

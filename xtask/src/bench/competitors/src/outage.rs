@@ -1,4 +1,4 @@
-//! Reads of an expired key while the provider fails.
+//! Measures reads of an expired key while the provider fails.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::{
     store::VALUE,
     upstream::{Mood, Upstream},
 };
-use crate::{clients::name, store::Store, tell};
+use crate::{clients::name, print, store::Store};
 
 const TTL: Duration = Duration::from_millis(20);
 const READS: usize = 3000;
-/// For whoever waits in each of them.
+/// The most time for all reads, for clients that wait in each.
 const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(crate) fn measure(runtime: &Runtime) {
@@ -29,7 +29,7 @@ pub(crate) fn measure(runtime: &Runtime) {
         store.fail();
         watch(async || is_stale(&secrets).await)
             .await
-            .tell(throttled, "ours");
+            .print(throttled, "ours");
     });
     #[cfg(feature = "aws")]
     for (mood, what) in [
@@ -40,7 +40,7 @@ pub(crate) fn measure(runtime: &Runtime) {
     }
 }
 
-/// Ours and AWS's, one after the other: what fails is the same.
+/// Our client and AWS's, against the same failing server.
 #[cfg(feature = "aws")]
 async fn over_http(mood: Mood, what: &str) {
     let upstream = Upstream::start(Duration::ZERO);
@@ -51,10 +51,10 @@ async fn over_http(mood: Mood, what: &str) {
     upstream.set(mood);
     watch(async || is_stale(&secrets).await)
         .await
-        .tell(what, "ours, over http");
+        .print(what, "ours, over http");
     watch(async || amazon.read(0).await == VALUE.len())
         .await
-        .tell(what, "aws");
+        .print(what, "aws");
 }
 
 fn config() -> CacheConfig {
@@ -73,16 +73,16 @@ async fn is_stale(secrets: &Secrets) -> bool {
     answer.is_ok_and(|answer| matches!(answer.origin.freshness, Freshness::Stale { .. }))
 }
 
-/// What readers saw.
-struct Seen {
+/// The results of the reads.
+struct Reads {
     first: f64,
     /// In milliseconds, sorted.
     times: Vec<f64>,
     answered: usize,
 }
 
-/// Reads again and again, at first when the value has expired; tells which reads were answered.
-async fn watch(read: impl AsyncFn() -> bool) -> Seen {
+/// Reads repeatedly after the value has expired.
+async fn watch(read: impl AsyncFn() -> bool) -> Reads {
     tokio::time::sleep(3 * TTL).await;
     let begun = Instant::now();
     let (mut times, mut answered) = (Vec::new(), 0);
@@ -90,26 +90,26 @@ async fn watch(read: impl AsyncFn() -> bool) -> Seen {
         let started = Instant::now();
         answered += usize::from(read().await);
         times.push(started.elapsed().as_secs_f64() * 1e3);
-        // So that it spans refreshes behind the readers' backs.
+        // Pause, so the reads span background refreshes.
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
     let first = times[0];
     times.sort_by(f64::total_cmp);
-    Seen {
+    Reads {
         first,
         times,
         answered,
     }
 }
 
-impl Seen {
-    fn tell(&self, what: &str, whose: &str) {
+impl Reads {
+    fn print(&self, what: &str, whose: &str) {
         let count = self.times.len();
         let share = self.answered as f64 / count as f64 * 100.0;
-        tell(&format!("stale {what}, first, ms"), whose, self.first);
-        tell(&format!("stale {what}, ms"), whose, self.times[count / 2]);
+        print(&format!("stale {what}, first, ms"), whose, self.first);
+        print(&format!("stale {what}, ms"), whose, self.times[count / 2]);
         let late = self.times[count * 99 / 100];
-        tell(&format!("stale {what}, 99 %, ms"), whose, late);
-        tell(&format!("answered {what}, %"), whose, share);
+        print(&format!("stale {what}, 99 %, ms"), whose, late);
+        print(&format!("answered {what}, %"), whose, share);
     }
 }

@@ -1,4 +1,4 @@
-//! Everyone who keeps a value, under one trait that costs nothing.
+//! The caches, behind one trait without overhead.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,9 +13,9 @@ use crate::store::{Store, VALUE};
 
 pub(crate) const TTL: Duration = Duration::from_secs(3600);
 
-/// A cache of so many keys.
+/// A cache.
 pub(crate) trait Client: Clone + Send + Sync + 'static {
-    /// The length of the value under a key, as the cheapest proof that it was there.
+    /// Reads a key and returns the length of its value, as a cheap check.
     fn read(&self, key: usize) -> impl Future<Output = usize> + Send;
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Nothing stands outside the cache.
+    /// A handle without layers outside the cache.
     pub(crate) async fn new(keys: usize) -> Self {
         Self::warm(with_cache(), keys).await
     }
 
-    /// Read once, key by key.
+    /// A handle with a warm cache.
     pub(crate) async fn warm(builder: SecretsBuilder, keys: usize) -> Self {
         let ours = Self::cold(builder.build().expect("a handle"), keys);
         for key in 0..keys {
@@ -68,7 +68,7 @@ impl Client for Ours {
     }
 }
 
-/// The same, with the metadata and where it came from.
+/// Our handle, reading the metadata and the origin too.
 #[derive(Clone)]
 pub(crate) struct Stacked(pub(crate) Ours);
 
@@ -145,7 +145,7 @@ impl Client for Moka {
     }
 }
 
-/// Three layers that box their futures, as most people's do, around the map: what composing costs by itself.
+/// Three layers that box their futures, as most do, around the map: the cost of composition.
 #[derive(Clone)]
 pub(crate) struct Tower {
     stack: tower::util::BoxCloneSyncService<usize, Arc<str>, tower::BoxError>,
@@ -156,7 +156,7 @@ impl Tower {
         let map = Map::new(keys);
         let base = tower::service_fn(move |key: usize| {
             let value = map.value(&map.0.names[key]);
-            std::future::ready(value.ok_or_else(|| tower::BoxError::from("not there")))
+            std::future::ready(value.ok_or_else(|| tower::BoxError::from("not found")))
         });
         let stack = Boxing(Boxing(Boxing(base)));
         Self {
