@@ -7,6 +7,7 @@ mod direction;
 mod docs;
 mod features;
 mod layout;
+mod links;
 mod manifests;
 mod messages;
 mod names;
@@ -78,6 +79,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     problems.extend(circles::check(&packages)?);
     problems.extend(messages::check(&packages, fix)?);
     problems.extend(docs::check(&packages, fix)?);
+    problems.extend(links::check()?);
     problems.extend(api::check(&packages, fix)?);
     problems.extend(budgets::check(&packages)?);
     for problem in &problems {

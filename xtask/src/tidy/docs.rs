@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Problem, files, tree};
+use super::{Problem, files, phrases, tree};
 use crate::shell::{Result, at, cargo, read, root, say};
 use crate::workspace::Package;
 
@@ -20,6 +20,11 @@ const TABLES: &[Table] = &[
         name: "tree",
         maker: Maker::Tree,
         home: "ARCHITECTURE.md",
+    },
+    Table {
+        name: "phrases",
+        maker: Maker::Phrases,
+        home: "CONTRIBUTING.md",
     },
 ];
 
@@ -37,6 +42,8 @@ enum Maker {
     Example(&'static str),
     /// The list of crates and their modules.
     Tree,
+    /// What `tidy` refuses to read.
+    Phrases,
 }
 
 impl Table {
@@ -47,6 +54,7 @@ impl Table {
                 read(command.arg(example))
             }
             Maker::Tree => tree::table(packages),
+            Maker::Phrases => Ok(phrases::table()),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Refuses unidiomatic phrases in code, comments, messages and documents.
 //!
-//! `CONTRIBUTING.md` explains the style. Split a phrase that a test must quote: `concat!("sh", "all")`.
+//! `CONTRIBUTING.md` explains the style and holds the list as a table. Split a phrase that a test must quote:
+//! `concat!("sh", "all")`.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -52,6 +54,15 @@ pub(super) fn check() -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
+/// The list as a table of `CONTRIBUTING.md`.
+pub(super) fn table() -> String {
+    let mut text = "| refused | write |\n|---|---|\n".to_owned();
+    for (phrase, instead) in PHRASES {
+        let _ = writeln!(text, "| {phrase} | {instead} |");
+    }
+    text
+}
+
 fn is_exempt(root: &Path, file: &Path) -> bool {
     EXEMPT
         .iter()
@@ -63,7 +74,16 @@ fn is_exempt(root: &Path, file: &Path) -> bool {
 
 fn found(file: &Path, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut in_the_list = false;
     for (index, line) in text.lines().enumerate() {
+        match line {
+            "<!-- phrases:begin -->" => in_the_list = true,
+            "<!-- phrases:end -->" => in_the_list = false,
+            _ => {}
+        }
+        if in_the_list {
+            continue;
+        }
         let line = line.to_lowercase();
         for (phrase, instead) in PHRASES {
             if has(&line, phrase) {
@@ -118,6 +138,17 @@ mod tests {
         ] {
             assert_eq!(found(Path::new("a.md"), line), [], "{line}");
         }
+    }
+
+    #[test]
+    fn the_list_itself_may_quote_what_it_refuses() {
+        let page = format!(
+            "<!-- phrases:begin -->\n{}<!-- phrases:end -->\nAsked anew.\n",
+            table()
+        );
+        let problems = found(Path::new("a.md"), &page);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].line, page.lines().count());
     }
 
     #[test]

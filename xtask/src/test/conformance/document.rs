@@ -12,14 +12,15 @@ use crate::shell::{Result, at, root};
 const HEAD: &str = "\
 # Conformance
 
-Which provider passes which case of the suite in `polysecrets-testkit` on which server. `cargo xtask test` generates this page
-from its reports and fails if the page was outdated.
+Which provider passes which case of the suite in `polysecrets-testkit`, on which server. `cargo xtask test` writes this page
+from the reports of its run, and fails if the page was out of date.
 
 - **yes**: passed.
-- **–**: the provider does not declare the capability; the suite saw it fail with `Unsupported` and change nothing.
-- **gap N**: the case fails as its test expects, for reason N below. Once it passes, the run fails until the test is updated.
+- **–**: the provider does not declare the capability; the suite has seen it refuse with `Unsupported` and change nothing.
+- **gap N**: it fails for the reason N below, as its test expects. A gap that closes fails the run until the test is changed.
 
-Nothing is skipped. A provider that was tested in several ways has a letter for each; a result without letters holds for all.
+Nothing is skipped. A provider that runs against several servers or logins has a letter for each. A result without a letter
+holds for all of them.
 ";
 
 /// Updates the page and returns whether it was current. Ignores reports with failed cases.
