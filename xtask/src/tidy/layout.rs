@@ -126,7 +126,13 @@ mod tests {
         fs::create_dir_all(root.join("secrets-vault/src")).unwrap();
         let mut package = member("secrets-vault");
         package.manifest = root.join("secrets-vault/Cargo.toml");
-        let found = messages(check_with(&[package], &[("secrets-vault", "src/vaultrs_client.rs", "")]).unwrap());
+        let found = messages(
+            check_with(
+                &[package],
+                &[("secrets-vault", "src/vaultrs_client.rs", "")],
+            )
+            .unwrap(),
+        );
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(
             found,

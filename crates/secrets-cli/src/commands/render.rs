@@ -120,13 +120,15 @@ fn not_a_source(sources: &[PathBuf], targets: &[Option<PathBuf>]) -> Outcome<()>
 
 /// The format of a file: the one asked for, or the one that its name implies.
 pub(crate) fn format(path: &Path, asked: Option<FileFormat>) -> Outcome<FileFormat> {
-    asked.or_else(|| FileFormat::from_path(path)).ok_or_else(|| {
-        Failure::input(format!(
-            "cannot tell the format of {}",
-            called(path).display()
-        ))
-        .with_hint("pass --format yaml, toml, json, dotenv or text")
-    })
+    asked
+        .or_else(|| FileFormat::from_path(path))
+        .ok_or_else(|| {
+            Failure::input(format!(
+                "cannot tell the format of {}",
+                called(path).display()
+            ))
+            .with_hint("pass --format yaml, toml, json, dotenv or text")
+        })
 }
 
 /// The name of a file in errors.
@@ -142,7 +144,11 @@ pub(crate) fn called(path: &Path) -> &Path {
 fn wanted(command: &Render, texts: &[Zeroizing<String>]) -> Outcome<Vec<Wanted>> {
     if !command.template {
         let files = files_of(command, texts)?;
-        return Ok(files.references().iter().map(Wanted::from_reference).collect());
+        return Ok(files
+            .references()
+            .iter()
+            .map(Wanted::from_reference)
+            .collect());
     }
     let mut keys = BTreeSet::new();
     for (path, text) in command.files.iter().zip(texts) {
