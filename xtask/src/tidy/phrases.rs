@@ -1,6 +1,6 @@
-//! Phrases that a native would not write, in everything that people read: code, comments, messages and documents.
+//! Refuses unidiomatic phrases in code, comments, messages and documents.
 //!
-//! `CONTRIBUTING.md` explains the style and holds the list as a table. A phrase that a test must quote can be split:
+//! `CONTRIBUTING.md` explains the style and holds the list as a table. Split a phrase that a test must quote:
 //! `concat!("sh", "all")`.
 
 use std::fmt::Write as _;
@@ -10,11 +10,11 @@ use std::path::Path;
 use super::{Problem, files};
 use crate::shell::{Result, at, root};
 
-/// Each phrase and what to write instead. A phrase matches whole words, in any case.
+/// Each phrase and its replacement. Phrases match whole words in any case.
 const PHRASES: &[(&str, &str)] = &[
     ("anew", "again"),
     ("so many", "the number, or \"that many\""),
-    ("told", "reported, stated, or who says what"),
+    ("told", "reported or stated, or name who says it"),
     ("shall", "must, or the present tense"),
     ("it is not said", "name what is missing"),
     ("of several, the one", "the one that"),
@@ -32,12 +32,12 @@ const PHRASES: &[(&str, &str)] = &[
     ("it is no", "it is not a"),
 ];
 
-/// What follows "is no" in good English.
+/// Words that may follow "is no".
 const AFTER_IS_NO: &[&str] = &["longer", "more", "less", "different", "better", "worse"];
 
 const ENDINGS: &[&str] = &["rs", "md", "toml", "py", "sh"];
 
-/// This list itself, and texts of others that tests keep as they are.
+/// This list, and foreign texts.
 const EXEMPT: &[&str] = &["xtask/src/tidy/phrases.rs", "tests/fuzz/corpus"];
 
 pub(super) fn check() -> Result<Vec<Problem>> {
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(problems[0].line, 2);
         assert_eq!(
             problems[0].message,
-            "\"told\": write reported, stated, or who says what"
+            "\"told\": write reported or stated, or name who says it"
         );
     }
 }
