@@ -25,6 +25,7 @@ mod provider;
 mod reference;
 mod request;
 mod secret;
+pub mod suggestion;
 mod value;
 
 pub use capability::{Capabilities, Capability};
