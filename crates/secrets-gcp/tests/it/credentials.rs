@@ -163,6 +163,10 @@ async fn credentials_that_are_none_are_told_by_what_is_wrong() {
         ),
         (
             external(json!({"environment_id": "aws1", "url": null})).to_string(),
+            "`credential_source` in the credential is of AWS's type, which is not supported",
+        ),
+        (
+            external(json!({"url": null})).to_string(),
             "has neither `file` nor `url`",
         ),
         (
