@@ -26,6 +26,7 @@ mod reference;
 mod request;
 mod secret;
 pub mod suggestion;
+mod unsupported;
 mod value;
 
 pub use capability::{Capabilities, Capability};

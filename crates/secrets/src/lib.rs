@@ -38,7 +38,7 @@ pub use secrets_core::{
     Metadata, NameMapping, NameRules, NamedPath, OpenContext, Operation, Origin, Page, PageToken,
     PlannedCall, ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretRef, SecretState, SecretValue,
-    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content,
+    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content, unsupported,
 };
 #[doc(inline)]
 pub use secrets_layers as layers;
