@@ -94,7 +94,7 @@ impl VaultProvider {
 
     fn kv2_secret(&self, name: &SecretName, found: Kv2Secret) -> Result<Secret> {
         let metadata = found.version.metadata(name, &found.version.tags);
-        Ok(Secret::new(self.shaper.from_map(found.map)?, metadata))
+        Ok(Secret::new(self.shaper.read_map(found.map)?, metadata))
     }
 
     fn plain_secret(
@@ -105,7 +105,7 @@ impl VaultProvider {
     ) -> Result<Secret> {
         let metadata = Metadata::new(name.clone());
         if engine != Engine::Generic {
-            return Ok(Secret::new(self.shaper.from_map(found.map)?, metadata));
+            return Ok(Secret::new(self.shaper.read_map(found.map)?, metadata));
         }
         let ends = found
             .lease

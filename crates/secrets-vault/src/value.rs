@@ -105,7 +105,7 @@ impl Shaper {
     }
 
     /// Returns the value that a stored map holds.
-    pub(crate) fn from_map(&self, map: SecretValue) -> Result<SecretValue> {
+    pub(crate) fn read_map(&self, map: SecretValue) -> Result<SecretValue> {
         if self.shape == Shape::Map {
             return Ok(map);
         }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn read(shape: Shape, map: &str) -> Result<String> {
-        let value = shaper(shape).from_map(map.into())?;
+        let value = shaper(shape).read_map(map.into())?;
         Ok(value.expose_str()?.to_owned())
     }
 
@@ -390,7 +390,7 @@ mod tests {
             for shape in [Shape::Auto, Shape::Value] {
                 let shaper = shaper(shape);
                 let value = SecretValue::from(bytes.clone());
-                let back = shaper.from_map(shaper.to_map(&value, Numbers::Float64, MAX_STRINGS).unwrap()).unwrap();
+                let back = shaper.read_map(shaper.to_map(&value, Numbers::Float64, MAX_STRINGS).unwrap()).unwrap();
                 prop_assert_eq!(back.expose_bytes(), &bytes[..]);
             }
         }

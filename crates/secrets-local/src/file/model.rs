@@ -79,9 +79,12 @@ struct World {
     clock: u64,
     values: u64,
     /// Unwrapping takes most of the time, and is the same for the same person and key.
-    unwrapped: RefCell<HashMap<(usize, Vec<u8>), Option<Arc<Keys>>>>,
+    unwrapped: RefCell<Unwrapped>,
     merges: usize,
 }
+
+/// The keys that a person gets out of an envelope, if any.
+type Unwrapped = HashMap<(usize, Vec<u8>), Option<Arc<Keys>>>;
 
 type Writes = BTreeMap<(String, String), (u64, State, u64)>;
 
@@ -321,7 +324,11 @@ impl World {
                     recipients.insert(self.people[MALLORY].recipient.clone());
                     let other = x25519::Identity::generate().to_public().to_string();
                     recipients.insert(other);
-                    store = rekeyed(&store, recipients);
+                    // From a store that somebody forged there is no way on.
+                    let Ok(next) = try_rekeyed(&store, recipients) else {
+                        return;
+                    };
+                    store = next;
                 }
                 match self.pick(3) {
                     0 => drop(store.delete(&name, DeleteMode::Purge, now)),
@@ -540,8 +547,12 @@ impl World {
 }
 
 fn rekeyed(store: &Contents, recipients: BTreeSet<String>) -> Contents {
-    let data_key = keys::new_data_key().unwrap();
-    store.rekey(wrap(&data_key, recipients), &data_key).unwrap()
+    try_rekeyed(store, recipients).unwrap()
+}
+
+fn try_rekeyed(store: &Contents, recipients: BTreeSet<String>) -> Result<Contents> {
+    let data_key = keys::new_data_key()?;
+    store.rekey(wrap(&data_key, recipients), &data_key)
 }
 
 struct Sides<'a> {
