@@ -475,7 +475,7 @@ impl SecretProvider for AzureProvider {
             let id = version.map(version_id).transpose()?;
             let all = match self.all_versions(&own).await {
                 Ok(all) => all,
-                // It is told as such, with what is known of it.
+                // It is reported as such, with what is known about it.
                 Err(failure) if failure.kind() == ErrorKind::Deleted && version.is_none() => {
                     let facts = self.client.deleted(&own).await?;
                     names::expect(name, &facts)?;

@@ -34,6 +34,9 @@ pub(super) struct Merge<'a> {
     pub(super) path: &'a Path,
 }
 
+/// The revisions of our side and of a common version that is newer, as in a cherry-pick.
+type Older = Option<(u64, u64)>;
+
 /// The data key of the merged store.
 struct Key {
     envelope: Envelope,
@@ -107,7 +110,7 @@ impl Merge<'_> {
     fn check_revisions<'b>(
         &self,
         base: Option<&'b Contents>,
-    ) -> Result<(Option<&'b Contents>, Option<(u64, u64)>)> {
+    ) -> Result<(Option<&'b Contents>, Older)> {
         let Some(base) = base else {
             return Ok((None, None));
         };
@@ -189,14 +192,14 @@ impl Merge<'_> {
         kept.extend(
             our_members
                 .difference(&their_members)
-                .cloned()
-                .filter(|member| !removed_by_them.contains(member)),
+                .filter(|member| !removed_by_them.contains(*member))
+                .cloned(),
         );
         kept.extend(
             their_members
                 .difference(&our_members)
-                .cloned()
-                .filter(|member| !removed_by_us.contains(member)),
+                .filter(|member| !removed_by_us.contains(*member))
+                .cloned(),
         );
         let added_by_them = their_lineage.added_beside(our_lineage);
         let dropped = their_members

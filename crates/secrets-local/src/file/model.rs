@@ -79,9 +79,12 @@ struct World {
     clock: u64,
     values: u64,
     /// Unwrapping takes most of the time, and is the same for the same person and key.
-    unwrapped: RefCell<HashMap<(usize, Vec<u8>), Option<Arc<Keys>>>>,
+    unwrapped: RefCell<Unwrapped>,
     merges: usize,
 }
+
+/// The keys that a person gets out of an envelope, if any.
+type Unwrapped = HashMap<(usize, Vec<u8>), Option<Arc<Keys>>>;
 
 type Writes = BTreeMap<(String, String), (u64, State, u64)>;
 
