@@ -77,7 +77,7 @@ async fn main() -> Result<()> {
     let mut registry = Registry::builtin();
     registry.register(SCHEME, |opening| async move {
         let name = opening.context.provider;
-        let location = Location::of_scheme(SCHEME);
+        let location = Location::from_scheme(SCHEME);
         let info = ProviderInfo::new(SCHEME, name, location, Capabilities::default());
         Ok(Arc::new(GreetingProvider { info }) as Arc<dyn SecretProvider>)
     });

@@ -256,12 +256,12 @@ impl Document {
         let version = read.as_ref().and_then(|read| read.version.as_deref());
         let is_there = fields.position(name).is_some();
         match mode {
-            PutMode::Create if is_there => return Err(Error::of(ErrorKind::AlreadyExists)),
+            PutMode::Create if is_there => return Err(Error::from(ErrorKind::AlreadyExists)),
             PutMode::IfVersion(expected) if !is_there || version != Some(expected.as_str()) => {
-                return Err(Error::of(ErrorKind::Conflict)
+                return Err(Error::from(ErrorKind::Conflict)
                     .with_hint("read the secret again, then repeat the change"));
             }
-            _ if value.is_none() && !is_there => return Err(Error::of(ErrorKind::NotFound)),
+            _ if value.is_none() && !is_there => return Err(Error::from(ErrorKind::NotFound)),
             _ => {}
         }
         let whole = fields.with(name, value)?;
@@ -275,7 +275,7 @@ impl Document {
         match self.secrets.write_whole(&self.id, &whole, options).await {
             // Somebody else made the secret just now.
             Err(exists) if exists.kind() == ErrorKind::AlreadyExists => {
-                Err(Error::of(ErrorKind::Conflict))
+                Err(Error::from(ErrorKind::Conflict))
             }
             written => written.map(|version| version.map(Version::new)),
         }
@@ -285,7 +285,7 @@ impl Document {
     pub(crate) async fn probe(&self) -> Result<String> {
         self.client.check_region(&self.id).await?;
         match self.client.describe(&self.id).await {
-            Ok(found) if found.is_deleted => Err(self.told(Error::of(ErrorKind::Deleted))),
+            Ok(found) if found.is_deleted => Err(self.told(Error::from(ErrorKind::Deleted))),
             Ok(_) => Ok("the secret of `secret_name` is there".to_owned()),
             Err(missing) if missing.kind() == ErrorKind::NotFound => {
                 Ok("the secret of `secret_name` does not exist yet".to_owned())

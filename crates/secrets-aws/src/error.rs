@@ -102,7 +102,7 @@ impl Failure {
             return Self::Ours(from_credentials(credentials));
         }
         Self::Ours(match failure {
-            SdkError::TimeoutError(_) => Error::of(ErrorKind::Timeout),
+            SdkError::TimeoutError(_) => Error::from(ErrorKind::Timeout),
             SdkError::ResponseError(context) => not_aws(context.raw().status().as_u16()),
             _ => Error::new(ErrorKind::Unexpected, "AWS's SDK cannot make the request")
                 .with_hint("check region, endpoint and name"),
@@ -218,13 +218,13 @@ fn from_code(
             invalid_config("AWS does not find what the new secret needs")
                 .with_hint("check that `kms_key_id` is a key of this region and account")
         }
-        "ResourceNotFoundException" => Error::of(ErrorKind::NotFound)
+        "ResourceNotFoundException" => Error::from(ErrorKind::NotFound)
             .with_hint("check the name, `secret_prefix` and the region; a secret belongs to one region of one account"),
         "InvalidRequestException" if is_about_deletion && asked == Asked::Create => {
             Error::new(ErrorKind::Deleted, "a deleted secret still has this name")
                 .with_hint("restore it, or purge it and wait until its name is free")
         }
-        "InvalidRequestException" if is_about_deletion => Error::of(ErrorKind::Deleted)
+        "InvalidRequestException" if is_about_deletion => Error::from(ErrorKind::Deleted)
             .with_hint("restore it with `secrets restore`"),
         "InvalidRequestException" => Error::new(
             ErrorKind::Conflict,
@@ -232,7 +232,7 @@ fn from_code(
         )
         .with_hint("it may be managed by another service, replicated from another region, or in rotation"),
         "ResourceExistsException" => match asked {
-            Asked::Create => Error::of(ErrorKind::AlreadyExists),
+            Asked::Create => Error::from(ErrorKind::AlreadyExists),
             _ => Error::new(
                 ErrorKind::Conflict,
                 "the idempotency token was used for another value",
@@ -240,7 +240,7 @@ fn from_code(
             .with_hint("take a new token for a new value"),
         },
         "InvalidParameterException" | "ValidationException" | "SerializationException" => match asked {
-            Asked::MoveStage => Error::of(ErrorKind::Conflict)
+            Asked::MoveStage => Error::from(ErrorKind::Conflict)
                 .with_hint("read the secret again, then repeat the change"),
             Asked::Create | Asked::Write => Error::new(
                 ErrorKind::InvalidValue,
@@ -264,7 +264,7 @@ fn from_code(
             "the KMS key of the secret cannot be used",
         )
         .with_hint("check that the key is enabled, and that its policy allows kms:Decrypt and kms:GenerateDataKey"),
-        "PreconditionNotMetException" => Error::of(ErrorKind::Conflict),
+        "PreconditionNotMetException" => Error::from(ErrorKind::Conflict),
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
             Error::new(ErrorKind::PermissionDenied, "permission denied").with_hint(format!(
                 "allow secretsmanager:{action} on it in the policy of the user or role, and kms:Decrypt on a KMS key of its own"
@@ -287,13 +287,13 @@ fn from_code(
         )
         .with_hint("check the secret access key and this machine's clock"),
         "MissingAuthenticationToken" | "MissingAuthenticationTokenException" | "OptInRequired" => {
-            Error::of(ErrorKind::Unauthenticated)
+            Error::from(ErrorKind::Unauthenticated)
                 .with_hint("check the credential, and that the account has signed up for the service")
         }
         "BandwidthLimitExceeded" | "PriorRequestNotComplete" | "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded" | "RequestThrottled" | "RequestThrottledException" | "SlowDown"
         | "ThrottledException" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
-            Error::of(ErrorKind::RateLimited)
+            Error::from(ErrorKind::RateLimited)
                 .with_hint("ask more slowly, cache, or read many secrets at once; the quotas count per account and region")
         }
         "InternalFailure" | "InternalServerError" | "InternalServiceError"
@@ -301,7 +301,7 @@ fn from_code(
             Error::new(ErrorKind::Unavailable, "AWS answers with an error of its own")
                 .with_hint("try again; see the AWS Health Dashboard")
         }
-        "RequestTimeout" | "RequestTimeoutException" => Error::of(ErrorKind::Timeout),
+        "RequestTimeout" | "RequestTimeoutException" => Error::from(ErrorKind::Timeout),
         "UnknownOperationException" | "InvalidAction" => Error::new(
             ErrorKind::Unsupported,
             format!("the endpoint does not know {action}"),
@@ -319,7 +319,7 @@ fn from_status(code: &str, status: u16, request_id: Option<&str>) -> Error {
         .map(|id| format!(", request {id}"))
         .unwrap_or_default();
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         500..=599 => Error::new(
             ErrorKind::Unavailable,
             format!("AWS answers with {code}, status {status}{id}"),
@@ -335,7 +335,7 @@ fn from_status(code: &str, status: u16, request_id: Option<&str>) -> Error {
 /// Statuses of load balancers, proxies and other servers come with bodies that are not AWS's.
 fn not_aws(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         408 | 504 => Error::new(
             ErrorKind::Timeout,
             format!("a gateway in front of the service gives up, status {status}"),

@@ -228,7 +228,7 @@ fn endpoint(config: &AwsConfig, environment: &Environment) -> Result<Option<Base
     let Some((setting, text)) = given else {
         return Ok(None);
     };
-    let base = BaseUrl::of_setting(setting, text, "https://host:port")?;
+    let base = BaseUrl::from_setting(setting, text, "https://host:port")?;
     base.refuse_clear("values", config.allow_http)?;
     Ok(Some(base))
 }
@@ -256,7 +256,7 @@ fn setting_names() -> SettingNames {
 }
 
 fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>) -> Location {
-    let mut location = Location::of_scheme(SCHEME);
+    let mut location = Location::from_scheme(SCHEME);
     if let Some(region) = region {
         location = location.with_host(region, None);
     }

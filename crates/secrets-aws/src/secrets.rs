@@ -447,7 +447,7 @@ impl Secrets {
             }
             // The version that is expected is none of this secret's.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
-                Err(Error::of(ErrorKind::Conflict)
+                Err(Error::from(ErrorKind::Conflict)
                     .with_hint("read the secret again, then repeat the change"))
             }
             Err(failure) => Err(failure),
@@ -551,7 +551,7 @@ impl Secrets {
         let found = self.client.describe(&id).await;
         let found = found.map_err(|failure| about(failure, name))?;
         if found.is_deleted {
-            return Err(Error::of(ErrorKind::Deleted)
+            return Err(Error::from(ErrorKind::Deleted)
                 .with_name(name)
                 .with_hint("restore it with `secrets restore`"));
         }

@@ -63,7 +63,7 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             "key vault does not accept the token",
         )
         .with_hint("check that the credential is of the vault's own tenant and cloud, and this machine's clock"),
-        (403, "SecretDisabled") => Error::of(ErrorKind::Disabled)
+        (403, "SecretDisabled") => Error::from(ErrorKind::Disabled)
             .with_hint("enable the version again, or read another one"),
         (403, "ForbiddenByFirewall") => denied(
             "the vault's firewall does not let this machine in",
@@ -89,8 +89,8 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             "permission denied",
             "check the identity's roles or access policy, and the vault's firewall",
         ),
-        (404, _) => Error::of(ErrorKind::NotFound),
-        (409, "ObjectIsDeletedButRecoverable") => Error::of(ErrorKind::Deleted)
+        (404, _) => Error::from(ErrorKind::NotFound),
+        (409, "ObjectIsDeletedButRecoverable") => Error::from(ErrorKind::Deleted)
             .with_hint("restore it or purge it first: its name stays taken until then"),
         (409, "ObjectIsBeingDeleted") if asked == Asked::Write => {
             // After a purge the name is free then, after a delete it stays taken.
@@ -100,11 +100,11 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             .with_hint("restore it or purge it once that is done"),
         (409, "ObjectIsBeingRecovered") => Error::new(ErrorKind::Unavailable, BEING_RESTORED)
             .with_hint("try again in a moment"),
-        (409, _) => Error::of(ErrorKind::Conflict)
+        (409, _) => Error::from(ErrorKind::Conflict)
             .with_hint("another change of the secret, or of a deleted one of its name, is in the way"),
         (413, _) => Error::new(ErrorKind::InvalidValue, "key vault finds the value too large")
             .with_hint("a value has at most 25 KB"),
-        (429, _) => Error::of(ErrorKind::RateLimited)
+        (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("the vault takes 4,000 reads in 10 seconds; ask more slowly or use the cache"),
         (500..=599, _) => Error::new(
             ErrorKind::Unavailable,
@@ -127,7 +127,7 @@ fn not_vault(status: u16) -> Error {
             "key vault does not accept the token",
         )
         .with_hint("check that the credential is of the vault's own tenant and cloud"),
-        429 => Error::of(ErrorKind::RateLimited).with_hint("ask more slowly, or use the cache"),
+        429 => Error::from(ErrorKind::RateLimited).with_hint("ask more slowly, or use the cache"),
         408 | 500..=599 => Error::new(
             ErrorKind::Unavailable,
             format!("the vault or a gateway in front of it answers with status {status}"),
@@ -149,7 +149,7 @@ pub(crate) fn from_login(response: &HttpResponse, now: SystemTime) -> Error {
     };
     let Some(error) = LoginError::read(&response.body) else {
         let error = match status {
-            429 => Error::of(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
+            429 => Error::from(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
             408 | 500..=599 => login_unavailable(status),
             _ => Error::new(
                 ErrorKind::InvalidResponse,
@@ -161,7 +161,7 @@ pub(crate) fn from_login(response: &HttpResponse, now: SystemTime) -> Error {
     };
     let code = |code: i64| error.error_codes.contains(&code);
     let error = match (status, error.error.as_ref()) {
-        (429, _) => Error::of(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
+        (429, _) => Error::from(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
         (408 | 500..=599, _) | (_, "temporarily_unavailable" | "server_error") => {
             login_unavailable(status)
         }
@@ -214,7 +214,7 @@ pub(crate) fn from_identity(response: &HttpResponse, now: SystemTime) -> Error {
             "the metadata service refuses to give a token",
         )
         .with_hint("check that a managed identity is switched on for this machine"),
-        429 => Error::of(ErrorKind::RateLimited)
+        429 => Error::from(ErrorKind::RateLimited)
             .with_hint("the metadata service asks for fewer requests"),
         // 404 and 410 are told for the time of an update.
         404 | 408 | 410 | 500..=599 => Error::new(
@@ -268,5 +268,5 @@ pub(crate) fn no_version(version: &Version) -> Error {
 }
 
 pub(crate) fn deleted() -> Error {
-    Error::of(ErrorKind::Deleted).with_hint("restore it, or purge it to use its name again")
+    Error::from(ErrorKind::Deleted).with_hint("restore it, or purge it to use its name again")
 }

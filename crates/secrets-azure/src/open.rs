@@ -55,7 +55,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<AzureProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let vault = vault(&config, ambient)?;
     let cloud = CLOUDS
         .iter()
@@ -95,7 +95,7 @@ pub async fn open(
     let http = transport.client(options("`vault_url`, `location` or AZURE_KEYVAULT_URL"))?;
     let port = vault.port();
     let location =
-        Location::of_scheme(SCHEME).with_host(vault.host(), (port != 443).then_some(port));
+        Location::from_scheme(SCHEME).with_host(vault.host(), (port != 443).then_some(port));
     let client = Client::new(
         vault.join(""),
         AzureHttpClient::new(http),
@@ -262,7 +262,7 @@ impl Opening<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        Ambient::of(self.context).text(&[name]).map(str::to_owned)
+        Ambient::for_context(self.context).text(&[name]).map(str::to_owned)
     }
 
     fn tenant(&self, own: &Option<String>) -> Option<String> {

@@ -137,18 +137,6 @@ impl Told {
     }
 }
 
-/// The kind as a word for programs: `not_found`.
-pub(crate) fn kind_word(kind: ErrorKind) -> String {
-    let mut word = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_ascii_uppercase() && !word.is_empty() {
-            word.push('_');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
-}
-
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut causes = Vec::new();

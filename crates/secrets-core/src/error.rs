@@ -64,7 +64,30 @@ impl ErrorKind {
         self.is_retryable()
     }
 
-    /// What is said when an error has no message of its own.
+    /// The name in logs, JSON output and metrics: `not_found`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Deleted => "deleted",
+            Self::Disabled => "disabled",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission_denied",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::InvalidName => "invalid_name",
+            Self::InvalidValue => "invalid_value",
+            Self::InvalidConfig => "invalid_config",
+            Self::InvalidResponse => "invalid_response",
+            Self::IntegrityFailure => "integrity_failure",
+            Self::Unsupported => "unsupported",
+            Self::Unexpected => "unexpected",
+        }
+    }
+
+    /// The message of an error that has none of its own.
     fn default_message(self) -> &'static str {
         match self {
             Self::NotFound => "secret not found",
@@ -85,6 +108,12 @@ impl ErrorKind {
             Self::Unsupported => "not supported by this provider",
             Self::Unexpected => "unexpected error",
         }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -154,14 +183,20 @@ impl Error {
         Self::with(kind, Some(message.into()))
     }
 
-    /// An error that needs no other words than those of its kind.
-    pub fn of(kind: ErrorKind) -> Self {
-        Self::with(kind, None)
+    /// [`ErrorKind::InvalidConfig`] with this message.
+    pub fn invalid_config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidConfig, message)
+    }
+
+    /// [`ErrorKind::InvalidConfig`] for a page token that the provider did not issue.
+    pub fn invalid_page_token() -> Self {
+        Self::invalid_config("invalid page token")
+            .with_hint("list from the start, and pass on tokens as they come")
     }
 
     /// [`ErrorKind::NotFound`] for this name.
     pub fn not_found(name: &SecretName) -> Self {
-        Self::of(ErrorKind::NotFound).with_name(name)
+        Self::from(ErrorKind::NotFound).with_name(name)
     }
 
     /// [`ErrorKind::Unsupported`] for an operation that a provider does not have.
@@ -340,6 +375,13 @@ impl fmt::Debug for Error {
     }
 }
 
+/// An error with the message of its kind.
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::with(kind, None)
+    }
+}
+
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
@@ -381,7 +423,7 @@ mod tests {
 
     #[test]
     fn editing_a_shared_error_leaves_the_other_one_alone() {
-        let first = Error::of(ErrorKind::Timeout);
+        let first = Error::from(ErrorKind::Timeout);
         let second = first.clone().with_hint("wait");
         assert_eq!(first.hint(), None);
         assert_eq!(second.hint(), Some("wait"));

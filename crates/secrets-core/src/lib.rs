@@ -13,13 +13,13 @@ mod capability;
 mod clock;
 mod context;
 mod error;
-mod grants;
 mod json;
 mod leases;
 mod location;
 mod name;
 mod naming;
 mod options;
+mod permissions;
 mod provider;
 mod reference;
 mod request;
@@ -30,7 +30,6 @@ pub use capability::{Capabilities, Capability};
 pub use clock::{Clock, Deadline, SystemClock};
 pub use context::{AmbientCredentials, Environment, OpenContext};
 pub use error::{Error, ErrorKind, Result, SourcePosition};
-pub use grants::Grants;
 pub use leases::{Leases, revoke_each};
 pub use location::Location;
 pub use name::{MAX_NAME_BYTES, SecretName};
@@ -39,8 +38,13 @@ pub use options::{
     DeleteMode, DeleteOptions, DescribeOptions, GetOptions, ListOptions, PageToken, PutMode,
     PutOptions, RollbackOptions, VersionsOptions,
 };
-pub use provider::{GetItem, PlannedCall, ProviderInfo, SecretProvider};
-pub use reference::{AsSecretRef, SecretRef};
-pub use request::{Answer, Call, Freshness, Operation, Origin, Reply, Request, Response};
+pub use permissions::{LeastPrivilege, Permissions};
+pub use provider::{
+    CanonicalName, GetItem, PlannedCall, Planner, ProviderInfo, SecretProvider, plan_reads,
+};
+pub use reference::{ToSecretRef, SecretRef};
+pub use request::{
+    Answer, Call, Freshness, Operation, Origin, Reply, Request, Response, RetryObserver,
+};
 pub use secret::{Health, HealthStatus, Lease, Metadata, Page, Secret, SecretState, Version};
 pub use value::SecretValue;

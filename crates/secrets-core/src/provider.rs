@@ -6,13 +6,45 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
 use crate::{
-    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Grants, Health, Leases, ListOptions,
-    Location, Metadata, Page, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue,
+    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Health, Leases, ListOptions,
+    Location, Metadata, Page, Permissions, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue,
     Version, VersionsOptions,
 };
 
-/// How many single gets the default [`SecretProvider::get_many`] has in flight.
+/// How many gets the default [`SecretProvider::get_many`] has in flight where the provider names no number.
 const GETS_IN_FLIGHT: usize = 16;
+
+/// How a provider groups the reads of [`SecretProvider::get_many`].
+pub trait Planner: Debug + Send + Sync {
+    /// The calls that `get_many` makes for these items; sends nothing.
+    ///
+    /// Every item is in exactly one of the calls, and the items of a call, asked for alone, are that one call again: a
+    /// caller may make the calls one by one, each with its own retries and timeout.
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall>;
+}
+
+/// The provider's plan for these items: its [`Planner`]'s, else one `get` with one request for each item.
+pub fn plan_reads(provider: &dyn SecretProvider, items: &[GetItem]) -> Vec<PlannedCall> {
+    match provider.planner() {
+        Some(planner) => planner.plan(items),
+        None => (0..items.len())
+            .map(|item| PlannedCall::new("get", vec![item], 1))
+            .collect(),
+    }
+}
+
+/// The secret that a name addresses; see [`SecretProvider::canonical_name`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CanonicalName {
+    /// The name itself.
+    AsAsked,
+    /// Another name of the same secret, by which it is known: the name in an ARN.
+    Other(SecretName),
+    /// Any of these, which only the vendor can tell apart. A rule must allow all of them, and one that denies any of them
+    /// applies.
+    AnyOf(Vec<SecretName>),
+}
 
 /// What a provider says about itself without asking anyone.
 #[derive(Debug, Clone)]
@@ -137,36 +169,37 @@ pub trait SecretProvider: Debug + Send + Sync {
     /// [`Deleted`](crate::ErrorKind::Deleted), a disabled one [`Disabled`](crate::ErrorKind::Disabled).
     async fn get(&self, name: &SecretName, options: &GetOptions) -> Result<Secret>;
 
-    /// Reads many secrets: one result an item, in the order asked. An item that fails does not harm the others.
+    /// Reads many secrets: one result an item, in the order asked. An item that fails does not harm the others. Default: as
+    /// many gets at once as [`ProviderInfo::concurrency`] says, 16 where it says nothing.
     async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
         let gets: Vec<_> = items
             .iter()
             .map(|item| self.get(&item.name, &item.options))
             .collect();
-        stream::iter(gets).buffered(GETS_IN_FLIGHT).collect().await
+        let in_flight = self.info().concurrency.unwrap_or(GETS_IN_FLIGHT).max(1);
+        stream::iter(gets).buffered(in_flight).collect().await
     }
 
-    /// What [`get_many`](Self::get_many) would send for these items, without sending anything. Every item is in exactly one
-    /// of the calls, and the items of a call, asked for alone, are that one call again: a caller may make the calls one by
-    /// one, each with retries and a timeout of its own. Default: one `get` with one request for each item.
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        (0..items.len())
-            .map(|item| PlannedCall::new("get", vec![item], 1))
-            .collect()
+    /// How [`get_many`](Self::get_many) groups its reads. Default: `None`, for a provider that reads them one by one.
+    fn planner(&self) -> Option<&dyn Planner> {
+        None
     }
 
-    /// What has to be allowed at the vendor so that these secrets can be read, one by one and together, and nothing else.
-    /// Sends nothing. Default: `None`, for a store where nothing is granted.
-    ///
-    /// A name that the vendor cannot hold is [`InvalidName`](crate::ErrorKind::InvalidName).
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        let _ = names;
-        Ok(None)
+    /// The rights that reads need. Default: `None`, for a store without an access policy of its own.
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        None
     }
 
-    /// The leases of its secrets. Default: `None`, for a store that lends nothing: its secrets come without a lease.
+    /// The leases of its secrets. Default: `None`, for a store whose secrets come without a lease.
     fn leases(&self) -> Option<&dyn Leases> {
         None
+    }
+
+    /// The secret that a name addresses, for whoever decides by name. Two names with one canonical name are one secret.
+    /// Costs nothing. Default: each name addresses its own secret.
+    fn canonical_name(&self, name: &SecretName) -> CanonicalName {
+        let _ = name;
+        CanonicalName::AsAsked
     }
 
     /// Reads metadata, never the value. A deleted secret that can be restored is described with its state where the

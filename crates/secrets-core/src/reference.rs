@@ -239,41 +239,41 @@ impl From<&SecretRef> for SecretRef {
 ///
 /// A reference that a program keeps is used as it is, without a clone, so that readers on many threads do not meet at its
 /// count of references; a text is parsed at each use.
-pub trait AsSecretRef {
+pub trait ToSecretRef {
     /// The reference.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] or [`ErrorKind::InvalidName`] for a text that is none.
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>>;
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>>;
 }
 
-impl<T: AsSecretRef + ?Sized> AsSecretRef for &T {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
-        (**self).as_secret_ref()
+impl<T: ToSecretRef + ?Sized> ToSecretRef for &T {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        (**self).to_secret_ref()
     }
 }
 
-impl AsSecretRef for SecretRef {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+impl ToSecretRef for SecretRef {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
         Ok(Cow::Borrowed(self))
     }
 }
 
-impl AsSecretRef for SecretName {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+impl ToSecretRef for SecretName {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
         Ok(Cow::Owned(SecretRef::new(self.clone())))
     }
 }
 
-impl AsSecretRef for str {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+impl ToSecretRef for str {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
         self.parse().map(Cow::Owned)
     }
 }
 
-impl AsSecretRef for String {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
-        self.as_str().as_secret_ref()
+impl ToSecretRef for String {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        self.as_str().to_secret_ref()
     }
 }
 

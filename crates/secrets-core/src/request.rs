@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,17 +75,14 @@ pub struct Request {
     pub reason: Option<Arc<str>>,
     /// What is asked.
     pub call: Call,
-    setbacks: Option<Setbacks>,
+    /// Who hears of retries. A caller that holds another answer need not wait for the last attempt.
+    pub retry_observer: Option<Arc<dyn RetryObserver>>,
 }
 
-/// Who is told of attempts that fail.
-#[derive(Clone)]
-struct Setbacks(Arc<dyn Fn(&Error) + Send + Sync>);
-
-impl fmt::Debug for Setbacks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Setbacks(..)")
-    }
+/// Hears of each attempt that failed and that another attempt follows.
+pub trait RetryObserver: Debug + Send + Sync {
+    /// Runs before each retry, on the task that retries: it must not block.
+    fn on_retry(&self, error: &Error);
 }
 
 impl Request {
@@ -97,7 +94,7 @@ impl Request {
             max_attempts: None,
             reason: None,
             call,
-            setbacks: None,
+            retry_observer: None,
         }
     }
 
@@ -119,23 +116,19 @@ impl Request {
         self
     }
 
-    /// With someone to be told of each attempt that fails and that another one follows: who has something else to give
-    /// need not wait for the end of all.
-    pub fn with_setbacks(mut self, told: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.setbacks = Some(Setbacks(Arc::new(told)));
+    /// Registers who hears of retries.
+    pub fn with_retry_observer(
+        mut self,
+        observer: impl Into<Option<Arc<dyn RetryObserver>>>,
+    ) -> Self {
+        self.retry_observer = observer.into();
         self
     }
 
-    /// With the one of another request, of which this is a part; with nobody for `None`.
-    pub fn with_setbacks_of(mut self, whole: Option<&Request>) -> Self {
-        self.setbacks = whole.and_then(|whole| whole.setbacks.clone());
-        self
-    }
-
-    /// Tells that an attempt failed, and that another one follows.
-    pub fn tell_setback(&self, error: &Error) {
-        if let Some(Setbacks(told)) = &self.setbacks {
-            told(error);
+    /// Reports a failed attempt that another attempt follows.
+    pub fn report_retry(&self, error: &Error) {
+        if let Some(observer) = &self.retry_observer {
+            observer.on_retry(error);
         }
     }
 

@@ -73,19 +73,19 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
                 .with_hint("check `service_account_impersonation_url` in the credentials file")
         }
         ("NOT_FOUND", Asked::Page | Asked::Create) => no_project(),
-        ("NOT_FOUND", _) => Error::of(ErrorKind::NotFound),
-        ("ALREADY_EXISTS", _) => Error::of(ErrorKind::AlreadyExists).with_hint(
+        ("NOT_FOUND", _) => Error::from(ErrorKind::NotFound),
+        ("ALREADY_EXISTS", _) => Error::from(ErrorKind::AlreadyExists).with_hint(
             "a secret without versions exists too, such as one whose first write broke off",
         ),
-        ("ABORTED", _) => Error::of(ErrorKind::Conflict),
+        ("ABORTED", _) => Error::from(ErrorKind::Conflict),
         ("FAILED_PRECONDITION", _) => precondition(&refusal, asked),
         ("INVALID_ARGUMENT" | "OUT_OF_RANGE", _) => invalid(reason.as_deref(), asked),
-        ("RESOURCE_EXHAUSTED", _) => Error::of(ErrorKind::RateLimited)
+        ("RESOURCE_EXHAUSTED", _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a quota of the project is used up; ask more slowly, or have it raised"),
         ("DEADLINE_EXCEEDED", _) => {
             Error::new(ErrorKind::Timeout, "the service did not answer in its time")
         }
-        ("DATA_LOSS", _) => Error::of(ErrorKind::IntegrityFailure),
+        ("DATA_LOSS", _) => Error::from(ErrorKind::IntegrityFailure),
         ("UNIMPLEMENTED", _) => {
             Error::new(ErrorKind::Unsupported, "the service does not support this")
                 .with_hint("check `endpoint`")
@@ -181,7 +181,7 @@ fn denied(reason: Option<&str>, asked: Asked) -> Error {
             denied("the account may not impersonate the service account")
                 .with_hint("grant it `roles/iam.serviceAccountTokenCreator` on that service account")
         }
-        _ => Error::of(ErrorKind::PermissionDenied).with_hint(
+        _ => Error::from(ErrorKind::PermissionDenied).with_hint(
             "grant `roles/secretmanager.secretAccessor` for reading; a fresh grant takes some minutes, and a project that does not exist looks the same",
         ),
     }
@@ -233,7 +233,7 @@ fn invalid(reason: Option<&str>, asked: Asked) -> Error {
 /// Statuses of load balancers and of other servers come with bodies that are not Google's.
 fn not_google(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         502..=504 => Error::new(
             ErrorKind::Unavailable,
             format!("a gateway in front of the service answers with status {status}"),

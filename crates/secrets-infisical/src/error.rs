@@ -87,7 +87,7 @@ pub(crate) fn no_api(address: &impl std::fmt::Display) -> Error {
 
 /// A secret that is not there, as far as the server tells.
 pub(crate) fn missing() -> Error {
-    Error::of(ErrorKind::NotFound).with_hint(
+    Error::from(ErrorKind::NotFound).with_hint(
         "the server says the same of a project, environment or folder that is missing or may not be seen",
     )
 }
@@ -198,12 +198,12 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         (404, Asked::Folder) => invalid_config("the server has no such project or environment")
             .with_hint("check `project_id` and `environment`; the server says the same of what the identity may not see"),
         (404, _) => missing(),
-        (409, Asked::Create) => Error::of(ErrorKind::AlreadyExists),
-        (409, _) => Error::of(ErrorKind::Conflict)
+        (409, Asked::Create) => Error::from(ErrorKind::AlreadyExists),
+        (409, _) => Error::from(ErrorKind::Conflict)
             .with_hint("read the secret again, then repeat the change"),
         (413, _) => Error::new(ErrorKind::InvalidValue, "the server finds the request too large"),
         (422, _) => invalid_field(&refusal.fields()),
-        (429, _) => Error::of(ErrorKind::RateLimited)
+        (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a rate limit of the plan is reached; ask more slowly, or for more at once"),
         (500..=599, _) => Error::new(
             ErrorKind::Unavailable,
@@ -306,7 +306,7 @@ fn request_id(refusal: &Refusal<'_>) -> String {
 /// Statuses of load balancers and of other servers come with bodies that are not Infisical's.
 fn not_infisical(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         502..=504 => Error::new(
             ErrorKind::Unavailable,
             format!("a gateway in front of the server answers with status {status}"),

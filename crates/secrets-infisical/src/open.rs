@@ -33,7 +33,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<InfisicalProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let base = base(&config, ambient)?;
     base.refuse_clear("credentials", config.allow_http)?;
     let setting = |given: &Option<String>, variable: &str| {
@@ -103,7 +103,7 @@ fn base(config: &InfisicalConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     for variable in ADDRESSES {
         if let Some(address) = ambient.text(&[variable]) {
             let example = "https://infisical.example";
-            return BaseUrl::of_setting(variable, without_api(address), example);
+            return BaseUrl::from_setting(variable, without_api(address), example);
         }
     }
     BaseUrl::parse(Region::Us.url())
@@ -117,7 +117,7 @@ fn without_api(address: &str) -> &str {
 
 fn location(base: &BaseUrl, project: &str, environment: &str, root: &Root) -> Location {
     let below = root.path().trim_end_matches('/');
-    let mut location = Location::of_scheme(SCHEME)
+    let mut location = Location::from_scheme(SCHEME)
         .with_host(base.host(), Some(base.port()))
         .with_path(format!("/{project}/{environment}{below}"));
     let address = base.to_string();
@@ -164,13 +164,13 @@ fn method(
         return Ok(Method::Token(token.clone(), "`service_token`"));
     }
     if let Some(path) = &config.token_file {
-        return NamedFile::of_credential("`token_file`", path, context).map(Method::TokenFile);
+        return NamedFile::for_credential("`token_file`", path, context).map(Method::TokenFile);
     }
     ambient_method(context, ambient, variables)
 }
 
 fn universal_auth(config: &UniversalAuthConfig, context: &OpenContext) -> Result<Method> {
-    let client_secret = Credential::of(
+    let client_secret = Credential::from_settings(
         ("universal_auth", "client_secret"),
         config.client_secret.as_ref(),
         config.client_secret_file.as_deref(),

@@ -240,7 +240,7 @@ impl InfisicalProvider {
             })),
             // The server's code for a duplicate is that of any bad request.
             Created::Refused(failure) => match self.client.secret(place, None, View::FACTS).await {
-                Ok(_) => Err(Error::of(ErrorKind::AlreadyExists)),
+                Ok(_) => Err(Error::from(ErrorKind::AlreadyExists)),
                 Err(_) => Err(failure),
             },
         }

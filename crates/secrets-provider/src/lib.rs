@@ -14,5 +14,5 @@ pub use http::{
     refused_redirect, retry_after, root_stores_parsed, sensitive_header,
 };
 pub use reqwest::Url;
-pub use settings::{Ambient, at_most_one_credential, both, missing, required, scheme_of};
-pub use tokens::{Backoff, Expiring, Life, SharedToken, Turn, jittered, renew_after};
+pub use settings::{Ambient, at_most_one_credential, both, missing, required, http_scheme};
+pub use tokens::{Backoff, Expiring, TokenLifetime, SharedToken, RefreshGuard, jittered, renew_after};

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_first_variable_that_says_something_counts() {
         let context = context();
-        let ambient = Ambient::of(&context);
+        let ambient = Ambient::for_context(&context);
         assert_eq!(
             ambient.variable(&["X", "A", "B", "C"]),
             Some(("B", &"b".into()))
@@ -118,8 +118,8 @@ mod tests {
         let context = context().with_ambient(AmbientCredentials::Refused {
             config: "/repo/secrets.toml".into(),
         });
-        assert_eq!(Ambient::of(&context).variable(&["B"]), None);
-        assert_eq!(Ambient::of(&context).text(&["B"]), None);
+        assert_eq!(Ambient::for_context(&context).variable(&["B"]), None);
+        assert_eq!(Ambient::for_context(&context).text(&["B"]), None);
     }
 
     #[test]

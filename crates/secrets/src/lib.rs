@@ -30,18 +30,18 @@ mod wiped;
 
 pub use builder::SecretsBuilder;
 pub use config::{
-    ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError,
+    ChainEntry, ChainMember, Config, DeclaredSecret, DescribedSetting, LoadOptions, OnError,
     ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
 };
 pub use field::SecretField;
 pub use grants::ProviderGrants;
 pub use leases::{CloseOptions, LeasesAtClose};
 pub use plan::{PlannedRead, ReadPlan};
-pub use registry::{Opening, Registry, canonical_scheme};
+pub use registry::{ProviderSpec, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;
 pub use secrets_core::{
-    AmbientCredentials, Answer, AsSecretRef, Call, Capabilities, Capability, Clock, Deadline,
+    AmbientCredentials, Answer, ToSecretRef, Call, Capabilities, Capability, Clock, Deadline,
     DeleteMode, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem,
     GetOptions, Grants, Health, HealthStatus, Lease, Leases, ListOptions, Location, MAX_NAME_BYTES,
     Metadata, NameMapping, NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall,

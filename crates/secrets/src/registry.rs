@@ -40,7 +40,7 @@ pub fn canonical_scheme(word: &str) -> &str {
 /// What a provider is opened with.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Opening {
+pub struct ProviderSpec {
     /// The provider's own settings.
     pub settings: Settings,
     /// Its name, and what it may use of its surroundings.
@@ -50,7 +50,7 @@ pub struct Opening {
     pub transport: Transport,
 }
 
-impl Opening {
+impl ProviderSpec {
     /// Settings and surroundings for one provider.
     pub fn new(
         settings: Settings,
@@ -67,7 +67,7 @@ impl Opening {
 }
 
 type Opened = BoxFuture<'static, Result<Arc<dyn SecretProvider>>>;
-type OpenFn = Arc<dyn Fn(Opening) -> Opened + Send + Sync>;
+type OpenFn = Arc<dyn Fn(ProviderSpec) -> Opened + Send + Sync>;
 
 /// The error with a place in the configuration, unless it has a more precise one.
 pub(crate) fn placed(error: Error, position: Option<SourcePosition>) -> Error {
@@ -82,7 +82,7 @@ pub(crate) fn placed(error: Error, position: Option<SourcePosition>) -> Error {
 macro_rules! builtin {
     ($registry:ident, $($module:ident)::+, $config:ident $(, $transport:ident)?) => {
         $registry.register($($module)::+::SCHEME, |opening| async move {
-            let Opening { settings, context, $($transport,)? .. } = opening;
+            let ProviderSpec { settings, context, $($transport,)? .. } = opening;
             let mut config: $($module)::+::$config = settings.deserialize()?;
             if let Some(location) = settings.location() {
                 config
@@ -147,7 +147,7 @@ impl Registry {
     /// ```
     pub fn register<F, O>(&mut self, scheme: impl Into<String>, open: F)
     where
-        F: Fn(Opening) -> O + Send + Sync + 'static,
+        F: Fn(ProviderSpec) -> O + Send + Sync + 'static,
         O: Future<Output = Result<Arc<dyn SecretProvider>>> + Send + 'static,
     {
         self.schemes.insert(
@@ -166,7 +166,7 @@ impl Registry {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] that lists the schemes there are, if this is not one of them; else what the provider
     /// says.
-    pub async fn open(&self, scheme: &str, opening: Opening) -> Result<Arc<dyn SecretProvider>> {
+    pub async fn open(&self, scheme: &str, opening: ProviderSpec) -> Result<Arc<dyn SecretProvider>> {
         let open = self
             .schemes
             .get(canonical_scheme(scheme))

@@ -17,7 +17,7 @@ use tower::{Service, ServiceExt};
 use crate::chain::{Chain, Share};
 use crate::config::{ChainEntry, ProviderEntry, Settings};
 use crate::plan::PlannedRead;
-use crate::registry::{self, Opening, Registry};
+use crate::registry::{self, ProviderSpec, Registry};
 use crate::stack::{self, Inner, StackOptions};
 use crate::stats::ProviderStats;
 
@@ -289,7 +289,7 @@ impl Router {
                 Source::Entry(entry) => {
                     let settings = self.bootstrap(slot, &entry.settings, path).await?;
                     let context = opener.context(slot, entry);
-                    let opening = Opening::new(
+                    let opening = ProviderSpec::new(
                         settings.clone(),
                         context,
                         #[cfg(feature = "http")]
@@ -461,7 +461,7 @@ impl Opened {
             };
             let request = Request::new(call)
                 .with_deadline(whole.deadline)
-                .with_setbacks_of(Some(whole));
+                .with_retry_observer(whole.retry_observer.clone());
             let answered = self.inner.stack.clone().oneshot(request).await;
             (planned, answered.map(|response| response.reply))
         });

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use secrets_core::{
-    Answer, AsSecretRef, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
+    Answer, ToSecretRef, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
     GetOptions, Health, HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken,
     ProviderInfo, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
     SecretName, SecretRef, SecretValue, Version, VersionsOptions,
@@ -15,7 +15,7 @@ use secrets_core::{
 use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
-use crate::config::{Config, Declared, LoadOptions};
+use crate::config::{Config, DeclaredSecret, LoadOptions};
 use crate::grants::{self, ProviderGrants};
 #[cfg(feature = "policy")]
 use crate::layers::Policy;
@@ -28,7 +28,7 @@ use crate::stats::Stats;
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
 ///
-/// A reference is [what tells a secret](AsSecretRef): a [`SecretRef`], a [`SecretName`], or a text such as `"db/password"` or `"main://db/primary#password"`. One
+/// A reference is [what tells a secret](ToSecretRef): a [`SecretRef`], a [`SecretName`], or a text such as `"db/password"` or `"main://db/primary#password"`. One
 /// without a provider whose name is declared in the configuration means the declared secret; else it means that name in
 /// the default provider or chain.
 ///
@@ -146,7 +146,7 @@ impl Secrets {
     pub async fn preload(&self) -> Result<()> {
         let preload: HashSet<&String> = self.config().preload.iter().collect();
         let wanted = self.declared().iter();
-        let wanted: Vec<&Declared> = wanted.filter(|one| preload.contains(&one.name)).collect();
+        let wanted: Vec<&DeclaredSecret> = wanted.filter(|one| preload.contains(&one.name)).collect();
         let answers = self.read_declared(&wanted).await;
         answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
@@ -168,7 +168,7 @@ impl Secrets {
     }
 
     /// The secrets that the configuration declares.
-    pub fn declared(&self) -> &[Declared] {
+    pub fn declared(&self) -> &[DeclaredSecret] {
         &self.shared.config.secrets
     }
 
@@ -194,8 +194,8 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] with the name if there is none; else what the provider or a layer says.
-    pub async fn get(&self, reference: impl AsSecretRef) -> Result<SecretValue> {
-        let reference = reference.as_secret_ref()?;
+    pub async fn get(&self, reference: impl ToSecretRef) -> Result<SecretValue> {
+        let reference = reference.to_secret_ref()?;
         match self.glance(&reference).and_then(Kept::into_value) {
             Some(value) => Ok(value),
             None => Ok(self.ask(&reference).await?.secret.value),
@@ -224,8 +224,8 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn get_with_origin(&self, reference: impl AsSecretRef) -> Result<Answer> {
-        let reference = reference.as_secret_ref()?;
+    pub async fn get_with_origin(&self, reference: impl ToSecretRef) -> Result<Answer> {
+        let reference = reference.to_secret_ref()?;
         match self.glance(&reference).and_then(|kept| kept.to_answer()) {
             Some(answer) => Ok(answer),
             None => self.ask(&reference).await,
@@ -251,7 +251,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get`](Self::get), without [`ErrorKind::NotFound`].
-    pub async fn get_optional(&self, reference: impl AsSecretRef) -> Result<Option<SecretValue>> {
+    pub async fn get_optional(&self, reference: impl ToSecretRef) -> Result<Option<SecretValue>> {
         optional(self.get(reference).await)
     }
 
@@ -261,7 +261,7 @@ impl Secrets {
     /// As [`get_optional`](Self::get_optional).
     pub async fn get_or(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         default: impl Into<SecretValue>,
     ) -> Result<SecretValue> {
         Ok(self
@@ -274,7 +274,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get_optional`](Self::get_optional).
-    pub async fn has(&self, reference: impl AsSecretRef) -> Result<bool> {
+    pub async fn has(&self, reference: impl ToSecretRef) -> Result<bool> {
         Ok(self.get_optional(reference).await?.is_some())
     }
 
@@ -379,13 +379,13 @@ impl Secrets {
     }
 
     /// Reads every declared secret in one go: `None` where one that is not required is missing.
-    pub async fn get_declared(&self) -> Vec<(Declared, Result<Option<Answer>>)> {
-        let declared: Vec<&Declared> = self.declared().iter().collect();
+    pub async fn get_declared(&self) -> Vec<(DeclaredSecret, Result<Option<Answer>>)> {
+        let declared: Vec<&DeclaredSecret> = self.declared().iter().collect();
         let answers = self.read_declared(&declared).await;
         declared.into_iter().cloned().zip(answers).collect()
     }
 
-    async fn read_declared(&self, declared: &[&Declared]) -> Vec<Result<Option<Answer>>> {
+    async fn read_declared(&self, declared: &[&DeclaredSecret]) -> Vec<Result<Option<Answer>>> {
         let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
         let answers = self.get_many(&references).await.into_iter();
         let told = answers
@@ -422,8 +422,8 @@ impl Secrets {
     ///
     /// # Errors
     /// What the provider or a layer says.
-    pub async fn describe(&self, reference: impl AsSecretRef) -> Result<Metadata> {
-        let reference = reference.as_secret_ref()?;
+    pub async fn describe(&self, reference: impl ToSecretRef) -> Result<Metadata> {
+        let reference = reference.to_secret_ref()?;
         let resolved = self.resolve(&reference);
         let options = DescribeOptions::default().with_version(resolved.version);
         into_metadata(
@@ -442,7 +442,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if the reference has a version, a default or a field; else what the provider says.
-    pub async fn put(&self, reference: impl AsSecretRef, value: SecretValue) -> Result<Metadata> {
+    pub async fn put(&self, reference: impl ToSecretRef, value: SecretValue) -> Result<Metadata> {
         self.put_with(reference, value, PutOptions::default()).await
     }
 
@@ -452,7 +452,7 @@ impl Secrets {
     /// As [`put`](Self::put).
     pub async fn put_with(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         value: SecretValue,
         options: PutOptions,
     ) -> Result<Metadata> {
@@ -474,7 +474,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn delete(&self, reference: impl AsSecretRef) -> Result<()> {
+    pub async fn delete(&self, reference: impl ToSecretRef) -> Result<()> {
         self.delete_with(reference, DeleteOptions::default()).await
     }
 
@@ -484,7 +484,7 @@ impl Secrets {
     /// As [`put`](Self::put).
     pub async fn delete_with(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         options: DeleteOptions,
     ) -> Result<()> {
         let (target, name) = self.whole(reference, Operation::Delete)?;
@@ -497,7 +497,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn restore(&self, reference: impl AsSecretRef) -> Result<()> {
+    pub async fn restore(&self, reference: impl ToSecretRef) -> Result<()> {
         let (target, name) = self.whole(reference, Operation::Restore)?;
         self.call(target, Call::Restore { name }).await.map(drop)
     }
@@ -505,7 +505,7 @@ impl Secrets {
     /// Lists a secret's versions, newest first, without values.
     pub fn versions(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
     ) -> impl Stream<Item = Result<Metadata>> + Send + 'static {
         let (handle, whole) = (self.clone(), self.whole(reference, Operation::Versions));
         pages(move |token| {
@@ -526,7 +526,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn rollback(&self, reference: impl AsSecretRef, to: Version) -> Result<Metadata> {
+    pub async fn rollback(&self, reference: impl ToSecretRef, to: Version) -> Result<Metadata> {
         let (target, name) = self.whole(reference, Operation::Rollback)?;
         let options = RollbackOptions::default();
         into_metadata(
@@ -705,10 +705,10 @@ impl Secrets {
     /// What a reference to a whole secret, for a write, comes to.
     fn whole(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         operation: Operation,
     ) -> Result<(Option<Arc<str>>, SecretName)> {
-        let reference = reference.as_secret_ref()?;
+        let reference = reference.to_secret_ref()?;
         if reference.version().is_some()
             || reference.default().is_some()
             || reference.field().is_some()

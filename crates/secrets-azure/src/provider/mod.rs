@@ -153,7 +153,7 @@ impl AzureProvider {
             }
         }
         if all.is_empty() {
-            let failure = Error::of(ErrorKind::NotFound);
+            let failure = Error::from(ErrorKind::NotFound);
             return Err(self.missing(failure, own, None).await);
         }
         let rank = |facts: &Facts| (facts.attributes.created, names::sequence(facts));

@@ -113,7 +113,7 @@ impl Invalidity {
 
     pub(super) fn error(self) -> Error {
         match self {
-            Self::Disabled => Error::of(ErrorKind::Disabled)
+            Self::Disabled => Error::from(ErrorKind::Disabled)
                 .with_hint("enable the version again, or read another one"),
             Self::Expired => Error::new(ErrorKind::Disabled, "the secret has expired").with_hint(
                 "write a new version; `outside_validity = \"allow\"` reads it all the same",

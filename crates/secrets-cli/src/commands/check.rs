@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use secrets::{
-    Declared, Error, ErrorKind, FileScan, Health, HealthStatus, OnError, SecretRef, Secrets,
+    DeclaredSecret, Error, ErrorKind, FileScan, Health, HealthStatus, OnError, SecretRef, Secrets,
     SourcePosition,
 };
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ struct Use {
     place: Option<SourcePosition>,
     reference: SecretRef,
     /// The declaration, for a secret that is declared.
-    declared: Option<Declared>,
+    declared: Option<DeclaredSecret>,
 }
 
 impl Use {

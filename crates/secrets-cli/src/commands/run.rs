@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use secrets::{Answer, Declared, SecretValue, Secrets};
+use secrets::{Answer, DeclaredSecret, SecretValue, Secrets};
 
 use super::explain::{declared, explain};
 use super::values;
@@ -71,7 +71,7 @@ async fn fetch(
     Ok((variables, removed))
 }
 
-fn variable((declared, answer): (Declared, Answer)) -> Variable {
+fn variable((declared, answer): (DeclaredSecret, Answer)) -> Variable {
     Variable {
         name: declared.env_name().to_owned(),
         value: answer.secret.value,

@@ -1,6 +1,6 @@
 //! `secrets status`.
 
-use secrets::{Answer, Declared, ErrorKind, Health, HealthStatus, Result, Secrets};
+use secrets::{Answer, DeclaredSecret, ErrorKind, Health, HealthStatus, Result, Secrets};
 use serde_json::{Value, json};
 
 use super::check::words;
@@ -11,7 +11,7 @@ use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{progress, show};
 
-type Found = (Declared, Result<Option<Answer>>);
+type Found = (DeclaredSecret, Result<Option<Answer>>);
 
 /// A configured provider.
 struct Asked {

@@ -1,7 +1,7 @@
 //! The values that a command works with: those of the declared secrets, and of others that are named.
 
 use secrets::mask::{MaskOptions, Masker};
-use secrets::{Answer, Declared, Error, SecretName, SecretRef, SecretValue, Secrets};
+use secrets::{Answer, DeclaredSecret, Error, SecretName, SecretRef, SecretValue, Secrets};
 
 use crate::cli::Masking;
 use crate::failure::{Failure, Outcome};
@@ -10,7 +10,7 @@ use crate::progress;
 use crate::settings::Settings;
 
 /// Every declared secret that is there. What fails is told all at once.
-pub(super) async fn declared(secrets: &Secrets) -> Outcome<Vec<(Declared, Answer)>> {
+pub(super) async fn declared(secrets: &Secrets) -> Outcome<Vec<(DeclaredSecret, Answer)>> {
     let count = secrets.declared().len();
     let message = format!("fetching {}", output::count(count, "secret"));
     let answers = progress::during(&message, secrets.get_declared()).await;
@@ -111,7 +111,7 @@ pub(super) fn tell_short(palette: Palette, masking: &Masking, values: &[(String,
 }
 
 /// Says of which secret the value is not of its format.
-fn of_format(declared: &Declared, error: Error) -> Error {
+fn of_format(declared: &DeclaredSecret, error: Error) -> Error {
     match SecretName::new(&declared.name) {
         Ok(name) => error.with_name(&name),
         Err(_) => error.with_name(declared.reference.name()),
@@ -119,7 +119,7 @@ fn of_format(declared: &Declared, error: Error) -> Error {
 }
 
 /// Says where the secret is declared, which is where a wrong reference is mended.
-fn located(declared: &Declared, error: Error) -> Error {
+fn located(declared: &DeclaredSecret, error: Error) -> Error {
     match &declared.position {
         Some(position) if error.position().is_none() => error.with_position(position.clone()),
         _ => error,

@@ -144,7 +144,7 @@ impl GcpConfig {
     /// with more than a project.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["region", "tls"])?;
-        let scheme = secrets_provider::scheme_of(location)?;
+        let scheme = secrets_provider::http_scheme(location)?;
         let path = location.path().trim_matches('/');
         if path.contains('/') {
             return Err(crate::error::invalid_config(

@@ -45,7 +45,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<GcpProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let base = base(&config, ambient)?;
     base.refuse_clear("values and credentials", config.allow_http)?;
     let ids = Ids::new(config.secret_prefix.as_deref().unwrap_or_default())?;
@@ -117,7 +117,7 @@ fn base(config: &GcpConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
         return BaseUrl::parse(endpoint);
     }
     if let Some(endpoint) = ambient.text(&[ENDPOINT_VARIABLE]) {
-        return BaseUrl::of_setting(ENDPOINT_VARIABLE, endpoint, GLOBAL);
+        return BaseUrl::from_setting(ENDPOINT_VARIABLE, endpoint, GLOBAL);
     }
     match &config.region {
         None => BaseUrl::parse(GLOBAL),
@@ -156,7 +156,7 @@ fn check_project(project: &str) -> Result<()> {
 }
 
 fn location(config: &GcpConfig, base: &BaseUrl, project: Option<&str>) -> Location {
-    let mut location = Location::of_scheme(SCHEME);
+    let mut location = Location::from_scheme(SCHEME);
     if config.endpoint.is_some() {
         location = location.with_host(base.host(), Some(base.port()));
         if !base.is_https() {
@@ -289,7 +289,7 @@ impl Login {
             return Self::given(token, "the token of `token`");
         }
         if let Some(path) = &config.token_file {
-            let file = NamedFile::of_credential("`token_file`", path, context)?;
+            let file = NamedFile::for_credential("`token_file`", path, context)?;
             let what = format!("the token in {file}");
             return Ok(Self::with(Arc::new(TokenFile(file)), what));
         }
@@ -298,7 +298,7 @@ impl Login {
             return Self::by_json(json, exchange, context);
         }
         if let Some(path) = &config.credentials_file {
-            let file = NamedFile::of_credential("`credentials_file`", path, context)?;
+            let file = NamedFile::for_credential("`credentials_file`", path, context)?;
             let json = CredentialsJson::File(file);
             return Self::by_json(json, exchange, context);
         }

@@ -73,7 +73,7 @@ pub async fn open(config: DotenvConfig, context: OpenContext) -> Result<DotenvPr
             .with_hint("set `path`, or leave it out for `.env`"));
     }
     let path = context.base_dir.join(&config.path);
-    let location = Location::of_scheme(SCHEME).with_path(path.to_string_lossy());
+    let location = Location::from_scheme(SCHEME).with_path(path.to_string_lossy());
     Ok(DotenvProvider {
         info: ProviderInfo::new(SCHEME, context.provider, location, CAPABILITIES),
         source: Arc::new(Source {

@@ -44,7 +44,7 @@ pub struct EnvProvider {
 /// [`ErrorKind::InvalidName`] or [`ErrorKind::InvalidConfig`] for a wrong entry of [`EnvConfig::map`].
 pub async fn open(config: EnvConfig, context: OpenContext) -> Result<EnvProvider> {
     let mapped = config.mapped()?;
-    let mut location = Location::of_scheme(SCHEME);
+    let mut location = Location::from_scheme(SCHEME);
     if !config.prefix.is_empty() {
         location = location.with_parameter("prefix", &config.prefix);
     }

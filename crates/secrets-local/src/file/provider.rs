@@ -25,7 +25,7 @@ pub struct FileProvider {
 impl FileProvider {
     pub(super) fn new(store: FileStore, context: &OpenContext) -> Self {
         let location =
-            Location::of_scheme(SCHEME).with_path(store.path().to_string_lossy().into_owned());
+            Location::from_scheme(SCHEME).with_path(store.path().to_string_lossy().into_owned());
         let mut info = ProviderInfo::new(SCHEME, context.provider.clone(), location, CAPABILITIES);
         let from_variable = context.environment.text(IDENTITY_VARIABLE).is_some();
         if from_variable && matches!(store.0.identity, IdentitySource::Variable(_)) {

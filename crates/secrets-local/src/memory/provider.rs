@@ -61,7 +61,7 @@ pub async fn open(config: MemoryConfig, context: OpenContext) -> Result<MemoryPr
         info: ProviderInfo::new(
             SCHEME,
             context.provider,
-            Location::of_scheme(SCHEME),
+            Location::from_scheme(SCHEME),
             CAPABILITIES.with_max_value_bytes(config.max_value_bytes),
         ),
         max_value_bytes: config.max_value_bytes,

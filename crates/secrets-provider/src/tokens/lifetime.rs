@@ -10,13 +10,13 @@ const NEVER: u64 = u64::MAX;
 /// The life of a token, in durations of the monotonic clock. It changes while the token is in use: a renewal prolongs it,
 /// and one that failed is tried again later.
 #[derive(Debug)]
-pub struct Life {
+pub struct TokenLifetime {
     /// In milliseconds, as the next.
     ends: AtomicU64,
     due: AtomicU64,
 }
 
-impl Life {
+impl TokenLifetime {
     /// A life of which no end is known.
     pub const fn endless() -> Self {
         Self {
@@ -29,25 +29,25 @@ impl Life {
     /// shorter, so that it does not end under way.
     pub fn ending(now: Duration, lasts: Duration, margin: Duration) -> Self {
         let life = Self::endless();
-        life.prolong(now, lasts, margin);
+        life.extend(now, lasts, margin);
         life
     }
 
     /// With a moment from which on a fresh token is wanted.
     pub fn with_due(self, at: Duration) -> Self {
-        self.put_off(at);
+        self.defer_refresh(at);
         self
     }
 
     /// Lets it last so long from now on; else as for [`ending`](Self::ending).
-    pub fn prolong(&self, now: Duration, lasts: Duration, margin: Duration) {
+    pub fn extend(&self, now: Duration, lasts: Duration, margin: Duration) {
         let usable = lasts.saturating_sub(margin.min(lasts / 10));
         self.ends
             .store(millis(now.saturating_add(usable)), Ordering::Relaxed);
     }
 
     /// Wants no fresh token before that moment.
-    pub fn put_off(&self, until: Duration) {
+    pub fn defer_refresh(&self, until: Duration) {
         self.due.store(millis(until), Ordering::Relaxed);
     }
 
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn the_last_part_of_a_life_is_not_used() {
         for (lasts, usable) in [(1000, 995_000), (20, 18_000), (0, 0)] {
-            let life = Life::ending(seconds(7), seconds(lasts), seconds(5));
+            let life = TokenLifetime::expiring(seconds(7), seconds(lasts), seconds(5));
             let end = seconds(7) + Duration::from_millis(usable);
             assert!(life.is_over(end));
             let before = end.checked_sub(Duration::from_millis(1)).unwrap();
@@ -130,19 +130,19 @@ mod tests {
 
     #[test]
     fn a_life_can_be_prolonged_and_its_renewal_put_off() {
-        let life = Life::ending(seconds(0), seconds(100), seconds(5)).with_due(seconds(60));
+        let life = TokenLifetime::expiring(seconds(0), seconds(100), seconds(5)).with_due(seconds(60));
         assert!(!life.is_due(seconds(59)) && life.is_due(seconds(60)));
-        life.put_off(seconds(70));
+        life.defer_refresh(seconds(70));
         assert!(!life.is_due(seconds(69)) && life.is_due(seconds(70)));
-        life.prolong(seconds(70), seconds(100), seconds(5));
+        life.extend(seconds(70), seconds(100), seconds(5));
         assert!(!life.is_over(seconds(164)) && life.is_over(seconds(165)));
     }
 
     #[test]
     fn an_endless_life_is_neither_over_nor_due() {
         for life in [
-            Life::endless(),
-            Life::ending(seconds(1), Duration::MAX, seconds(5)),
+            TokenLifetime::endless(),
+            TokenLifetime::expiring(seconds(1), Duration::MAX, seconds(5)),
         ] {
             let century = seconds(100 * 365 * 86_400);
             assert!(!life.is_over(century) && !life.is_due(century));
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn waits_grow_to_the_longest_and_heed_the_server() {
         let backoff = Backoff::new(seconds(1), seconds(60));
-        let failure = Error::of(ErrorKind::Unavailable);
+        let failure = Error::from(ErrorKind::Unavailable);
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             let wait = backoff.after(&failure).as_secs_f64();
             let expected = f64::from(expected);

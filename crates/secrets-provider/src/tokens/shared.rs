@@ -9,12 +9,12 @@ use secrets_core::{Clock, Error, ErrorKind, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
-use crate::Life;
+use crate::TokenLifetime;
 
 /// A token that has a life.
 pub trait Expiring {
     /// When it ends.
-    fn life(&self) -> &Life;
+    fn life(&self) -> &TokenLifetime;
 }
 
 /// The current token of a provider, and the turn of whoever tries to come by another one.
@@ -101,12 +101,12 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
     }
 
     /// Waits for the turn to come by a token.
-    pub async fn turn(&self) -> Turn<O> {
+    pub async fn refresh_guard(&self) -> RefreshGuard<O> {
         let gate = Arc::clone(&self.gate);
         let seen = gate.attempts.load(Ordering::Acquire);
         let last = Arc::clone(&gate.last).lock_owned().await;
         let has_outcome = gate.attempts.load(Ordering::Acquire) != seen;
-        Turn {
+        RefreshGuard {
             last,
             gate,
             has_outcome,
@@ -114,10 +114,10 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
     }
 
     /// The turn, if nobody else has it.
-    pub fn try_turn(&self) -> Option<Turn<O>> {
+    pub fn try_refresh_guard(&self) -> Option<RefreshGuard<O>> {
         let gate = Arc::clone(&self.gate);
         let last = Arc::clone(&gate.last).try_lock_owned().ok()?;
-        Some(Turn {
+        Some(RefreshGuard {
             last,
             gate,
             has_outcome: false,
@@ -129,12 +129,12 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
     ///
     /// # Errors
     /// That of the attempt, for all who waited for it.
-    pub async fn one_for_all(
+    pub async fn get_or_refresh(
         &self,
         wanted: impl Fn() -> Option<Arc<T>>,
         attempt: impl Future<Output = Result<O>> + Send + 'static,
     ) -> Result<Option<Arc<T>>> {
-        let turn = self.turn().await;
+        let turn = self.refresh_guard().await;
         if let Some(token) = wanted() {
             return Ok(Some(token));
         }
@@ -148,19 +148,19 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
 
 /// The turn to come by a token. Dropped, it is the next one's.
 #[must_use = "nobody else comes by a token meanwhile"]
-pub struct Turn<O> {
+pub struct RefreshGuard<O> {
     last: OwnedMutexGuard<Option<Result<O>>>,
     gate: Arc<Gate<O>>,
     has_outcome: bool,
 }
 
-impl<O> fmt::Debug for Turn<O> {
+impl<O> fmt::Debug for RefreshGuard<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Turn(..)")
+        f.write_str("RefreshGuard(..)")
     }
 }
 
-impl<O: Clone + Send + 'static> Turn<O> {
+impl<O: Clone + Send + 'static> RefreshGuard<O> {
     /// What an attempt came to that ended while this turn was waited for.
     pub fn outcome(&self) -> Option<&Result<O>> {
         self.last.as_ref().filter(|_| self.has_outcome)
@@ -200,10 +200,10 @@ mod tests {
 
     use super::*;
 
-    struct Token(Life, usize);
+    struct Token(TokenLifetime, usize);
 
     impl Expiring for Token {
-        fn life(&self) -> &Life {
+        fn life(&self) -> &TokenLifetime {
             &self.0
         }
     }
@@ -231,9 +231,9 @@ mod tests {
             let number = self.made.fetch_add(1, Ordering::SeqCst);
             self.go.notified().await;
             if fails {
-                return Err(Error::of(ErrorKind::PermissionDenied));
+                return Err(Error::from(ErrorKind::PermissionDenied));
             }
-            let life = Life::ending(self.shared.now(), LIFE, Duration::ZERO);
+            let life = TokenLifetime::expiring(self.shared.now(), LIFE, Duration::ZERO);
             self.shared.install(Token(life, number));
             Ok(())
         }
@@ -243,7 +243,7 @@ mod tests {
             tokio::spawn(async move {
                 let wanted = || own.shared.usable();
                 let attempt = own.clone().log_in(fails);
-                let token = own.shared.one_for_all(wanted, attempt).await?;
+                let token = own.shared.get_or_refresh(wanted, attempt).await?;
                 Ok(token.map(|token| token.1))
             })
         }
@@ -302,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_login_that_panics_leaves_the_turn_to_the_next() {
         let logins = Logins::new(&Arc::default());
-        let turn = logins.shared.turn().await;
+        let turn = logins.shared.refresh_guard().await;
         let failure = turn.run(async { panic!("on purpose") }).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Unexpected);
         logins.go.notify_one();
@@ -333,16 +333,16 @@ mod tests {
     #[tokio::test]
     async fn in_the_background_there_is_one_attempt_too() {
         let logins = Logins::new(&Arc::default());
-        let turn = logins.shared.try_turn().unwrap();
+        let turn = logins.shared.try_refresh_guard().unwrap();
         assert!(turn.outcome().is_none());
         let running = turn.start(logins.clone().log_in(false));
-        assert!(logins.shared.try_turn().is_none());
+        assert!(logins.shared.try_refresh_guard().is_none());
         let waits = logins.token(false);
         settle().await;
         logins.go.notify_one();
         running.await.unwrap().unwrap();
         assert_eq!(waits.await.unwrap().unwrap(), Some(0));
         assert_eq!(logins.made(), 1);
-        assert!(logins.shared.try_turn().is_some());
+        assert!(logins.shared.try_refresh_guard().is_some());
     }
 }

@@ -151,7 +151,7 @@ impl Model {
         self.shared.requests.fetch_add(1, Ordering::SeqCst);
         if self.is(Defect::StaysBusyWhenDropped) {
             if self.shared.busy.swap(true, Ordering::SeqCst) {
-                return Err(Error::of(ErrorKind::Unavailable));
+                return Err(Error::from(ErrorKind::Unavailable));
             }
             tokio::task::yield_now().await;
             self.shared.busy.store(false, Ordering::SeqCst);
@@ -214,10 +214,10 @@ impl Model {
         match self.defect {
             Defect::ErrorShowsValue => Error::new(kind, format!("cannot put {shown:.20}")),
             Defect::SourceShowsValue => {
-                Error::of(kind).with_source(std::io::Error::other(format!("body: {shown}")))
+                Error::from(kind).with_source(std::io::Error::other(format!("body: {shown}")))
             }
             Defect::ErrorOfTwoLines => Error::new(kind, "cannot put\nbecause of something"),
-            _ => Error::of(kind),
+            _ => Error::from(kind),
         }
     }
 
@@ -264,14 +264,14 @@ impl Model {
         if entry.deleted {
             return Err(match self.is(Defect::SwallowsDeleted) {
                 true => Error::not_found(name),
-                false => Error::of(ErrorKind::Deleted).with_name(name),
+                false => Error::from(ErrorKind::Deleted).with_name(name),
             });
         }
         let is_expired = revision
             .expires_at
             .is_some_and(|end| end <= self.clock.wall());
         if is_expired && !self.is(Defect::GivesOutExpired) {
-            return Err(Error::of(ErrorKind::Disabled).with_name(name));
+            return Err(Error::from(ErrorKind::Disabled).with_name(name));
         }
         if revision.value.is_empty() && self.is(Defect::EmptyIsMissing) {
             return Err(Error::not_found(name));
@@ -560,7 +560,7 @@ impl SecretProvider for Model {
             return Ok(());
         }
         if entry.deleted {
-            return Err(Error::of(ErrorKind::Deleted).with_name(name));
+            return Err(Error::from(ErrorKind::Deleted).with_name(name));
         }
         if !self.info.capabilities.has(Capability::Restore) {
             entries.remove(&key);
@@ -741,7 +741,7 @@ impl Fixture for ModelFixture {
             info: ProviderInfo::new(
                 "model",
                 "model",
-                Location::of_scheme("model"),
+                Location::from_scheme("model"),
                 self.capabilities,
             ),
             defect: self.defect,
@@ -753,7 +753,7 @@ impl Fixture for ModelFixture {
         if !self.capabilities.has(Capability::Binary) {
             let text = value.expose_str()?;
             if text.contains('\0') {
-                return Err(Error::of(ErrorKind::InvalidValue));
+                return Err(Error::from(ErrorKind::InvalidValue));
             }
         }
         let revision = Revision {

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use secrets_core::{
-    ErrorKind, GetItem, GetOptions, Metadata, Origin, PutOptions, Secret, SecretName,
+    ErrorKind, GetItem, GetOptions, Metadata, Origin, PutOptions, RetryObserver, Secret, SecretName,
 };
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
@@ -105,7 +105,7 @@ impl Service<Request> for Scripted {
 }
 
 fn failed(kind: ErrorKind) -> Outcome {
-    Err(Error::of(kind))
+    Err(Error::from(kind))
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -204,7 +204,7 @@ async fn what_a_provider_asks_for_is_kept_and_a_tenth_at_most_is_added() {
     let asked = 2000 * MS;
     let mut waits = Vec::new();
     for _ in 0..100 {
-        let error = Error::of(ErrorKind::RateLimited).with_retry_after(asked);
+        let error = Error::from(ErrorKind::RateLimited).with_retry_after(asked);
         let provider = Scripted::new([vec![Err(error)], vec![Ok("1")]]);
         around(config(2), &provider).oneshot(get()).await.unwrap();
         waits.extend(provider.waits());
@@ -216,7 +216,7 @@ async fn what_a_provider_asks_for_is_kept_and_a_tenth_at_most_is_added() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_comes_first_ends_it_at_once() {
-    let error = || Error::of(ErrorKind::RateLimited).with_retry_after(1000 * MS);
+    let error = || Error::from(ErrorKind::RateLimited).with_retry_after(1000 * MS);
     for (limit, calls) in [(500, 1), (900, 1), (1200, 2)] {
         let provider = Scripted::new([vec![Err(error())], vec![Ok("1")]]);
         let clock = clock();
@@ -233,7 +233,7 @@ async fn a_deadline_that_comes_first_ends_it_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_ends_with_the_deadline_is_not_begun() {
-    let error = Error::of(ErrorKind::RateLimited).with_retry_after(Duration::ZERO);
+    let error = Error::from(ErrorKind::RateLimited).with_retry_after(Duration::ZERO);
     let provider = Scripted::new([vec![Err(error)], vec![Ok("1")]]);
     let clock = clock();
     let service = RetryLayer::new(config(2), clock.clone(), true).layer(provider.clone());
@@ -356,7 +356,7 @@ async fn of_many_only_those_that_failed_on_the_way_are_asked_again() {
 
 #[tokio::test(start_paused = true)]
 async fn of_many_the_longest_wait_counts() {
-    let slow = Error::of(ErrorKind::RateLimited).with_retry_after(5000 * MS);
+    let slow = Error::from(ErrorKind::RateLimited).with_retry_after(5000 * MS);
     let provider = Scripted::new([
         vec![failed(ErrorKind::Unavailable), Err(slow)],
         vec![Ok("1"), Ok("2")],
@@ -405,13 +405,21 @@ async fn many_that_go_on_failing_are_an_answer_with_their_errors() {
     assert_eq!(provider.calls(), 2);
 }
 
+#[derive(Debug)]
+struct Noted(Arc<Mutex<Vec<ErrorKind>>>);
+
+impl RetryObserver for Noted {
+    fn on_retry(&self, error: &Error) {
+        self.0.lock().unwrap().push(error.kind());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_attempt_that_another_follows_is_told() {
     for (attempts, told) in [(1, 0), (3, 2)] {
         let script = (0..attempts).map(|_| vec![failed(ErrorKind::RateLimited)]);
         let scripted = Scripted::new(script);
         let kinds = Arc::new(Mutex::new(Vec::new()));
-        let noted = kinds.clone();
         let config = RetryConfig::default().with_max_attempts(attempts);
         let clock = Arc::new(Virtual(Instant::now()));
         let service = RetryLayer::new(config, clock, false).layer(scripted.clone());
@@ -419,8 +427,9 @@ async fn each_attempt_that_another_follows_is_told() {
             name: SecretName::new("a").unwrap(),
             options: GetOptions::default(),
         };
+        let noted = Noted(kinds.clone());
         let request =
-            Request::new(call).with_setbacks(move |error| noted.lock().unwrap().push(error.kind()));
+            Request::new(call).with_retry_observer(Arc::new(noted) as Arc<dyn RetryObserver>);
         service.oneshot(request).await.unwrap_err();
         assert_eq!(*kinds.lock().unwrap(), vec![ErrorKind::RateLimited; told]);
     }
