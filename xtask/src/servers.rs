@@ -1,8 +1,9 @@
-//! The real servers that tests run against: one file a server, started on free ports of 127.0.0.1.
+//! The real servers that tests run against: one file for each, started side by side on free ports of 127.0.0.1.
 
 mod aws;
 mod guard;
 mod openbao;
+mod openbao_cluster;
 mod port;
 mod process;
 mod start;
@@ -10,6 +11,9 @@ mod state;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
 
 use crate::shell::{Result, at, say, target};
 use crate::venv::Venv;
@@ -27,7 +31,7 @@ const VENV: Venv = Venv { name: "servers" };
 struct Kind {
     name: &'static str,
     /// Starts it with all its files in the folder, and waits until it answers.
-    start: fn(&mut Guard, &Path) -> Result<Server>,
+    start: fn(&Mutex<Guard>, &Path) -> Result<Server>,
     /// What is wrong with a running one, if something is.
     health: fn(&Server) -> Result<()>,
 }
@@ -42,6 +46,11 @@ const KINDS: &[Kind] = &[
         name: "openbao-tls",
         start: openbao::start_tls,
         health: openbao::health,
+    },
+    Kind {
+        name: "openbao-cluster",
+        start: openbao_cluster::start,
+        health: openbao_cluster::health,
     },
     Kind {
         name: "ministack",
@@ -59,7 +68,8 @@ const KINDS: &[Kind] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     name: String,
-    process: Process,
+    /// More than one where the server is a cluster.
+    processes: Vec<Process>,
     address: String,
     folder: PathBuf,
     /// What the tests read to find it.
@@ -153,24 +163,44 @@ fn start_guarded(folder: &Path) -> Result<Guard> {
         at(folder, fs::remove_dir_all(folder))?;
     }
     at(folder, fs::create_dir_all(folder))?;
-    let mut guard = Guard::new(folder)?;
-    for kind in KINDS {
+    let guard = Mutex::new(Guard::new(folder)?);
+    let start = |kind: &'static Kind| {
         let place = folder.join(kind.name);
         at(&place, fs::create_dir_all(&place))?;
-        let server = (kind.start)(&mut guard, &place)?;
-        say(&format!("{} answers at {}", server.name, server.address));
-        guard.add(server);
+        let began = Instant::now();
+        let server = (kind.start)(&guard, &place)?;
+        say(&format!(
+            "{} answers at {} after {:.1} s",
+            server.name,
+            server.address,
+            began.elapsed().as_secs_f64()
+        ));
+        Ok(server)
+    };
+    // Each start mostly waits, so all of them together take as long as the slowest.
+    let started: Vec<Result<Server>> = thread::scope(|scope| {
+        let starts: Vec<_> = KINDS
+            .iter()
+            .map(|kind| scope.spawn(move || start(kind)))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap_or_else(|_| Err("a start panicked".to_owned())))
+            .collect()
+    });
+    let mut guard = guard.into_inner().map_err(|_| "a start panicked")?;
+    for server in started {
+        guard.add(server?);
     }
     Ok(guard)
 }
 
 fn stop_all(state: &State) {
     for server in &state.servers {
-        if server.process.stop() {
-            say(&format!(
-                "stopped {} (pid {})",
-                server.name, server.process.pid
-            ));
+        for process in &server.processes {
+            if process.stop() {
+                say(&format!("stopped {} (pid {})", server.name, process.pid));
+            }
         }
         // A leftover folder costs only space, and the next start removes it.
         let _ = fs::remove_dir_all(&server.folder);
@@ -187,8 +217,10 @@ fn complete(state: &State) -> bool {
 }
 
 fn health(server: &Server) -> Result<()> {
-    if !server.process.is_alive() {
-        return Err(format!("pid {} is gone", server.process.pid));
+    for process in &server.processes {
+        if !process.is_alive() {
+            return Err(format!("pid {} is gone", process.pid));
+        }
     }
     let kind = KINDS
         .iter()
@@ -208,8 +240,15 @@ fn print_status(state: &State) -> bool {
             }
         };
         println!(
-            "{:<12} {:<28} pid {:<8} {verdict}",
-            server.name, server.address, server.process.pid
+            "{:<16} {:<28} pid {:<24} {verdict}",
+            server.name,
+            server.address,
+            server
+                .processes
+                .iter()
+                .map(|process| process.pid.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         );
     }
     well && complete(state)

@@ -1,4 +1,4 @@
-//! The leases that reads came with: which of them are held, and how they are renewed and given back.
+//! The leases of reads: which are held, and how they are renewed and revoked.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,10 +10,10 @@ use secrets_core::{Clock, ErrorKind, Lease, Leases, Result};
 
 use crate::VaultProvider;
 
-/// From how many on those that have ended are looked for.
+/// The size from which expired leases are dropped.
 const FEW: usize = 64;
 
-/// The leases that are held. Those that have ended are forgotten, so that it does not grow with the number of reads.
+/// The held leases. Expired ones are dropped, so the book does not grow with the number of reads.
 pub(crate) struct LeaseBook {
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
@@ -22,12 +22,12 @@ pub(crate) struct LeaseBook {
 #[derive(Default)]
 struct Held {
     by_id: HashMap<String, Entry>,
-    /// How many there may be before those that have ended are looked for.
+    /// The size at which expired leases are dropped next.
     room: usize,
 }
 
 struct Entry {
-    /// On the monotonic clock; `None` for a lease that names no end.
+    /// On the monotonic clock; `None` for a lease without an end.
     ends: Option<Duration>,
     renewable: bool,
 }
@@ -52,7 +52,7 @@ impl LeaseBook {
         }
     }
 
-    /// Notes a lease as it was given or renewed now.
+    /// Records a lease that was made or renewed just now.
     pub(crate) fn note(&self, lease: &Lease) {
         let now = self.clock.monotonic();
         let entry = Entry {
@@ -75,13 +75,13 @@ impl LeaseBook {
         self.lock().by_id.clear();
     }
 
-    /// Whether none is held.
+    /// Whether no lease is held.
     pub(crate) fn is_empty(&self) -> bool {
         let now = self.clock.monotonic();
         !self.lock().by_id.values().any(|entry| entry.lasts(now))
     }
 
-    /// Those that are held, each with the time that is left of it.
+    /// The held leases, each with its remaining time.
     fn all(&self) -> Vec<Lease> {
         let now = self.clock.monotonic();
         let held = self.lock();
@@ -120,7 +120,7 @@ impl Leases for VaultProvider {
     }
 
     async fn revoke_all(&self) -> Result<()> {
-        // All that was lent under a login ends with its token, and that every token may give back.
+        // Every lease of a login ends with its token, and every token may revoke itself.
         if self.held().is_empty() || self.client().auth().revoke_with_leases().await {
             return Ok(());
         }

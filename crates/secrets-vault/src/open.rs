@@ -9,28 +9,27 @@ use secrets_provider::{
 };
 
 use crate::auth::{Auth, Method};
-use crate::client::Client;
-use crate::endpoint::Endpoint;
+use crate::client::{Client, Endpoint};
 use crate::error::invalid_config;
-use crate::shape::Shaper;
+use crate::names::is_path;
+use crate::value::Shaper;
 use crate::{SCHEME, VaultConfig, VaultProvider};
 
 const DEFAULT_MOUNT: &str = "secret";
 const DEFAULT_VALUE_FIELD: &str = "value";
-/// Where Kubernetes puts the token of a pod's service account.
+/// Where Kubernetes mounts the token of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// The variables of the two programs, in the order in which they are looked at.
+/// The variables of the two programs, in the order of precedence.
 const ADDRESS: [&str; 2] = ["VAULT_ADDR", "BAO_ADDR"];
 const NAMESPACE: [&str; 2] = ["VAULT_NAMESPACE", "BAO_NAMESPACE"];
 const CA: [&str; 2] = ["VAULT_CACERT", "BAO_CACERT"];
 const TOKEN: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
 
-/// Opens one mount of a Vault or OpenBao server. Nothing is sent yet; the login happens at the first use.
+/// Opens one mount of a Vault or OpenBao server. Sends nothing; the login happens at the first use.
 ///
 /// # Errors
-/// - [`ErrorKind::InvalidConfig`]: an address, path, certificate or credential that cannot be used, more than one
-///   credential, or plain http to another machine without `allow_http`.
-/// - [`ErrorKind::Unauthenticated`]: no credential, or one that must not go to a location of somebody else's choice.
+/// - [`ErrorKind::InvalidConfig`]: an unusable address, path, certificate or credential, more than one credential, or plain http to another machine without `allow_http`.
+/// - [`ErrorKind::Unauthenticated`]: no credential, or one that must not go to a location that somebody else chose.
 pub async fn open(
     config: VaultConfig,
     context: OpenContext,
@@ -71,9 +70,8 @@ pub async fn open(
         return Err(invalid_config("`value_field` is empty"));
     }
     Ok(VaultProvider::new(
-        Client::new(endpoint, auth, &mount),
+        Client::new(endpoint, auth, &mount, config.engine),
         shaper,
-        config.engine,
         context.clock,
         (context.provider, location, variables),
     ))
@@ -84,11 +82,9 @@ fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
         return BaseUrl::parse(address);
     }
     let Some((variable, address)) = ambient.variable(&ADDRESS) else {
-        return Err(
-            invalid_config("the address of the server is missing").with_hint(
-                "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
-            ),
-        );
+        return Err(invalid_config("the server's address is missing").with_hint(
+            "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
+        ));
     };
     BaseUrl::of_setting(
         variable,
@@ -97,18 +93,12 @@ fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     )
 }
 
-fn check_path(path: &str, what: &str) -> Result<()> {
-    let is_sound = !path.is_empty()
-        && !path.contains("..")
-        && !path.chars().any(char::is_control)
-        && path
-            .split('/')
-            .all(|segment| !segment.is_empty() && segment != ".");
-    if is_sound {
+fn check_path(path: &str, setting: &str) -> Result<()> {
+    if is_path(path) {
         return Ok(());
     }
     Err(invalid_config(format!(
-        "`{what}` is not a path such as `secret` or `team/secret`"
+        "`{setting}` is not a path such as `secret` or `team/secret`"
     )))
 }
 
@@ -168,7 +158,7 @@ fn client_options(
         }
         _ => {
             return Err(
-                invalid_config("`client_cert` and `client_key` belong together")
+                invalid_config("`client_cert` and `client_key` need each other")
                     .with_hint("set both or neither"),
             );
         }
@@ -273,7 +263,7 @@ fn method(
     ambient_method(context, ambient, variables)
 }
 
-/// The credential of the person at the keyboard.
+/// The credential of the user's environment.
 fn ambient_method(
     context: &OpenContext,
     ambient: Ambient<'_>,

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::{Guard, Server, VENV, port, start};
 use crate::shell::{Result, at, read};
@@ -16,7 +17,7 @@ const MOTO: &str = include_str!("aws_moto.py");
 /// Prints the key of a user that may do everything with secrets.
 const MAKE_USER: &str = include_str!("aws_user.py");
 
-pub(super) fn start_ministack(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_ministack(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     start::retried("ministack", || {
         let listen = format!("127.0.0.1:{}", port::free(1)?);
         let port = port_of(&listen);
@@ -49,14 +50,16 @@ pub(super) fn start_ministack(guard: &mut Guard, folder: &Path) -> Result<Server
                 Ok(server)
             }
             Err(reason) => {
-                server.process.stop();
+                server.processes.iter().for_each(|process| {
+                    process.stop();
+                });
                 Err(reason)
             }
         }
     })
 }
 
-pub(super) fn start_moto(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_moto(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     start::retried("moto", || {
         let listen = format!("127.0.0.1:{}", port::free(1)?);
         let port = port_of(&listen);
@@ -78,7 +81,7 @@ pub(super) fn moto_health(server: &Server) -> Result<()> {
 }
 
 fn launched(
-    guard: &mut Guard,
+    guard: &Mutex<Guard>,
     name: &str,
     mut command: Command,
     folder: &Path,
@@ -87,15 +90,15 @@ fn launched(
     health: &str,
 ) -> Result<Server> {
     let log = folder.join("server.log");
-    let process = guard.spawn(&mut command, &log, mark)?;
+    let process = start::spawn(guard, &mut command, &log, mark)?;
     let address = format!("http://{listen}");
-    if let Err(reason) = start::ready(&process, || start::answers(&address, health)) {
+    if let Err(reason) = start::eventually(&process, || start::answers(&address, health)) {
         process.stop();
         return Err(format!("{reason}; its output is in {}", log.display()));
     }
     Ok(Server {
         name: name.to_owned(),
-        process,
+        processes: vec![process],
         address,
         folder: folder.to_owned(),
         variables: Vec::new(),

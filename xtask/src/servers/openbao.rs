@@ -5,17 +5,18 @@ use std::fs;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::{Guard, Server, VENV, port, start};
 use crate::shell::{Result, at};
 
-const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
+pub(super) const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
 
-pub(super) fn start_http(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_http(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     started(guard, folder, "openbao", None)
 }
 
-pub(super) fn start_tls(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_tls(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     let certificates = folder.join("tls");
     at(&certificates, fs::create_dir_all(&certificates))?;
     started(guard, folder, "openbao-tls", Some(&certificates))
@@ -32,7 +33,7 @@ pub(super) fn health(server: &Server) -> Result<()> {
 }
 
 fn started(
-    guard: &mut Guard,
+    guard: &Mutex<Guard>,
     folder: &Path,
     name: &str,
     certificates: Option<&Path>,
@@ -41,7 +42,7 @@ fn started(
 }
 
 fn attempt(
-    guard: &mut Guard,
+    guard: &Mutex<Guard>,
     folder: &Path,
     name: &str,
     certificates: Option<&Path>,
@@ -60,7 +61,7 @@ fn attempt(
             .arg("-dev-tls")
             .arg(format!("-dev-tls-cert-dir={}", certificates.display()));
     }
-    let process = guard.spawn(&mut command, &log, &format!("-dev-listen-address={listen}"))?;
+    let process = start::spawn(guard, &mut command, &log, &format!("-dev-listen-address={listen}"))?;
     let scheme = if certificates.is_some() {
         "https"
     } else {
@@ -68,13 +69,13 @@ fn attempt(
     };
     let address = format!("{scheme}://{listen}");
     let answers = || answers(&address, certificates, folder);
-    if let Err(reason) = start::ready(&process, answers) {
+    if let Err(reason) = start::eventually(&process, answers) {
         process.stop();
         return Err(format!("{reason}; its output is in {}", log.display()));
     }
     Ok(Server {
         name: name.to_owned(),
-        process,
+        processes: vec![process],
         variables: variables(&address, &token, certificates)?,
         address,
         folder: folder.to_owned(),
@@ -128,8 +129,8 @@ fn answers(address: &str, certificates: Option<&Path>, home: &Path) -> Result<()
     }
 }
 
-/// The binary with nothing of the developer's own servers and tokens around it.
-fn client(home: &Path) -> Result<Command> {
+/// The binary without the developer's own servers and tokens in its environment.
+pub(super) fn client(home: &Path) -> Result<Command> {
     let mut command = Command::new(binary()?);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -2,11 +2,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Server;
 use super::process::Process;
+use super::{Guard, Server};
 use crate::shell::{Result, say};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -31,15 +34,26 @@ pub(super) fn retried(name: &str, mut attempt: impl FnMut() -> Result<Server>) -
     ))
 }
 
-/// Waits until a process that was just started answers.
-pub(super) fn ready(process: &Process, answers: impl Fn() -> Result<()>) -> Result<()> {
+/// Starts a process that ends with the guard.
+pub(super) fn spawn(
+    guard: &Mutex<Guard>,
+    command: &mut Command,
+    log: &Path,
+    mark: &str,
+) -> Result<Process> {
+    let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
+    guard.spawn(command, log, mark)
+}
+
+/// Repeats a step until it succeeds, while the process that it needs lives.
+pub(super) fn eventually<T>(process: &Process, step: impl Fn() -> Result<T>) -> Result<T> {
     let end = Instant::now() + START_LIMIT;
     loop {
         if !process.is_alive() {
             return Err("it ended at once".to_owned());
         }
-        match answers() {
-            Ok(()) => return Ok(()),
+        match step() {
+            Ok(done) => return Ok(done),
             Err(reason) if Instant::now() > end => return Err(reason),
             Err(_) => sleep(Duration::from_millis(50)),
         }

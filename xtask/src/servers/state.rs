@@ -45,8 +45,9 @@ impl State {
             .map(|server| {
                 json!({
                     "name": server.name,
-                    "pid": server.process.pid,
-                    "mark": server.process.mark,
+                    "processes": server.processes.iter().map(|process| {
+                        json!({ "pid": process.pid, "mark": process.mark })
+                    }).collect::<Vec<_>>(),
                     "address": server.address,
                     "folder": server.folder,
                     "variables": server.variables,
@@ -75,10 +76,12 @@ fn server(value: &Value) -> Option<Server> {
     };
     Some(Server {
         name: text("name")?,
-        process: Process {
-            pid: value.get("pid")?.as_u64()?.try_into().ok()?,
-            mark: text("mark")?,
-        },
+        processes: value
+            .get("processes")?
+            .as_array()?
+            .iter()
+            .map(process)
+            .collect::<Option<_>>()?,
         address: text("address")?,
         folder: text("folder")?.into(),
         variables: value
@@ -87,6 +90,13 @@ fn server(value: &Value) -> Option<Server> {
             .iter()
             .map(pair)
             .collect::<Option<_>>()?,
+    })
+}
+
+fn process(value: &Value) -> Option<Process> {
+    Some(Process {
+        pid: value.get("pid")?.as_u64()?.try_into().ok()?,
+        mark: value.get("mark")?.as_str()?.to_owned(),
     })
 }
 
@@ -99,10 +109,10 @@ mod tests {
         let state = State {
             servers: vec![Server {
                 name: "openbao".to_owned(),
-                process: Process {
+                processes: vec![Process {
                     pid: 7,
                     mark: "127.0.0.1:8200".to_owned(),
-                },
+                }],
                 address: "http://127.0.0.1:8200".to_owned(),
                 folder: "/tmp/it's here".into(),
                 variables: vec![("A".to_owned(), "b".to_owned())],

@@ -1,5 +1,4 @@
 //! What only a real server can prove: its own command line, its logins, its namespaces, its other engines.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Command;
 use std::time::Duration;
@@ -19,9 +18,7 @@ use secrets_provider::{Method, Transport};
 use secrets_testkit::fault::{FaultServer, Reply};
 use serde_json::{Value, json};
 
-mod support;
-
-use support::{Admin, open, unique, variable};
+use crate::support::{Admin, open, unique, variable};
 
 fn name(text: &str) -> SecretName {
     SecretName::new(text).unwrap()

@@ -1,43 +1,30 @@
 //! How a value becomes the map that a key/value engine stores, and back.
 //!
-//! A JSON object is stored as the map itself, unless the engine would change it: it reads numbers as 64-bit floating
-//! point, replaces halves of surrogate pairs, and keeps one of two equal keys. Such an object, and all other text, is stored under one key, which
-//! gives back every byte. Bytes that are not text are stored in base64, with a second key that says so; that key is in
-//! the map, and not in the secret's custom metadata, since it has to be true of each version and to be written with it.
+//! A JSON object is stored as the map itself, unless the engine would change it: the engine reads numbers as 64-bit
+//! floating point, replaces lone surrogates, and keeps only one of two equal keys. Such an object, and any other text,
+//! is stored as text under one key, which returns every byte. Bytes that are not text are stored in base64 beside a
+//! second key that marks them. The mark is in the map and not in the custom metadata because each version needs its own.
+
+mod json;
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::WipedBuffer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::Shape;
+use crate::limits::{MAX_MAP_BYTES, MAX_VALUE_BYTES};
 
-/// The key that stands beside a value in base64.
+pub(crate) use json::Numbers;
+use json::{entries, has_repeated_key, stored_length, survives};
+
+/// The key that marks a value in base64.
 const ENCODING_KEY: &str = "polysecrets-encoding";
 const BASE64: &str = "base64";
-
-/// The largest map, as JSON, that is sent. Raft storage takes entries of 1 MiB unless `max_entry_size` says otherwise
-/// (OpenBao and Vault documentation, "Limits"); 4 KiB of it are left for what the server adds.
-const MAX_MAP_BYTES: usize = 1024 * 1024 - 4 * 1024;
-
-/// The largest value: whatever its bytes are, it fits into the largest map in base64.
-pub(crate) const MAX_VALUE_BYTES: usize = 764 * 1024;
-
-/// What an engine does to a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// KV version 2 reads numbers as 64-bit floating point.
-    Floats,
-    /// KV version 1 keeps their text, but takes none that is out of that range, and no empty map.
-    Text,
-}
 
 /// A mount's rules for values.
 #[derive(Debug, Clone)]
@@ -47,7 +34,7 @@ pub(crate) struct Shaper {
 }
 
 impl Shaper {
-    /// What is known before it is known which engine the value is for.
+    /// Checks the length, which needs no knowledge of the engine.
     pub(crate) fn check_length(value: &SecretValue) -> Result<()> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(too_large(value.len(), MAX_VALUE_BYTES));
@@ -55,11 +42,11 @@ impl Shaper {
         Ok(())
     }
 
-    /// The map to store, as JSON text.
-    pub(crate) fn map_of(&self, value: &SecretValue, keeping: Keeping) -> Result<SecretValue> {
+    /// Returns the map to store, as JSON text.
+    pub(crate) fn to_map(&self, value: &SecretValue, numbers: Numbers) -> Result<SecretValue> {
         Self::check_length(value)?;
         let map = match self.shape {
-            Shape::Value => self.single(value)?,
+            Shape::Value => self.wrap(value)?,
             Shape::Map => {
                 if !value.is_json_object() {
                     return Err(invalid("the value is not a JSON object").with_hint(
@@ -67,33 +54,34 @@ impl Shaper {
                     ));
                 }
                 if has_repeated_key(value.expose_bytes()) {
-                    return Err(invalid("a key stands more than once in the JSON object")
+                    return Err(invalid("the JSON object has a key more than once")
                         .with_hint("remove all but one of them, or use `shape = \"auto\"`"));
                 }
-                if !is_kept(value.expose_bytes(), keeping) {
+                if !survives(value.expose_bytes(), numbers) {
                     return Err(invalid(
-                        "the server would change a number or character of the JSON object",
+                        "the server would change a number or a character of the JSON object",
                     )
                     .with_hint("write the number as a string, or use `shape = \"auto\"`"));
                 }
                 value.clone()
             }
             Shape::Auto if value.is_json_object() => {
-                if self.looks_single(&entries(value.expose_bytes())?) {
+                if self.is_wrapper(&entries(value.expose_bytes())?) {
                     return Err(invalid(format!(
-                        "a JSON object with the key `{}` alone could not be told from a plain value",
+                        "a JSON object whose only key is `{}` looks like a plain value",
                         self.field
                     ))
                     .with_hint("add a key, or set `value_field` or `shape = \"map\"`"));
                 }
-                if is_kept(value.expose_bytes(), keeping) && !has_repeated_key(value.expose_bytes())
+                if survives(value.expose_bytes(), numbers)
+                    && !has_repeated_key(value.expose_bytes())
                 {
                     value.clone()
                 } else {
-                    self.single(value)?
+                    self.wrap(value)?
                 }
             }
-            Shape::Auto => self.single(value)?,
+            Shape::Auto => self.wrap(value)?,
         };
         let length = stored_length(map.expose_bytes());
         if length > MAX_MAP_BYTES {
@@ -102,8 +90,8 @@ impl Shaper {
         Ok(map)
     }
 
-    /// The value that a stored map stands for.
-    pub(crate) fn value_of(&self, map: SecretValue) -> Result<SecretValue> {
+    /// Returns the value that a stored map holds.
+    pub(crate) fn from_map(&self, map: SecretValue) -> Result<SecretValue> {
         if self.shape == Shape::Map {
             return Ok(map);
         }
@@ -112,14 +100,14 @@ impl Shaper {
         if self.shape == Shape::Value && !has_field {
             return Err(
                 invalid(format!("the secret has no key `{}`", self.field)).with_hint(
-                    "set `value_field` to the key that holds the value, or `shape = \"auto\"`",
+                    "set `value_field` to the key that holds the value, or set `shape = \"auto\"`",
                 ),
             );
         }
         let is_encoded = entries.iter().any(|(key, raw)| is_marker(key, raw));
-        let single = self.looks_single(&entries)
-            && entries.iter().all(|(_, raw)| raw.get().starts_with('"'));
-        if self.shape == Shape::Auto && !single {
+        let is_wrapped =
+            self.is_wrapper(&entries) && entries.iter().all(|(_, raw)| raw.get().starts_with('"'));
+        if self.shape == Shape::Auto && !is_wrapped {
             return Ok(map);
         }
         let text = map.field(&self.field)?;
@@ -130,7 +118,7 @@ impl Shaper {
         }
     }
 
-    fn single(&self, value: &SecretValue) -> Result<SecretValue> {
+    fn wrap(&self, value: &SecretValue) -> Result<SecretValue> {
         let unexpected = |_| Error::new(ErrorKind::Unexpected, "cannot write the value as JSON");
         let room = value.len() + value.len() / 3 + self.field.len() + ENCODING_KEY.len() + 64;
         let open = |room| {
@@ -144,7 +132,7 @@ impl Shaper {
             let mut out = open(room)?;
             serde_json::to_writer(&mut out, text).map_err(unexpected)?;
             out.extend_from_slice(b"}");
-            // Text that is mostly escapes is shorter in base64.
+            // Text that consists mostly of escapes is shorter in base64.
             let map = out.into_value();
             if stored_length(map.expose_bytes()) <= MAX_MAP_BYTES {
                 return Ok(map);
@@ -160,8 +148,8 @@ impl Shaper {
         Ok(out.into_value())
     }
 
-    /// Whether a map has the form in which a plain value is stored.
-    fn looks_single(&self, entries: &[(Cow<'_, str>, &RawValue)]) -> bool {
+    /// Whether a map has the form of a stored plain value.
+    fn is_wrapper(&self, entries: &[(Cow<'_, str>, &RawValue)]) -> bool {
         match entries {
             [(key, _)] => *key == self.field,
             [(a, x), (b, y)] => {
@@ -183,9 +171,9 @@ fn decode_base64(text: &SecretValue) -> Result<SecretValue> {
         .map_err(|_| {
             Error::new(
                 ErrorKind::IntegrityFailure,
-                "the secret says that it is base64, but it is not",
+                "the secret is marked as base64, but is not",
             )
-            .with_hint("write it again; another program may have changed it")
+            .with_hint("another program may have changed it; write it again")
         })?;
     Ok(SecretValue::from_zeroizing(bytes))
 }
@@ -194,183 +182,11 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidValue, message)
 }
 
-/// How many bytes the server makes of JSON: it writes `<`, `>` and `&` as escapes.
-fn stored_length(json: &[u8]) -> usize {
-    let longer = json
-        .iter()
-        .filter(|byte| matches!(byte, b'<' | b'>' | b'&'))
-        .count();
-    json.len() + 5 * longer
-}
-
 fn too_large(length: usize, limit: usize) -> Error {
     invalid(format!(
-        "the value takes {length} bytes, of at most {limit}"
+        "the value takes {length} bytes; the limit is {limit}"
     ))
-    .with_hint("store large values elsewhere, and the key that encrypts them here")
-}
-
-fn entries(map: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
-    struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-    impl<'de> Deserialize<'de> for Entries<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct EntriesVisitor;
-
-            impl<'de> Visitor<'de> for EntriesVisitor {
-                type Value = Entries<'de>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a map")
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                    let mut entries = Vec::new();
-                    while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                        entries.push((key, map.next_value::<&'de RawValue>()?));
-                    }
-                    Ok(Entries(entries))
-                }
-            }
-
-            deserializer.deserialize_map(EntriesVisitor)
-        }
-    }
-
-    secrets_provider::decode::<Entries<'_>>(map).map(|entries| entries.0)
-}
-
-/// Whether the server gives valid JSON back as it was: all numbers with their text, all strings with their characters.
-fn is_kept(json: &[u8], keeping: Keeping) -> bool {
-    let inside = json.trim_ascii().get(1..).unwrap_or_default();
-    if keeping == Keeping::Text && inside.trim_ascii_start() == b"}" {
-        return false;
-    }
-    let mut rest = json;
-    while let Some((&first, tail)) = rest.split_first() {
-        rest = match first {
-            b'"' => match string_end(tail) {
-                Some(rest) => rest,
-                None => return false,
-            },
-            b'-' | b'0'..=b'9' => {
-                let end = tail
-                    .iter()
-                    .position(|byte| {
-                        !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
-                    })
-                    .unwrap_or(tail.len());
-                if !is_kept_number(&rest[..=end], keeping) {
-                    return false;
-                }
-                &tail[end..]
-            }
-            _ => tail,
-        };
-    }
-    true
-}
-
-/// A key of an object. Keys with escapes are compared by what they mean, as the server does.
-enum Key<'a> {
-    Plain(&'a [u8]),
-    Decoded(Zeroizing<String>),
-}
-
-impl Key<'_> {
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Plain(bytes) => bytes,
-            Self::Decoded(text) => text.as_bytes(),
-        }
-    }
-}
-
-/// Whether an object in valid JSON, at any depth, has the same key twice, of which the server would keep the last. A key
-/// that cannot be decoded counts as one.
-fn has_repeated_key(json: &[u8]) -> bool {
-    // One entry for each object or array that is open: the keys so far, none for an array.
-    let mut open: Vec<Option<Vec<Key<'_>>>> = Vec::new();
-    let mut is_key = false;
-    let mut rest = json;
-    while let Some((&first, tail)) = rest.split_first() {
-        rest = tail;
-        match first {
-            b'{' => open.push(Some(Vec::new())),
-            b'[' => open.push(None),
-            b'}' | b']' => {
-                if let Some(Some(mut keys)) = open.pop() {
-                    keys.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
-                    let is_same = |pair: &[Key<'_>]| pair[0].as_bytes() == pair[1].as_bytes();
-                    if keys.windows(2).any(is_same) {
-                        return true;
-                    }
-                }
-            }
-            b'"' => {
-                let Some(after) = string_end(tail) else {
-                    return true;
-                };
-                rest = after;
-                if let (true, Some(Some(keys))) = (is_key, open.last_mut()) {
-                    let quoted = &json[json.len() - tail.len() - 1..json.len() - after.len()];
-                    if quoted.contains(&b'\\') {
-                        match serde_json::from_slice::<String>(quoted) {
-                            Ok(text) => keys.push(Key::Decoded(Zeroizing::new(text))),
-                            Err(_) => return true,
-                        }
-                    } else {
-                        keys.push(Key::Plain(&quoted[1..quoted.len() - 1]));
-                    }
-                }
-            }
-            _ => {}
-        }
-        // A string is a key where an object begins or goes on, and only there.
-        is_key = match first {
-            b'{' | b',' => true,
-            byte if byte.is_ascii_whitespace() => is_key,
-            _ => false,
-        };
-    }
-    false
-}
-
-/// What follows a string whose opening quote is gone; `None` if it holds half of a surrogate pair.
-fn string_end(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        match rest {
-            [b'"', tail @ ..] => return Some(tail),
-            [b'\\', b'u', tail @ ..] => {
-                let unit =
-                    |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-                let (digits, tail) = tail.split_at_checked(4)?;
-                rest = match unit(digits)? {
-                    0xd800..0xdc00 => {
-                        let (low, tail) = tail.strip_prefix(b"\\u")?.split_at_checked(4)?;
-                        (0xdc00..0xe000).contains(&unit(low)?).then_some(tail)?
-                    }
-                    0xdc00..0xe000 => return None,
-                    _ => tail,
-                };
-            }
-            [b'\\', _, tail @ ..] | [_, tail @ ..] => rest = tail,
-            [] => return None,
-        }
-    }
-}
-
-/// Whether the server gives this number back as it was. Go reads floating point as Rust does, and between 1e-6 and 1e21
-/// writes the shortest digits without an exponent, as Rust does too.
-fn is_kept_number(text: &[u8], keeping: Keeping) -> bool {
-    let text = std::str::from_utf8(text).unwrap_or_default();
-    text.parse::<f64>().is_ok_and(|number| match keeping {
-        Keeping::Text => number.is_finite(),
-        Keeping::Floats => {
-            let size = number.abs();
-            (size == 0.0 || (1.0e-6..1.0e21).contains(&size)) && number.to_string() == text
-        }
-    })
+    .with_hint("store large values elsewhere, encrypted, and only their key here")
 }
 
 #[cfg(test)]
@@ -388,19 +204,19 @@ mod tests {
 
     fn stored(shape: Shape, value: impl Into<SecretValue>) -> String {
         let map = shaper(shape)
-            .map_of(&value.into(), Keeping::Floats)
+            .to_map(&value.into(), Numbers::Float64)
             .unwrap();
         map.expose_str().unwrap().to_owned()
     }
 
     fn read(shape: Shape, map: &str) -> Result<String> {
-        let value = shaper(shape).value_of(map.into())?;
+        let value = shaper(shape).from_map(map.into())?;
         Ok(value.expose_str()?.to_owned())
     }
 
     fn refused(shape: Shape, value: impl Into<SecretValue>) {
         let error = shaper(shape)
-            .map_of(&value.into(), Keeping::Floats)
+            .to_map(&value.into(), Numbers::Float64)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidValue);
     }
@@ -442,7 +258,7 @@ mod tests {
             refused(Shape::Map, changed);
         }
         let numbers = shaper(Shape::Auto)
-            .map_of(&r#"{"a":0.10}"#.into(), Keeping::Text)
+            .to_map(&r#"{"a":0.10}"#.into(), Numbers::Text)
             .unwrap();
         assert_eq!(numbers.expose_str().unwrap(), r#"{"a":0.10}"#);
     }
@@ -463,7 +279,7 @@ mod tests {
             assert_eq!(read(Shape::Auto, &map).unwrap(), repeated);
             refused(Shape::Map, repeated);
             let first_version = shaper(Shape::Auto)
-                .map_of(&repeated.into(), Keeping::Text)
+                .to_map(&repeated.into(), Numbers::Text)
                 .unwrap();
             assert_ne!(first_version.expose_str().unwrap(), repeated);
         }
@@ -541,7 +357,7 @@ mod tests {
     fn version_1_keeps_numbers_but_not_all_maps() {
         let shaper = shaper(Shape::Auto);
         let map = |text: &str| {
-            let map = shaper.map_of(&text.into(), Keeping::Text).unwrap();
+            let map = shaper.to_map(&text.into(), Numbers::Text).unwrap();
             map.expose_str().unwrap().to_owned()
         };
         assert_eq!(map(r#"{"a":0.10}"#), r#"{"a":0.10}"#);
@@ -556,7 +372,7 @@ mod tests {
             for shape in [Shape::Auto, Shape::Value] {
                 let shaper = shaper(shape);
                 let value = SecretValue::from(bytes.clone());
-                let back = shaper.value_of(shaper.map_of(&value, Keeping::Floats).unwrap()).unwrap();
+                let back = shaper.from_map(shaper.to_map(&value, Numbers::Float64).unwrap()).unwrap();
                 prop_assert_eq!(back.expose_bytes(), &bytes[..]);
             }
         }

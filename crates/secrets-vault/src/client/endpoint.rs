@@ -1,4 +1,4 @@
-//! Sends single requests, with or without a token, and knows nothing of logins.
+//! Sends single requests, with or without a token. Logins live in `auth`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::SystemTime;
 use secrets_core::{Clock, Result, SecretValue};
 use secrets_provider::{
     BaseUrl, HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method, StatusCode,
-    Url, decode, encode_segment, header, refused_redirect,
+    Url, decode, header, refused_redirect,
 };
 
-use crate::error::{self, Asked};
+use crate::error::{self, Purpose};
 use crate::wire::HealthInfo;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
-/// Agents can be told to serve only requests with this header, which a browser that was lured would not send.
+/// An agent can require this header, which a browser cannot be lured into sending.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
-/// A server and a namespace of it. Cheap to clone.
+/// A server and one of its namespaces. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) http: HttpClient,
@@ -33,14 +33,14 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// One request: a path below `v1/`, encoded.
+/// One request: a path below `v1/`, percent-encoded.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) body: Option<SecretValue>,
-    pub(crate) asked: Asked,
+    pub(crate) purpose: Purpose,
 }
 
 impl Call {
@@ -50,17 +50,17 @@ impl Call {
             path: path.into(),
             query: None,
             body: None,
-            asked: Asked::Read,
+            purpose: Purpose::Read,
         }
     }
 
-    pub(crate) fn post(path: impl Into<String>, body: SecretValue, asked: Asked) -> Self {
+    pub(crate) fn post(path: impl Into<String>, body: SecretValue, purpose: Purpose) -> Self {
         Self {
             method: Method::POST,
             path: path.into(),
             query: None,
             body: Some(body),
-            asked,
+            purpose,
         }
     }
 
@@ -70,7 +70,7 @@ impl Call {
             path: path.into(),
             query: None,
             body: None,
-            asked: Asked::Other,
+            purpose: Purpose::Other,
         }
     }
 
@@ -85,7 +85,7 @@ impl Endpoint {
         self.clock.wall()
     }
 
-    /// Sends a request; any status but a redirect is an answer.
+    /// Sends a request. Any status but a redirect is an answer.
     pub(crate) async fn send(
         &self,
         call: &Call,
@@ -117,7 +117,7 @@ impl Endpoint {
         )
     }
 
-    /// Whether the server says of itself that it is a standby. Neither token nor namespace is sent.
+    /// Whether the server reports that it is a standby. Sends neither token nor namespace.
     async fn is_standby(&self) -> bool {
         let url = self.base.join("v1/sys/health");
         let request = HttpRequest::new(Method::GET, url)
@@ -129,46 +129,34 @@ impl Endpoint {
         info.is_ok_and(|info| info.standby == Some(true))
     }
 
-    /// Sends a request whose answer has to be a success.
+    /// Sends a request that must succeed.
     pub(crate) async fn send_checked(
         &self,
         call: &Call,
         token: Option<&HeaderValue>,
     ) -> Result<HttpResponse> {
         let response = self.send(call, token).await?;
-        self.check(response, call.asked)
+        self.check(response, call.purpose)
     }
 
-    pub(crate) fn check(&self, response: HttpResponse, asked: Asked) -> Result<HttpResponse> {
+    pub(crate) fn check(&self, response: HttpResponse, purpose: Purpose) -> Result<HttpResponse> {
         if response.status.is_success() {
             Ok(response)
         } else {
-            Err(error::from_response(&response, asked, self.now()))
+            Err(error::from_response(&response, purpose, self.now()))
         }
     }
 }
 
-/// Whether a redirect is of the form in which a standby names the node that is active, or was: the same request there.
-fn names_the_active_node(asked: &Url, response: &HttpResponse) -> bool {
+/// Whether a redirect has the form in which a standby names the active node: the same request on another origin.
+fn names_the_active_node(requested: &Url, response: &HttpResponse) -> bool {
     let target = response
         .headers
         .get(header::LOCATION)
         .and_then(|location| Url::parse(location.to_str().ok()?).ok());
     response.status == StatusCode::TEMPORARY_REDIRECT
         && target.is_some_and(|target| {
-            target.origin() != asked.origin()
-                && (target.path(), target.query()) == (asked.path(), asked.query())
+            target.origin() != requested.origin()
+                && (target.path(), target.query()) == (requested.path(), requested.query())
         })
-}
-
-/// A path such as a mount, with each segment encoded.
-pub(crate) fn encode_path(path: &str) -> String {
-    let mut encoded = String::with_capacity(path.len() + 8);
-    for (number, segment) in path.split('/').enumerate() {
-        if number > 0 {
-            encoded.push('/');
-        }
-        encoded.push_str(&encode_segment(segment).to_string());
-    }
-    encoded
 }

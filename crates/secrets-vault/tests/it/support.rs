@@ -1,6 +1,4 @@
 //! The real server that the tests run against, and its administrator.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::time::Duration;
 

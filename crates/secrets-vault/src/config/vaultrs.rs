@@ -1,21 +1,21 @@
-//! For programs that already have a client of the crate `vaultrs`. Only its settings are taken over: requests go through
-//! our own client, which shows neither tokens nor bodies and keeps leases, versions and `Retry-After`.
+//! For programs that already have a client of the crate `vaultrs`. Only its settings are used: requests go through our own
+//! client, which never shows tokens or bodies and keeps leases, versions and `Retry-After`.
 
 use secrets_core::Result;
 use vaultrs::client::VaultClient;
 
-use crate::VaultConfig;
+use super::VaultConfig;
 use crate::error::invalid_config;
 
 impl VaultConfig {
-    /// The configuration with address, namespace, token and CA file of this client. Set [`mount`](Self::mount) and what
-    /// else is wanted, then [`open`](crate::open) it. The token is copied: one that the client gets later is not seen.
+    /// Creates a configuration with the client's address, namespace, token and CA file. Set [`mount`](Self::mount) and the
+    /// rest, then [`open`](crate::open) it. The token is copied: a token that the client gets later has no effect.
     ///
-    /// A CA file is the only one that is trusted then, while `vaultrs` trusts the system's as well.
+    /// A CA file replaces the system's CAs, while `vaultrs` trusts both.
     ///
     /// # Errors
-    /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for a client whose settings cannot be taken over: a client
-    /// certificate, which it does not give out, more than one CA file, a proxy of its own, or TLS without verification.
+    /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for a client with settings that cannot be copied: a client
+    /// certificate, which it keeps private, more than one CA file, its own proxy, or TLS without verification.
     ///
     /// ```no_run
     /// # extern crate secrets_core as polysecrets_core;
@@ -38,21 +38,18 @@ impl VaultConfig {
         };
         if !settings.verify && settings.address.scheme() == "https" {
             return refused(
-                "TLS verification switched off",
+                "TLS verification turned off",
                 "trust the server's CA with `ca_certs` instead",
             );
         }
         if settings.identity.is_some() {
             return refused(
-                "a client certificate, which cannot be taken out of it",
+                "a client certificate, which it keeps private",
                 "configure `client_cert` and `client_key`",
             );
         }
         if settings.ca_certs.len() > 1 {
-            return refused(
-                "more than one CA file",
-                "put the certificates into one file",
-            );
+            return refused("more than one CA file", "put the certificates in one file");
         }
         if settings.proxy.is_some() {
             return refused(
@@ -92,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_over_address_namespace_token_and_ca() {
+    fn copies_address_namespace_token_and_ca() {
         let config = config(|settings| {
             settings
                 .namespace(Some("team".to_owned()))
@@ -110,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_taken_over() {
+    fn refuses_settings_that_cannot_be_copied() {
         let kind = |config: Result<VaultConfig>| config.unwrap_err().kind();
         let two = vec!["/a.pem".to_owned(), "/b.pem".to_owned()];
         assert_eq!(

@@ -1,5 +1,4 @@
 //! The conformance suite against a real OpenBao: both versions of the engine, by token, by AppRole, and over TLS.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
@@ -10,9 +9,7 @@ use secrets_provider::Transport;
 use secrets_testkit::conformance::{self, Fixture};
 use serde_json::json;
 
-mod support;
-
-use support::Admin;
+use crate::support::Admin;
 
 struct Mounted {
     config: VaultConfig,

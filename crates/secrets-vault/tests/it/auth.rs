@@ -1,5 +1,4 @@
 //! Logins, refreshes and renewals against a server that counts.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +11,7 @@ use secrets_core::{ErrorKind, GetOptions, Lease, Result, Secret, SecretName, Sec
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, RecordedRequest, Reply, Script};
 
-mod support;
+use crate::support;
 
 const READ: &str = r#"{"lease_id":"","renewable":false,"lease_duration":0,"data":{"data":{"value":"v"},"metadata":{"created_time":"2026-11-22T07:09:25Z","custom_metadata":null,"deletion_time":"","destroyed":false,"version":1}}}"#;
 const BAD_TOKEN: &str = r#"{"errors":["permission denied"]}"#;

@@ -1,5 +1,4 @@
 //! The exact requests, and what becomes of answers that were recorded from OpenBao 2.7.2 or are in Vault's documentation.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fault::{Fault, FaultServer, Reply, RetryAfter, Script};
 
-mod support;
+use crate::support;
 
 const READ: &str = r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"data":{"value":"hunter2"},"metadata":{"created_time":"2026-11-22T07:09:25.744449612Z","custom_metadata":{"team":"a"},"deletion_time":"","destroyed":false,"version":3}},"wrap_info":null,"warnings":null,"auth":null}"#;
 const DELETED: &str = r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"data":null,"metadata":{"created_time":"2026-11-22T07:09:25.744449612Z","custom_metadata":null,"deletion_time":"2026-11-22T07:09:25.758162996Z","destroyed":false,"version":1}},"wrap_info":null,"warnings":null,"auth":null}"#;
@@ -1105,7 +1104,7 @@ async fn wrong_configurations_are_refused_when_they_are_opened() {
     };
     type Change = fn(&mut VaultConfig);
     let cases: &[(Change, &str)] = &[
-        (|c| c.address = None, "address of the server is missing"),
+        (|c| c.address = None, "the server's address is missing"),
         (
             |c| c.address = Some("https://u:hunter2@h".into()),
             "user information",
@@ -1136,7 +1135,7 @@ async fn wrong_configurations_are_refused_when_they_are_opened() {
             },
             "`client_cert` is missing",
         ),
-        (|c| c.client_cert = Some("x".into()), "belong together"),
+        (|c| c.client_cert = Some("x".into()), "need each other"),
         (
             |c| c.ca_cert = Some("/does/not/exist".into()),
             "/does/not/exist",

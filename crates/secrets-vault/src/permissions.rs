@@ -1,4 +1,4 @@
-//! The least that a policy of Vault has to allow.
+//! The least privilege, as a Vault policy.
 
 use std::fmt::Write as _;
 
@@ -6,18 +6,18 @@ use secrets_core::{Error, ErrorKind, Grants, Location, Result, SecretName};
 
 use crate::Engine;
 
-/// The policy for reading these secrets.
+/// The policy that allows reading these secrets and nothing else.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidName`] for a name that a policy cannot hold without holding others too.
-pub(crate) fn of(
+/// [`ErrorKind::InvalidName`] for a name that a policy cannot allow alone.
+pub(crate) fn to_read(
     engine: Engine,
     mount: &str,
     location: &Location,
     names: &[SecretName],
 ) -> Result<Grants> {
     let below = match engine {
-        // Without knowing better the first request of a read is that of version 2.
+        // While the engine is unknown, a read starts as on version 2.
         Engine::KvV2 | Engine::Auto => "/data",
         Engine::KvV1 | Engine::Generic => "",
     };
@@ -30,10 +30,10 @@ pub(crate) fn of(
         if is_wider {
             return Err(Error::new(
                 ErrorKind::InvalidName,
-                "a policy of vault cannot name this secret alone",
+                "a vault policy cannot allow this secret alone",
             )
             .with_name(name)
-            .with_hint("`*` at the end and a segment `+` stand for other names there"));
+            .with_hint("in a policy, a trailing `*` and a segment `+` are wildcards"));
         }
         let path = format!("{mount}{below}/{name}");
         let _ = writeln!(
@@ -46,17 +46,17 @@ pub(crate) fn of(
         "write it with `vault policy write NAME FILE`, and give NAME to the role or token",
     );
     if let Some(namespace) = location.parameter("namespace") {
-        grants = grants.with_note(format!("it belongs into the namespace {namespace}"));
+        grants = grants.with_note(format!("write it in the namespace {namespace}"));
     }
     if engine == Engine::Auto {
         grants = grants.with_note(
-            "the mount is taken for KV version 2; for another one set `engine`, which leaves `/data` out",
+            "this assumes KV version 2; for another engine set `engine`, which omits `/data`",
         );
     }
     Ok(grants)
 }
 
-/// A text within quotes of HCL.
+/// Text between quotes in HCL.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
@@ -73,7 +73,7 @@ mod tests {
             .iter()
             .map(|name| SecretName::new(name).unwrap())
             .collect();
-        of(engine, "team/kv", &location, &names)
+        to_read(engine, "team/kv", &location, &names)
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_allow_more_is_refused() {
+    fn a_name_that_would_allow_more_is_refused() {
         for name in ["db/*", "a/+/b", "+"] {
             let error = granted(Engine::KvV2, &[name]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidName, "{name}");

@@ -1,5 +1,4 @@
 //! Every recorded answer becomes the error that a layer can act on.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use secrets_core::{
 use secrets_testkit::corpus::{Corpus, Recorded};
 use secrets_testkit::fault::{FaultServer, Reply, Script};
 
-mod support;
+use crate::support;
 
 fn config(recorded: &Recorded, server: &FaultServer) -> VaultConfig {
     let mut config = VaultConfig::default();
