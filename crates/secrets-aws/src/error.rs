@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use secrets_core::{Error, ErrorKind, SecretName, Version};
+use secrets_core::{Error, ErrorKind, SecretName, Version, looks_like_content};
 use secrets_provider::{HeaderMap, HeaderName, HeaderValue, retry_after};
 
 use crate::name::Arn;
@@ -388,7 +388,11 @@ pub(crate) fn bad_files() -> Error {
 }
 
 pub(crate) fn no_profile(name: &str) -> Error {
-    invalid_config(format!("there is no profile {name:?}")).with_hint(
+    let name = match looks_like_content(name) {
+        true => String::new(),
+        false => format!(" {name:?}"),
+    };
+    invalid_config(format!("there is no profile{name}")).with_hint(
         "`aws configure list-profiles` shows which there are; check `profile` and AWS_PROFILE",
     )
 }

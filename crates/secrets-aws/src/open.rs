@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use secrets_core::{
-    Environment, Error, ErrorKind, Location, OpenContext, ProviderInfo, Result, SecretValue,
+    Environment, Error, ErrorKind, Location, NamedPath, OpenContext, ProviderInfo, Result,
+    SecretValue,
 };
 use secrets_provider::{
     BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header,
@@ -24,6 +25,13 @@ pub(crate) const RECOVERY_DAYS: std::ops::RangeInclusive<u8> = 7..=30;
 /// Variables with an address of the service, the more exact one first.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
 
+/// Variables that name files which AWS's SDK reads.
+const FILE_VARIABLES: [&str; 4] = [
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
 /// A variable that gives the container's role to whoever holds it.
 const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 
@@ -43,6 +51,11 @@ pub async fn open(
         Ok(()) => context.environment.clone(),
         Err(_) => Environment::default(),
     };
+    for name in FILE_VARIABLES {
+        if let Some(path) = environment.text(name) {
+            NamedPath::new(name, path)?;
+        }
+    }
     let mut variables = Vec::new();
     let keys = keys(&config, &context, &environment, &mut variables)?;
     if keys.is_none() && environment.var(CONTAINER_TOKEN).is_some() {
@@ -239,8 +252,8 @@ fn client_options(
     environment: &Environment,
 ) -> Result<ClientOptions> {
     let file = match (&config.ca_cert, environment.text("AWS_CA_BUNDLE")) {
-        (Some(path), _) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
-        (None, Some(path)) => Some(NamedFile::new("AWS_CA_BUNDLE", path.into())),
+        (Some(path), _) => Some(NamedFile::from_config("`ca_cert`", path, context)?),
+        (None, Some(path)) => Some(NamedFile::new("AWS_CA_BUNDLE", path)?),
         (None, None) => None,
     };
     ClientOptions::default()

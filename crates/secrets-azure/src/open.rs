@@ -67,7 +67,8 @@ pub async fn open(
     let authority = authority(&config, ambient, cloud.map(|(_, login)| *login))?;
 
     let ca = config.ca_cert.as_ref();
-    let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
+    let ca = ca.map(|path| NamedFile::from_config("`ca_cert`", path, &context));
+    let ca = ca.transpose()?;
     let trusting = ClientOptions::default().with_ca_file(ca.as_ref())?;
     let options = |address: &'static str| {
         let mut options = trusting.clone();
@@ -285,7 +286,7 @@ impl Opening<'_> {
         file: &Path,
         setting: &'static str,
     ) -> Result<Source> {
-        let file = NamedFile::new(setting, self.context.base_dir.join(file));
+        let file = NamedFile::from_config(setting, file, self.context)?;
         self.application(tenant_id, client_id, Proof::TokenFile(file))
     }
 

@@ -10,6 +10,7 @@ use secrets::mask::Replacement;
 use crate::ci::Ci;
 use crate::exit;
 use crate::generate::{self, Recipe};
+use crate::path::PathArgument;
 
 /// Use secrets from any store: fetch them, hand them to programs, fill them into files.
 #[derive(Debug, Parser)]
@@ -35,7 +36,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Read this configuration instead of looking for one.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Lay this profile over the configuration.
     #[arg(long, global = true, value_name = "NAME")]
@@ -207,7 +208,7 @@ pub(crate) struct Source {
     #[arg(long)]
     pub(crate) stdin: bool,
     /// Read this file, byte for byte.
-    #[arg(long, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE")]
     pub(crate) from_file: Option<PathBuf>,
     /// Make a random value of a kind (alnum, hex, base64url, ascii, digits) and a number of characters.
     #[arg(long, value_name = "KIND:LENGTH", num_args = 0..=1, default_missing_value = generate::DEFAULT)]
@@ -246,7 +247,7 @@ pub(crate) struct Form {
     #[arg(long)]
     pub(crate) hint: bool,
     /// Write to this new file, which only you can read.
-    #[arg(long, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -460,13 +461,13 @@ pub(crate) struct Explain {
 )]
 pub(crate) struct Render {
     /// The files; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_parser = PathArgument, required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Write to this file, which only you can read, instead of standard output.
-    #[arg(long, value_name = "FILE", conflicts_with = "out_dir")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE", conflicts_with = "out_dir")]
     pub(crate) out: Option<PathBuf>,
     /// Write each file under its own name into this folder.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(value_parser = PathArgument, long, value_name = "FOLDER")]
     pub(crate) out_dir: Option<PathBuf>,
     /// Read the files as this, whatever they are called.
     #[arg(
@@ -495,7 +496,7 @@ pub(crate) struct Render {
 )]
 pub(crate) struct Check {
     /// Files with references.
-    #[arg(value_name = "FILE")]
+    #[arg(value_parser = PathArgument, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) explain: Explain,
@@ -564,7 +565,7 @@ pub(crate) enum PolicyVerb {
     #[command(after_help = "Example:\n  secrets policy check app.yaml")]
     Check {
         /// Files with references, whose secrets are used besides the declared ones.
-        #[arg(value_name = "FILE")]
+        #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Read the files as this, whatever they are called.
         #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
@@ -592,7 +593,7 @@ pub(crate) enum PolicyVerb {
     )]
     Generate {
         /// Files with references, whose secrets are used besides the declared ones.
-        #[arg(value_name = "FILE")]
+        #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// For this vendor alone: aws, azure, gcp, vault or infisical.
         #[arg(long, value_name = "VENDOR", hide_possible_values = true)]
@@ -643,6 +644,7 @@ impl Vendor {
 )]
 pub(crate) struct Trust {
     /// The configuration; the one that is found from here if none is named.
+    #[arg(value_parser = PathArgument)]
     pub(crate) file: Option<PathBuf>,
     /// Take the approval back.
     #[arg(long, conflicts_with = "list")]
@@ -688,10 +690,13 @@ pub(crate) enum StoreVerb {
     )]
     MergeFiles {
         /// What both sides come from; empty if they have nothing in common.
+        #[arg(value_parser = PathArgument)]
         base: PathBuf,
         /// The branch that is merged into.
+        #[arg(value_parser = PathArgument)]
         ours: PathBuf,
         /// The branch that is merged.
+        #[arg(value_parser = PathArgument)]
         theirs: PathBuf,
     },
     /// Show the store's id, its revision and how many secrets it has.
@@ -738,7 +743,7 @@ pub(crate) struct Passphrase {
     #[arg(long, conflicts_with_all = ["from_file", "remove"])]
     pub(crate) stdin: bool,
     /// Read this file; a newline at its end is no part of it.
-    #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+    #[arg(value_parser = PathArgument, long, value_name = "FILE", conflicts_with = "remove")]
     pub(crate) from_file: Option<PathBuf>,
     /// Take the passphrase away, so that only the recipients' keys open the store.
     #[arg(long)]
@@ -809,7 +814,7 @@ pub(crate) enum AuditVerb {
     )]
     Verify {
         /// These files, which follow one another, instead of the whole log.
-        #[arg(value_name = "FILE")]
+        #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// The number and hash of a record, as an earlier run told them.
         #[arg(long, value_name = "NUMBER:HASH", conflicts_with = "files")]
@@ -825,7 +830,7 @@ pub(crate) enum AuditVerb {
 #[derive(Debug, Args)]
 pub(crate) struct Records {
     /// These files instead of the whole log.
-    #[arg(value_name = "FILE")]
+    #[arg(value_parser = PathArgument, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
     #[arg(long, value_name = "TIME")]

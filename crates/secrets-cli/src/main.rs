@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod masked;
 mod output;
+mod path;
 mod progress;
 mod prompt;
 mod settings;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = path::without_content(error, std::env::args_os());
             // Help is data and usage is speech; the library knows which is which. A reader who left is no error.
             if error.use_stderr() && asks_for_json(std::env::args_os()) {
                 if let Failure::Told(told) = misused(&error) {

@@ -19,6 +19,7 @@ mod location;
 mod name;
 mod naming;
 mod options;
+mod path;
 mod permissions;
 mod provider;
 mod reference;
@@ -38,6 +39,7 @@ pub use options::{
     DeleteMode, DeleteOptions, DescribeOptions, GetOptions, ListOptions, PageToken, PutMode,
     PutOptions, RollbackOptions, VersionsOptions,
 };
+pub use path::{NamedPath, looks_like_content};
 pub use permissions::{LeastPrivilege, Permissions};
 pub use provider::{
     CanonicalName, GetItem, PlannedCall, Planner, ProviderInfo, SecretProvider, plan_reads,

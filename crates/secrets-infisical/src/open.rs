@@ -136,7 +136,8 @@ fn client_options(config: &InfisicalConfig, context: &OpenContext) -> Result<Cli
     names.address = "`base_url`, `location` or INFISICAL_API_URL".into();
     names.ca = "`ca_cert`".into();
     let ca = config.ca_cert.as_ref();
-    let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
+    let ca = ca.map(|path| NamedFile::from_config("`ca_cert`", path, context));
+    let ca = ca.transpose()?;
     ClientOptions::default()
         .with_names(names)
         .with_ca_file(ca.as_ref())

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretValue};
+use secrets_core::{Error, ErrorKind, NamedPath, OpenContext, Result, SecretValue};
 use zeroize::Zeroizing;
 
 use crate::both;
@@ -13,40 +13,50 @@ use crate::both;
 /// The largest credential file; a real one has a few kilobytes.
 const MAX_CREDENTIAL_BYTES: u64 = 64 * 1024;
 
-/// A file, and what names it: a setting in backquotes, or a variable. Displayed as both.
+/// A file that a setting or a variable names. Displayed as both, as far as [`NamedPath`] shows it.
 #[derive(Debug, Clone)]
-pub struct NamedFile {
-    setting: Cow<'static, str>,
-    path: PathBuf,
-}
+pub struct NamedFile(NamedPath);
 
 impl fmt::Display for NamedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file {} of {}", self.path.display(), self.setting)
+        self.0.fmt(f)
     }
 }
 
 impl NamedFile {
     /// The file at `path`, as the setting or variable names it.
-    pub fn new(setting: impl Into<Cow<'static, str>>, path: PathBuf) -> Self {
-        Self {
-            setting: setting.into(),
-            path,
-        }
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if it holds content instead of a path.
+    pub fn new(setting: impl Into<Cow<'static, str>>, path: impl Into<PathBuf>) -> Result<Self> {
+        NamedPath::new(setting, path).map(Self)
+    }
+
+    /// The same, with a relative path starting from the folder of the configuration.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn from_config(
+        setting: impl Into<Cow<'static, str>>,
+        path: impl Into<PathBuf>,
+        context: &OpenContext,
+    ) -> Result<Self> {
+        let path = NamedPath::new(setting, path)?;
+        Ok(Self(path.below(&context.base_dir)))
     }
 
     /// A file with a credential. The configuration names it, but what is in it is the user's, and must not go where
     /// somebody else says.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthenticated`] if the location is of somebody else's choice.
+    /// [`ErrorKind::Unauthenticated`] if the location is of somebody else's choice, else those of [`new`](Self::new).
     pub fn of_credential(
         setting: impl Into<Cow<'static, str>>,
         path: &Path,
         context: &OpenContext,
     ) -> Result<Self> {
         context.allow_ambient("a credential from a file")?;
-        Ok(Self::new(setting, context.base_dir.join(path)))
+        Self::from_config(setting, path, context)
     }
 
     /// The whole file, of something that anyone may see.
@@ -54,7 +64,7 @@ impl NamedFile {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`], which names setting and path, if it cannot be read.
     pub fn read_public(&self) -> Result<Vec<u8>> {
-        std::fs::read(&self.path).map_err(|cause| self.unreadable(&cause))
+        std::fs::read(self.0.path()).map_err(|cause| self.unreadable(&cause))
     }
 
     /// The whole file, of a private key.
@@ -73,7 +83,7 @@ impl NamedFile {
     /// 64 KiB.
     pub fn read_credential(&self) -> Result<SecretValue> {
         let unreadable = |cause: io::Error| self.unreadable(&cause);
-        let file = std::fs::File::open(&self.path).map_err(unreadable)?;
+        let file = std::fs::File::open(self.0.path()).map_err(unreadable)?;
         // Two bytes more than the limit: one to notice that there are too many, and one so that the reader finds the end
         // without growing the buffer, which would leave a copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_CREDENTIAL_BYTES as usize + 2));
@@ -99,22 +109,30 @@ impl NamedFile {
     }
 
     fn unreadable(&self, cause: &io::Error) -> Error {
-        let (setting, path) = (&self.setting, self.path.display());
+        let setting = self.0.setting();
+        // With a space before it, so that nothing is left where it is not shown.
+        let path = self.0.shown();
+        let path = path.map_or_else(String::new, |path| format!(" {path}"));
         let (message, hint) = match cause.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => (
-                format!("{setting}: there is no file {path}"),
-                "check the path; a relative one starts from the folder of the configuration",
+                format!("{setting}: there is no file{path}"),
+                match path.is_empty() {
+                    true => "set a path: what it holds is not shown, since it may be a credential",
+                    false => {
+                        "check the path; a relative one starts from the folder of the configuration"
+                    }
+                },
             ),
             io::ErrorKind::PermissionDenied => (
-                format!("{setting}: the file {path} may not be read"),
+                format!("{setting}: the file{path} may not be read"),
                 "check who owns the file, its mode, and those of the folders above it",
             ),
             io::ErrorKind::IsADirectory => (
-                format!("{setting}: {path} is a folder, not a file"),
+                format!("{setting}: the path{path} is a folder, not a file"),
                 "name a file in it",
             ),
             _ => (
-                format!("{setting}: the file {path} cannot be read"),
+                format!("{setting}: the file{path} cannot be read"),
                 "check the file, and the disk that it is on",
             ),
         };
@@ -181,7 +199,7 @@ mod tests {
     fn a_credential_is_read_without_what_editors_add() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let file = NamedFile::new("`token_file`", path.clone());
+        let file = NamedFile::new("`token_file`", path.clone()).unwrap();
         for (content, read) in [("t0ken", "t0ken"), (" t0 ken\r\n\n", "t0 ken")] {
             std::fs::write(&path, content).unwrap();
             assert_eq!(file.read_credential().unwrap(), read.into());
@@ -206,7 +224,7 @@ mod tests {
             ("binary", "of `token_file` is not text"),
             ("large", "of `token_file` is too large for a credential"),
         ] {
-            let file = NamedFile::new("`token_file`", at(path));
+            let file = NamedFile::new("`token_file`", at(path)).unwrap();
             let failure = file.read_credential().unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::InvalidConfig);
             assert!(failure.message().contains(says), "{failure}");
@@ -214,7 +232,7 @@ mod tests {
             assert!(failure.message().contains(&shown), "{failure}");
             assert!(failure.hint().is_some());
         }
-        let file = NamedFile::new("VAULT_CACERT", at("absent"));
+        let file = NamedFile::new("VAULT_CACERT", at("absent")).unwrap();
         for failure in [
             file.read_public().unwrap_err(),
             file.read_private().unwrap_err(),

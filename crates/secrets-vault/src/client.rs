@@ -133,7 +133,7 @@ impl Client {
             .await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let Some(map) = envelope.data else {
-            return Err(Error::of(ErrorKind::NotFound));
+            return Err(Error::from(ErrorKind::NotFound));
         };
         let lease = (!envelope.lease_id.is_empty()).then(|| {
             let duration = Duration::from_secs(envelope.lease_duration);

@@ -209,7 +209,7 @@ impl VaultConfig {
     /// host.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["namespace", "tls"])?;
-        let scheme = secrets_provider::scheme_of(location)?;
+        let scheme = secrets_provider::http_scheme(location)?;
         if location.host().is_empty() {
             return Err(crate::error::invalid_config("the location has no host")
                 .with_hint("a location looks like `vault://host:8200/secret?namespace=team`"));

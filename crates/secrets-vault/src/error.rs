@@ -143,13 +143,13 @@ pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: Syst
         .with_hint("allow `update` on `sys/leases/renew` and `sys/leases/revoke`"),
         (400, _) => invalid_config("the server refuses the request")
             .with_hint("check mount, name and engine; see the server's log"),
-        (401, _) => Error::of(ErrorKind::Unauthenticated).with_hint("check the token"),
+        (401, _) => Error::from(ErrorKind::Unauthenticated).with_hint("check the token"),
         (403, _) => Error::new(ErrorKind::PermissionDenied, "permission denied")
             .with_hint("the token is valid, but its policies do not allow this"),
         (404, _) if errors.has(Text::NO_NAMESPACE) => {
             invalid_config("the server does not have this namespace").with_hint("check `namespace`")
         }
-        (404, Purpose::Read) if errors.is_empty() => Error::of(ErrorKind::NotFound),
+        (404, Purpose::Read) if errors.is_empty() => Error::from(ErrorKind::NotFound),
         (404, _) => invalid_config("the server has nothing at this path")
             .with_hint("check `mount` and the namespace"),
         (405, _) => Error::new(ErrorKind::Unsupported, "the engine does not support this")
@@ -161,7 +161,7 @@ pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: Syst
             "the server refuses the value as too large",
         )
         .with_hint("its limits are `max_entry_size` and `max_request_size`"),
-        (429, _) => Error::of(ErrorKind::RateLimited)
+        (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a rate limit quota of the server is exhausted; send fewer requests"),
         (472..=474, _) => standby(),
         (501, _) => Error::new(ErrorKind::Unavailable, "vault is not initialised")
@@ -201,9 +201,9 @@ pub(crate) fn standby() -> Error {
 fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
     if errors.has(Text::CAS_MISMATCH) {
         return match condition {
-            Some(Condition::Absent) => Error::of(ErrorKind::AlreadyExists)
+            Some(Condition::Absent) => Error::from(ErrorKind::AlreadyExists)
                 .with_hint("a deleted secret exists too, until it is purged"),
-            _ => Error::of(ErrorKind::Conflict)
+            _ => Error::from(ErrorKind::Conflict)
                 .with_hint("read the secret again, then repeat the change"),
         };
     }
@@ -218,7 +218,7 @@ fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
 /// Load balancers and other servers send bodies that are not Vault's.
 fn not_vault(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         502..=504 => Error::new(
             ErrorKind::Unavailable,
             format!("a gateway in front of the server returned status {status}"),
@@ -237,7 +237,7 @@ pub(crate) fn deleted(destroyed: bool) -> Error {
         Error::new(ErrorKind::Deleted, "the version is destroyed")
             .with_hint("its value is gone for good; read another version")
     } else {
-        Error::of(ErrorKind::Deleted).with_hint("restore it, or read another version")
+        Error::from(ErrorKind::Deleted).with_hint("restore it, or read another version")
     }
 }
 

@@ -1,6 +1,6 @@
 //! From configuration and context to a provider, without a request.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
 use secrets_provider::{
@@ -35,7 +35,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<VaultProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let base = base(&config, ambient)?;
     base.refuse_clear("credentials", config.allow_http)?;
     let namespace = config.namespace.as_deref();
@@ -86,7 +86,7 @@ fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
             "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
         ));
     };
-    BaseUrl::of_setting(
+    BaseUrl::from_setting(
         variable,
         address.expose_str().unwrap_or_default(),
         "https://host:8200",
@@ -110,7 +110,7 @@ fn namespace_header(namespace: &str) -> Result<HeaderValue> {
 }
 
 fn location(base: &BaseUrl, mount: &str, namespace: Option<&str>) -> Location {
-    let mut location = Location::of_scheme(SCHEME)
+    let mut location = Location::from_scheme(SCHEME)
         .with_host(base.host(), Some(base.port()))
         .with_path(format!("/{mount}"));
     if let Some(namespace) = namespace {
@@ -133,11 +133,14 @@ fn client_options(
         _ => "`address`, `location` or VAULT_ADDR".into(),
     };
     let ca = match &config.ca_cert {
-        Some(path) => Some(NamedFile::new("`ca_cert`", context.base_dir.join(path))),
-        None => ambient.variable(&CA).and_then(|(variable, path)| {
-            let path = PathBuf::from(path.expose_str().ok()?);
-            Some(NamedFile::new(variable, path))
-        }),
+        Some(path) => Some(NamedFile::from_config("`ca_cert`", path, context)?),
+        None => {
+            let given = ambient.variable(&CA);
+            let given = given.and_then(|(name, path)| Some((name, path.expose_str().ok()?)));
+            given
+                .map(|(variable, path)| NamedFile::new(variable, path))
+                .transpose()?
+        }
     };
     names.ca = match &config.ca_cert {
         Some(_) => "`ca_cert`".into(),
@@ -147,8 +150,8 @@ fn client_options(
         (None, None) => None,
         (Some(cert), Some(key)) => {
             context.allow_ambient("the client certificate")?;
-            let cert = NamedFile::new("`client_cert`", context.base_dir.join(cert));
-            let key = NamedFile::new("`client_key`", context.base_dir.join(key));
+            let cert = NamedFile::from_config("`client_cert`", cert, context)?;
+            let key = NamedFile::from_config("`client_key`", key, context)?;
             names.client_cert_file = cert.to_string().into();
             names.client_key_file = key.to_string().into();
             Some(ClientIdentity::new(
@@ -197,13 +200,13 @@ fn method(
         return Ok(Method::Token(token.clone(), "`token`".into()));
     }
     if let Some(path) = &config.token_file {
-        return NamedFile::of_credential("`token_file`", path, context).map(Method::TokenFile);
+        return NamedFile::for_credential("`token_file`", path, context).map(Method::TokenFile);
     }
     if let Some(token) = &config.wrapped_token {
         return Ok(Method::WrappedToken(token.clone()));
     }
     if let Some(approle) = &config.approle {
-        let secret_id = Credential::of(
+        let secret_id = Credential::from_settings(
             ("approle", "secret_id"),
             approle.secret_id.as_ref(),
             approle.secret_id_file.as_deref(),
@@ -231,7 +234,7 @@ fn method(
         return Ok(Method::Jwt {
             mount: mount_of(&kubernetes.mount, "kubernetes")?,
             role: Some(required(kubernetes.role.clone(), "kubernetes.role")?),
-            jwt: Credential::File(NamedFile::of_credential(
+            jwt: Credential::File(NamedFile::for_credential(
                 "`kubernetes.token_file`",
                 path,
                 context,
@@ -239,7 +242,7 @@ fn method(
         });
     }
     if let Some(jwt) = &config.jwt {
-        let credential = Credential::of(
+        let credential = Credential::from_settings(
             ("jwt", "token"),
             jwt.token.as_ref(),
             jwt.token_file.as_deref(),
@@ -279,7 +282,7 @@ fn ambient_method(
         .text("HOME")
         .map(|home| Path::new(home).join(".vault-token"));
     match file.filter(|file| file.is_file()) {
-        Some(file) => Ok(Method::TokenFile(NamedFile::new("`vault login`", file))),
+        Some(file) => NamedFile::new("`vault login`", file).map(Method::TokenFile),
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
             .with_hint("set VAULT_TOKEN, log in with `vault login` or `bao login`, or configure a login such as `approle`")),
     }

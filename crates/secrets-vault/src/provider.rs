@@ -206,7 +206,7 @@ impl SecretProvider for VaultProvider {
                         None => facts.current,
                     };
                     let version = facts.version(number).ok_or_else(|| {
-                        missing(Error::of(ErrorKind::NotFound), options.version.as_ref())
+                        missing(Error::from(ErrorKind::NotFound), options.version.as_ref())
                     })?;
                     Ok(version
                         .metadata(name, &facts.tags)
@@ -218,7 +218,7 @@ impl SecretProvider for VaultProvider {
                     if listed.keys.iter().any(|listed| listed == key) {
                         Ok(Metadata::new(name.clone()))
                     } else {
-                        Err(Error::of(ErrorKind::NotFound))
+                        Err(Error::from(ErrorKind::NotFound))
                     }
                 }
                 _ => Err(Error::unsupported(Operation::Describe)),
@@ -268,7 +268,7 @@ impl SecretProvider for VaultProvider {
                         PutMode::Upsert => None,
                         PutMode::Create => Some(0),
                         PutMode::IfVersion(version) => Some(
-                            version_number(version).map_err(|_| Error::of(ErrorKind::Conflict))?,
+                            version_number(version).map_err(|_| Error::from(ErrorKind::Conflict))?,
                         ),
                         _ => return Err(Error::unsupported(Operation::Put)),
                     };
@@ -308,7 +308,7 @@ impl SecretProvider for VaultProvider {
                     match facts.current_state() {
                         Some(SecretState::Enabled) => self.client.delete_current(&path).await,
                         Some(state) => Err(error::deleted(state == SecretState::Destroyed)),
-                        None => Err(Error::of(ErrorKind::NotFound)),
+                        None => Err(Error::from(ErrorKind::NotFound)),
                     }
                 }
                 (Engine::KvV2, DeleteMode::Purge) => {
@@ -334,7 +334,7 @@ impl SecretProvider for VaultProvider {
                 Some(SecretState::Deleted) => self.client.undelete(&path, facts.current).await,
                 Some(SecretState::Destroyed) => Err(error::deleted(true)),
                 Some(_) => Ok(()),
-                None => Err(Error::of(ErrorKind::NotFound)),
+                None => Err(Error::from(ErrorKind::NotFound)),
             }
         };
         restore.await.map_err(|failure| failure.with_name(name))

@@ -1,10 +1,10 @@
 //! The audit of a handle: which sinks its configuration names, and where the key of the log comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
-use secrets_core::{Clock, Error, ErrorKind, Result, SecretRef, SecretValue};
+use secrets_core::{Clock, Error, ErrorKind, NamedPath, Result, SecretRef, SecretValue};
 use zeroize::Zeroizing;
 
 use crate::Secrets;
@@ -48,7 +48,7 @@ pub(crate) fn layer(config: &Config, router: &Router, parts: Parts) -> Result<Op
         None if audit.trace || !sinks.is_empty() => None,
         None => Some(path(config, &audit)?),
     };
-    let key = key_source(config, &audit);
+    let key = key_source(config, &audit)?;
     let sinks = Arc::new(Mutex::new(sinks));
     let (settings, router) = (audit.clone(), router.clone());
     let (file_actor, file_clock) = (actor.clone(), clock.clone());
@@ -76,10 +76,10 @@ pub(crate) fn layer(config: &Config, router: &Router, parts: Parts) -> Result<Op
 #[derive(Debug, Clone)]
 enum KeySource {
     Secret(SecretRef),
-    File(PathBuf),
+    File(NamedPath),
 }
 
-fn key_source(config: &Config, audit: &AuditConfig) -> Option<KeySource> {
+fn key_source(config: &Config, audit: &AuditConfig) -> Result<Option<KeySource>> {
     let declared = |key: &SecretRef| match key.provider() {
         None => {
             let declared = config
@@ -94,16 +94,22 @@ fn key_source(config: &Config, audit: &AuditConfig) -> Option<KeySource> {
         .key
         .as_ref()
         .map(|key| declared(key).unwrap_or_else(|| key.clone()));
-    secret.map(KeySource::Secret).or_else(|| {
-        Some(KeySource::File(
-            config.base_dir.join(audit.key_file.as_ref()?),
-        ))
-    })
+    match (secret, &audit.key_file) {
+        (Some(secret), _) => Ok(Some(KeySource::Secret(secret))),
+        (None, Some(path)) => {
+            let file = NamedPath::new("`audit.key_file`", path)?;
+            Ok(Some(KeySource::File(file.below(&config.base_dir))))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 fn path(config: &Config, audit: &AuditConfig) -> Result<PathBuf> {
     match (&audit.path, &config.state_dir) {
-        (Some(path), _) => Ok(config.base_dir.join(path)),
+        (Some(path), _) => {
+            let path = NamedPath::new("`audit.path`", path)?;
+            Ok(path.below(&config.base_dir).into_path())
+        }
         (None, Some(state)) => Ok(state.join("audit.jsonl")),
         (None, None) => Err(Error::new(
             ErrorKind::InvalidConfig,
@@ -133,20 +139,21 @@ async fn read_key(source: Option<&KeySource>, router: &Router) -> Result<Option<
                 .with_hint(hint)
                 .with_source(error)
         })?,
-        Some(KeySource::File(path)) => read_key_file(path)?,
+        Some(KeySource::File(file)) => read_key_file(file)?,
     };
     AuditKey::new(&value).map(Some)
 }
 
 /// A key that others can read is none.
-fn read_key_file(path: &Path) -> Result<SecretValue> {
+fn read_key_file(file: &NamedPath) -> Result<SecretValue> {
     use std::io::Read;
 
     let refused = |why: &str| {
-        Error::new(
-            ErrorKind::InvalidConfig,
-            format!("the key file {} {why}", path.display()),
-        )
+        let shown = match file.shown() {
+            Some(path) => format!("the key file {path}"),
+            None => file.to_string(),
+        };
+        Error::new(ErrorKind::InvalidConfig, format!("{shown} {why}"))
     };
     let cannot = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -154,6 +161,7 @@ fn read_key_file(path: &Path) -> Result<SecretValue> {
         }
         kind => refused(&format!("cannot be read: {kind}")),
     };
+    let path = file.path();
     let file = std::fs::File::open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if !metadata.is_file() || metadata.len() > LARGEST_KEY {
@@ -212,7 +220,8 @@ impl Secrets {
     /// [`ErrorKind::InvalidConfig`] if no file is configured; else what reading the key says.
     pub async fn audit_log(&self) -> Result<AuditLog> {
         let (audit, path) = self.audit_path()?;
-        let key = read_key(key_source(self.config(), audit).as_ref(), self.router()).await?;
+        let key = key_source(self.config(), audit)?;
+        let key = read_key(key.as_ref(), self.router()).await?;
         Ok(AuditLog::new(path, key))
     }
 }

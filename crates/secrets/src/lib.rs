@@ -44,10 +44,10 @@ pub use secrets_core::{
     AmbientCredentials, Answer, ToSecretRef, Call, Capabilities, Capability, Clock, Deadline,
     DeleteMode, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem,
     GetOptions, Grants, Health, HealthStatus, Lease, Leases, ListOptions, Location, MAX_NAME_BYTES,
-    Metadata, NameMapping, NameRules, OpenContext, Operation, Origin, Page, PageToken, PlannedCall,
-    ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
-    Version, VersionsOptions,
+    Metadata, NameMapping, NameRules, NamedPath, OpenContext, Operation, Origin, Page, PageToken,
+    PlannedCall, ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretRef, SecretState, SecretValue,
+    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content,
 };
 pub use service::ProviderService;
 pub use stack::Stack;

@@ -118,7 +118,7 @@ impl SubjectSource {
         let content = match (&self.file, &self.url) {
             // Whoever keeps the file puts a new token into it, so it is read at each login.
             (Some(path), _) => {
-                NamedFile::new("`credential_source.file`", path.clone()).read_credential()?
+                NamedFile::new("`credential_source.file`", path)?.read_credential()?
             }
             (None, Some(url)) => self.fetch(exchange, url).await?,
             (None, None) => return Err(invalid_config("`credential_source` names no source")),

@@ -240,7 +240,8 @@ fn client_options(
     };
     names.ca = "`ca_cert`".into();
     let ca = config.ca_cert.as_ref();
-    let ca = ca.map(|path| NamedFile::new("`ca_cert`", context.base_dir.join(path)));
+    let ca = ca.map(|path| NamedFile::from_config("`ca_cert`", path, context));
+    let ca = ca.transpose()?;
     ClientOptions::default()
         .with_names(names)
         .with_ca_file(ca.as_ref())
@@ -311,7 +312,7 @@ impl Login {
             "the credential of GOOGLE_APPLICATION_CREDENTIALS, gcloud or the machine",
         )?;
         if let Some(path) = ambient.text(&[CREDENTIALS_VARIABLE]) {
-            let file = NamedFile::new(CREDENTIALS_VARIABLE, context.base_dir.join(path));
+            let file = NamedFile::from_config(CREDENTIALS_VARIABLE, path, context)?;
             return Self::by_json(CredentialsJson::File(file), exchange, context);
         }
         if let Some((name, token)) = ambient.variable(&TOKEN_VARIABLES) {
@@ -320,7 +321,7 @@ impl Login {
             return Ok(login);
         }
         if let Some(path) = well_known_file(context.environment.clone()) {
-            let file = NamedFile::new("`gcloud auth application-default login`", path);
+            let file = NamedFile::new("`gcloud auth application-default login`", path)?;
             return Self::by_json(CredentialsJson::File(file), exchange, context);
         }
         let host = ambient.text(&["GCE_METADATA_HOST"]);

@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
-    GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext,
-    Operation, Page, PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions,
-    Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, NamedPath,
+    OpenContext, Operation, Page, PlannedCall, ProviderInfo, PutMode, PutOptions, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 use zeroize::Zeroizing;
 
@@ -66,13 +66,14 @@ pub struct DotenvProvider {
 /// Opens a `.env` file, which need not exist yet. Calls need a tokio runtime.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] if the path is empty.
+/// [`ErrorKind::InvalidConfig`] if the path is empty or holds content.
 pub async fn open(config: DotenvConfig, context: OpenContext) -> Result<DotenvProvider> {
     if config.path.as_os_str().is_empty() {
         return Err(Error::new(ErrorKind::InvalidConfig, "the path is empty")
             .with_hint("set `path`, or leave it out for `.env`"));
     }
-    let path = context.base_dir.join(&config.path);
+    let path = NamedPath::new("`path`", &config.path)?;
+    let path = path.below(&context.base_dir).into_path();
     let location = Location::from_scheme(SCHEME).with_path(path.to_string_lossy());
     Ok(DotenvProvider {
         info: ProviderInfo::new(SCHEME, context.provider, location, CAPABILITIES),

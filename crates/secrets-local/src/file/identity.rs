@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use age::secrecy::ExposeSecret as _;
 use age::x25519;
-use secrets_core::{Error, ErrorKind, Result, SecretValue, SourcePosition};
+use secrets_core::{Error, ErrorKind, NamedPath, Result, SecretValue, SourcePosition};
 use zeroize::Zeroizing;
 
 use super::guard;
@@ -21,7 +21,7 @@ pub(super) enum IdentitySource {
     /// The text of the keys, from the configuration.
     Setting(SecretValue),
     /// A file that was named, and has to be there.
-    File(PathBuf),
+    File(NamedPath),
     /// The file of the user, which may be absent.
     Default(PathBuf),
     /// Neither named nor to be guessed.
@@ -65,11 +65,14 @@ impl IdentitySource {
         match self {
             Self::Variable(text) => parse(text.expose_bytes(), Origin::Text(IDENTITY_VARIABLE)),
             Self::Setting(text) => parse(text.expose_bytes(), Origin::Text("`identity_key`")),
-            Self::File(path) => match guard::read_identity(path)? {
-                Some(bytes) => parse(&bytes, Origin::File(path)),
+            Self::File(file) => match guard::read_identity(file.path())? {
+                Some(bytes) => parse(&bytes, Origin::File(file.path())),
                 None => Err(Error::new(
                     ErrorKind::Unauthenticated,
-                    format!("there is no identity file {}", path.display()),
+                    match file.shown() {
+                        Some(path) => format!("there is no identity file {path}"),
+                        None => format!("there is no identity file at {}", file.setting()),
+                    },
                 )
                 .with_hint(
                     "check `identity` and SECRETS_IDENTITY; `secrets init` makes an identity",

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use secrets_core::{Clock, Error, ErrorKind, OpenContext, Result, SecretValue};
+use secrets_core::{Clock, Error, ErrorKind, NamedPath, OpenContext, Result, SecretValue};
 
 use super::config::FileConfig;
 use super::conflict;
@@ -59,12 +59,13 @@ impl FileStore {
     /// A store that exists. Nothing is read yet.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if a setting is out of its range.
+    /// [`ErrorKind::InvalidConfig`] if a setting is out of its range, or holds content instead of a path.
     pub fn open(config: FileConfig, context: &OpenContext) -> Result<Self> {
         config.check()?;
-        let identity = find_identity(&config, context);
+        let identity = find_identity(&config, context)?;
+        let path = NamedPath::new("`path`", &config.path)?;
         Ok(Self(Arc::new(Inner {
-            path: context.base_dir.join(&config.path),
+            path: path.below(&context.base_dir).into_path(),
             identity,
             passphrase: config.passphrase,
             work_factor: config.work_factor,
@@ -258,19 +259,24 @@ impl fmt::Debug for FileStore {
     }
 }
 
-fn find_identity(config: &FileConfig, context: &OpenContext) -> IdentitySource {
+fn find_identity(config: &FileConfig, context: &OpenContext) -> Result<IdentitySource> {
     if let Some(text) = context.environment.text(IDENTITY_VARIABLE) {
         return match context.environment.var(IDENTITY_VARIABLE) {
-            Some(value) if identity::is_key_text(text) => IdentitySource::Variable(value.clone()),
-            _ => IdentitySource::File(PathBuf::from(text)),
+            Some(value) if identity::is_key_text(text) => {
+                Ok(IdentitySource::Variable(value.clone()))
+            }
+            _ => NamedPath::new(IDENTITY_VARIABLE, text).map(IdentitySource::File),
         };
     }
     if let Some(key) = &config.identity_key {
-        return IdentitySource::Setting(key.clone());
+        return Ok(IdentitySource::Setting(key.clone()));
     }
-    match (&config.identity, &context.config_dir) {
-        (Some(path), _) => IdentitySource::File(context.base_dir.join(path)),
+    Ok(match (&config.identity, &context.config_dir) {
+        (Some(path), _) => {
+            let file = NamedPath::new("`identity`", path)?;
+            IdentitySource::File(file.below(&context.base_dir))
+        }
         (None, Some(folder)) => IdentitySource::Default(folder.join("identity.txt")),
         (None, None) => IdentitySource::None,
-    }
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use secrets_core::{Error, ErrorKind, Result, SecretValue};
+use secrets_core::{Error, ErrorKind, Result, SecretValue, looks_like_content};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess,
@@ -110,9 +110,12 @@ impl Failure {
     }
 }
 
-/// A key as an error shows it: on one line, and not for pages.
+/// A key as an error shows it: on one line, not for pages, and not if it is the content of a file.
 pub(super) fn shown(key: &str) -> String {
     const LONGEST: usize = 64;
+    if looks_like_content(key) {
+        return "\"…\"".to_owned();
+    }
     match key.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{:?}…", &key[..end]),
         None => format!("{key:?}"),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
-use secrets_core::{AmbientCredentials, SecretRef, SourcePosition};
+use secrets_core::{AmbientCredentials, SecretRef, SourcePosition, looks_like_content};
 
 use super::tree::{Node, Piece, Value};
 use super::{Config, ProviderEntry, RetryConfig, duration};
@@ -176,6 +177,15 @@ pub(super) fn describe(config: &Config) -> Vec<DescribedSetting> {
     rows.rows
 }
 
+/// A path, unless it is the content of a file.
+fn shown_path(path: &Path) -> String {
+    let path = path.display().to_string();
+    match looks_like_content(&path) {
+        true => MASK.to_owned(),
+        false => path,
+    }
+}
+
 /// A reference whose default, which may be a credential of a test, is masked.
 fn shown(reference: &SecretRef) -> String {
     match reference.default() {
@@ -242,7 +252,7 @@ impl Rows<'_> {
         let paths = [("path", &audit.path), ("key_file", &audit.key_file)];
         for (key, path) in paths {
             if let Some(path) = path {
-                self.add(&format!("audit.{key}"), path.display().to_string());
+                self.add(&format!("audit.{key}"), shown_path(path));
             }
         }
         if let Some(key) = &audit.key {
@@ -287,7 +297,7 @@ impl Rows<'_> {
         }
         if !policy.files.is_empty() {
             let files = policy.files.iter();
-            let files: Vec<String> = files.map(|file| file.path.display().to_string()).collect();
+            let files: Vec<String> = files.map(|file| shown_path(&file.path)).collect();
             self.add("policy.files", files.join(", "));
         }
     }
@@ -362,7 +372,9 @@ impl Rows<'_> {
 fn shown_piece(piece: &Piece, open: bool) -> String {
     match piece {
         // `@` and `?` begin the parts of a URL in which people put credentials.
-        Piece::Literal(text) if open && !text.contains(['@', '?']) => text.as_str().to_owned(),
+        Piece::Literal(text) if open && !text.contains(['@', '?']) && !looks_like_content(text) => {
+            text.as_str().to_owned()
+        }
         Piece::Literal(_) => MASK.to_owned(),
         Piece::Variable { name, value: None } => format!("${{{name}}} (not set)"),
         Piece::Variable { name, .. } => format!("${{{name}}}"),

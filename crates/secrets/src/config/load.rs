@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secrets_core::{AmbientCredentials, Error, ErrorKind, Location, Result};
+use secrets_core::{AmbientCredentials, Error, ErrorKind, Location, NamedPath, Result};
 
 use super::describe::SettingOrigin;
 use super::keys::{Names, WORKFLOW};
@@ -67,10 +67,14 @@ pub(super) fn file(options: &LoadOptions) -> Result<Option<PathBuf>> {
 
 fn choose(options: &LoadOptions) -> Result<Option<Chosen>> {
     if let Some(file) = &options.file {
-        return Ok(Some(Chosen::Flag(options.working_dir.join(file))));
+        let file = NamedPath::new("--config", file)?;
+        let file = file.below(&options.working_dir).into_path();
+        return Ok(Some(Chosen::Flag(file)));
     }
     if let Some(file) = options.environment.text("SECRETS_CONFIG") {
-        return Ok(Some(Chosen::Variable(options.working_dir.join(file))));
+        let file = NamedPath::new("SECRETS_CONFIG", file)?;
+        let file = file.below(&options.working_dir).into_path();
+        return Ok(Some(Chosen::Variable(file)));
     }
     let found = read::discover(&options.working_dir, options.home_dir.as_deref())?;
     Ok(found.map(Chosen::Found))

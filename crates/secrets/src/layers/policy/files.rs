@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
-use secrets_core::{Error, ErrorKind, Result, SourcePosition};
+use secrets_core::{Error, ErrorKind, NamedPath, Result, SourcePosition};
 
 use super::compile::SCHEMA;
 use super::config::PolicyFile;
@@ -29,16 +29,17 @@ pub(super) fn read(
     base_dir: &Path,
     warnings: &mut Vec<PolicyWarning>,
 ) -> Result<Vec<Own>> {
-    let path = base_dir.join(&file.path);
+    let located = |error: Error| match &file.position {
+        Some(position) => error.with_position(position.clone()),
+        None => error,
+    };
+    let path = NamedPath::new("`policy.files`", &file.path).map_err(located)?;
+    let path = path.below(base_dir).into_path();
     let text = text(&path).map_err(|why| {
-        let error = Error::new(
+        located(Error::new(
             ErrorKind::InvalidConfig,
             format!("the policy file {} {why}", path.display()),
-        );
-        match &file.position {
-            Some(position) => error.with_position(position.clone()),
-            None => error,
-        }
+        ))
     })?;
     let place = |offset: usize| position(&text, offset).in_file(&path);
     let set: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
