@@ -185,7 +185,11 @@ fn start_guarded(folder: &Path) -> Result<Guard> {
             .collect();
         starts
             .into_iter()
-            .map(|start| start.join().unwrap_or_else(|_| Err("a start panicked".to_owned())))
+            .map(|start| {
+                start
+                    .join()
+                    .unwrap_or_else(|_| Err("a start panicked".to_owned()))
+            })
             .collect()
     });
     let mut guard = guard.into_inner().map_err(|_| "a start panicked")?;

@@ -8,7 +8,7 @@ use secrets_core::{
     ListOptions, Metadata, Operation, Page, PageToken, PlannedCall, PutMode, PutOptions, Result,
     Secret, SecretName, SecretValue, Version,
 };
-use secrets_provider::{WipedBuffer, encode};
+use secrets_provider::{WipedBuffer, encode, run_to_completion};
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::MAX_VALUE_BYTES;
 use crate::client::{Client, Read, Selector};
 use crate::name::Names;
-use crate::secrets::{Secrets, finished};
+use crate::secrets::Secrets;
 
 /// How often a write is begun anew because another one came between. Of so many writers at once each one gets through.
 const ROUNDS: usize = 32;
@@ -190,7 +190,9 @@ impl Document {
             value.clone(),
             options.mode.clone(),
         );
-        let written = finished(async move { this.write(&task_name, Some(&value), &mode).await });
+        let written = run_to_completion("write", async move {
+            this.write(&task_name, Some(&value), &mode).await
+        });
         let version = written.await.map_err(|error| error.with_name(name))?;
         Ok(Metadata::new(name.clone()).with_version(version))
     }
@@ -205,7 +207,9 @@ impl Document {
             .with_hint("delete it without purge or window, or delete the whole secret in AWS"));
         }
         let (this, task_name) = (self.clone(), name.clone());
-        let written = finished(async move { this.write(&task_name, None, &PutMode::Upsert).await });
+        let written = run_to_completion("write", async move {
+            this.write(&task_name, None, &PutMode::Upsert).await
+        });
         written
             .await
             .map(drop)

@@ -1,7 +1,6 @@
 //! The one place where AWS's errors become ours: on codes. The one thing that the service tells by nothing but text is in
 //! [`Text`]. Its own words are never passed on, and no error of the SDK is kept: their `Debug` prints raw bodies.
 
-use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
@@ -39,10 +38,6 @@ impl Text {
     /// Stands in each `InvalidRequestException` about a secret that is scheduled for deletion: "marked for deletion",
     /// "scheduled for deletion", "currently marked deleted".
     const DELETED: &str = "delet";
-}
-
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
 }
 
 /// A call that failed, without anything of the SDK's.
@@ -215,7 +210,7 @@ fn from_code(
 ) -> Error {
     match code {
         "ResourceNotFoundException" if asked == Asked::Create => {
-            invalid_config("AWS does not find what the new secret needs")
+            Error::invalid_config("AWS does not find what the new secret needs")
                 .with_hint("check that `kms_key_id` is a key of this region and account")
         }
         "ResourceNotFoundException" => Error::from(ErrorKind::NotFound)
@@ -247,11 +242,11 @@ fn from_code(
                 "AWS refuses the name, the value or a setting of the secret",
             )
             .with_hint("check the name, the value's size, the tags and `kms_key_id`"),
-            Asked::Other => invalid_config(format!("AWS refuses a parameter of {action}"))
+            Asked::Other => Error::invalid_config(format!("AWS refuses a parameter of {action}"))
                 .with_hint("check the name and the settings of the provider"),
         },
         "InvalidNextTokenException" => {
-            invalid_config("the page token is none of this listing, or too old")
+            Error::invalid_config("the page token is none of this listing, or too old")
                 .with_hint("start the listing anew")
         }
         "LimitExceededException" => Error::new(
@@ -382,9 +377,10 @@ pub(crate) fn from_credentials(failure: &CredentialsError) -> Error {
 }
 
 pub(crate) fn bad_files() -> Error {
-    invalid_config("the profile, or a file of AWS's configuration, cannot be used").with_hint(
-        "check `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials, and `role_arn`",
-    )
+    Error::invalid_config("the profile, or a file of AWS's configuration, cannot be used")
+        .with_hint(
+            "check `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials, and `role_arn`",
+        )
 }
 
 pub(crate) fn no_profile(name: &str) -> Error {
@@ -392,7 +388,7 @@ pub(crate) fn no_profile(name: &str) -> Error {
         true => String::new(),
         false => format!(" {name:?}"),
     };
-    invalid_config(format!("there is no profile{name}")).with_hint(
+    Error::invalid_config(format!("there is no profile{name}")).with_hint(
         "`aws configure list-profiles` shows which there are; check `profile` and AWS_PROFILE",
     )
 }
@@ -412,7 +408,7 @@ pub(crate) fn no_version(version: &Version) -> Error {
 }
 
 pub(crate) fn other_region(arn: Arn<'_>, region: &str) -> Error {
-    invalid_config(format!(
+    Error::invalid_config(format!(
         "the ARN is of the region {}, the provider of {region}",
         one_line(arn.region)
     ))

@@ -6,9 +6,9 @@ mod client;
 mod config;
 mod document;
 mod error;
-mod grants;
 mod name;
 mod open;
+mod permissions;
 mod provider;
 mod secrets;
 

@@ -2,8 +2,6 @@
 
 use secrets_core::{Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
 
-use crate::error::invalid_config;
-
 /// What AWS takes in a name besides ASCII letters and digits (API reference, CreateSecret, Name).
 const EXTRA: &str = "/_+=.@-";
 const ESCAPE: char = '_';
@@ -58,7 +56,7 @@ impl Names {
     /// [`ErrorKind::InvalidConfig`] if AWS takes no such name.
     pub(crate) fn under(prefix: &str) -> Result<Self> {
         if !is_native(prefix) || prefix.len() >= MAX_NAME_BYTES {
-            return Err(invalid_config(
+            return Err(Error::invalid_config(
                 "`secret_prefix` holds a character that no name in AWS has, or is too long",
             )
             .with_hint("names have ASCII letters, digits and the characters / _ + = . @ -"));

@@ -2,14 +2,15 @@ use std::fmt;
 
 use async_trait::async_trait;
 use secrets_core::{
-    DeleteOptions, DescribeOptions, GetItem, GetOptions, Grants, Health, HealthStatus, ListOptions,
-    Metadata, Page, PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, HealthStatus, LeastPrivilege,
+    ListOptions, Metadata, Page, Permissions, PlannedCall, Planner, ProviderInfo, PutOptions,
+    Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
+    VersionsOptions,
 };
 use secrets_core::{Error, ErrorKind, Operation};
 
 use crate::document::Document;
-use crate::grants;
+use crate::permissions;
 use crate::secrets::Secrets;
 
 /// The secrets of one region of an account, or the keys of one secret. Made by [`open`](crate::open).
@@ -64,15 +65,12 @@ impl SecretProvider for AwsProvider {
         }
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        match &self.store {
-            Store::Secrets(secrets) => secrets.plan(items),
-            Store::Document(document) => document.plan(items),
-        }
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        grants::of(self, self.info.location.host(), names).map(Some)
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -159,5 +157,20 @@ impl SecretProvider for AwsProvider {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Planner for AwsProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        match &self.store {
+            Store::Secrets(secrets) => secrets.plan(items),
+            Store::Document(document) => document.plan(items),
+        }
+    }
+}
+
+impl Permissions for AwsProvider {
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
+        permissions::least_privilege(self, self.info.location.host(), names)
     }
 }

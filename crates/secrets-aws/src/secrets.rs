@@ -10,6 +10,7 @@ use secrets_core::{
     PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState, SecretValue,
     Version, VersionsOptions,
 };
+use secrets_provider::run_to_completion;
 use sha2::{Digest, Sha256};
 
 use crate::MAX_VALUE_BYTES;
@@ -295,7 +296,7 @@ impl Secrets {
     pub(crate) async fn list(&self, options: &ListOptions) -> Result<Page> {
         let token = options.page_token.as_ref().map(PageToken::as_str);
         if token == Some("") {
-            return Err(error::invalid_config("the page token is empty"));
+            return Err(Error::invalid_config("the page token is empty"));
         }
         let filter = self.names.filter(&options.prefix);
         if matches!(&filter, Filter::BeginningWith(values) if values.is_empty()) {
@@ -337,7 +338,9 @@ impl Secrets {
         let token = request_token(options.idempotency_token.as_deref());
         let (this, value, options) = (self.clone(), value.clone(), options.clone());
         // More than one request, that a caller who goes away must not separate.
-        let written = finished(async move { this.write(&id, &value, &token, options).await });
+        let written = run_to_completion("write", async move {
+            this.write(&id, &value, &token, options).await
+        });
         let version = written.await.map_err(|failure| about(failure, name))?;
         Ok(Metadata::new(name.clone()).with_version(version.map(Version::new)))
     }
@@ -527,10 +530,7 @@ impl Secrets {
                 let last = versions
                     .iter()
                     .position(|entry| entry.version == token.as_str());
-                last.ok_or_else(|| {
-                    error::invalid_config("the page token is none of this listing")
-                        .with_hint("start the listing anew")
-                })? + 1
+                last.ok_or_else(|| Error::invalid_page_token())? + 1
             }
         };
         let size = options.page_size.unwrap_or(versions.len()).max(1);
@@ -591,15 +591,6 @@ impl Secrets {
             false => "secrets can be listed".to_owned(),
         })
     }
-}
-
-/// Runs to its end, whether or not somebody waits for that.
-pub(crate) async fn finished<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    tokio::spawn(work)
-        .await
-        .map_err(|_| Error::new(ErrorKind::Unexpected, "the write did not come to its end"))?
 }
 
 fn spread(read: Result<Read>, items: &[usize]) -> Vec<(usize, Result<Read>)> {
@@ -687,7 +678,7 @@ fn days(window: Duration) -> Result<u8> {
         .ok()
         .filter(|days| RECOVERY_DAYS.contains(days))
         .ok_or_else(|| {
-            error::invalid_config("a deleted secret can be restorable for 7 to 30 days")
+            Error::invalid_config("a deleted secret can be restorable for 7 to 30 days")
                 .with_hint("choose another window, or purge the secret")
         })
 }

@@ -1,7 +1,6 @@
 //! The one place where what Key Vault, Entra and metadata services answer becomes errors of ours: by status and code,
 //! never by text. Their own words are not passed on: they may quote what was sent.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind, Version};
@@ -33,10 +32,6 @@ pub(crate) fn is_passing(error: &Error) -> bool {
         && [BEING_DELETED, BEING_RESTORED].contains(&error.message())
 }
 
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
-}
-
 /// The error for an answer of the vault that is no success.
 pub(crate) fn from_vault(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
@@ -56,7 +51,7 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             Error::new(ErrorKind::InvalidValue, "key vault refuses the value or its tags")
                 .with_hint("a value has at most 25 KB, a secret at most 15 tags of 512 characters")
         }
-        (400, _) => invalid_config("key vault does not understand the request")
+        (400, _) => Error::invalid_config("key vault does not understand the request")
             .with_hint("check the name, the version and `vault_url`"),
         (401, _) => Error::new(
             ErrorKind::Unauthenticated,
@@ -177,10 +172,10 @@ pub(crate) fn from_login(response: &HttpResponse, now: SystemTime) -> Error {
             "no federated credential of the application matches the token's issuer, subject and audience",
         ),
         _ if code(90_002) || code(900_023) || code(900_021) => {
-            invalid_config("azure knows no such tenant")
+            Error::invalid_config("azure knows no such tenant")
                 .with_hint("check `tenant_id`, and that `authority_host` is that of its cloud")
         }
-        _ if code(500_011) => invalid_config("the tenant does not know the resource")
+        _ if code(500_011) => Error::invalid_config("the tenant does not know the resource")
             .with_hint("check `resource`; it looks like `https://vault.azure.net`"),
         (400..=403, _) => refused("check tenant, client id and credential"),
         _ => Error::new(
@@ -253,7 +248,7 @@ pub(crate) fn from_sdk(failure: &azure_core::Error, doing: &'static str) -> Erro
 
 /// The resource in the vault's challenge is not that of its host: a token for it must not go there.
 pub(crate) fn foreign_resource() -> Error {
-    invalid_config("the vault asks for a token of another service than its host belongs to")
+    Error::invalid_config("the vault asks for a token of another service than its host belongs to")
         .with_hint(
             "check `vault_url`; for a host of your own, set `resource` to what its tokens are for",
         )

@@ -5,8 +5,8 @@ mod auth;
 mod client;
 mod config;
 mod error;
-mod grants;
 mod open;
+mod permissions;
 mod provider;
 mod wire;
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue};
+use async_trait::async_trait;
+use secrets_core::{Error, Location, OpenContext, ProviderInfo, ProviderKind, Result, SecretValue};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, NamedFile, Transport, Url, at_most_one_credential, missing,
     required,
@@ -16,7 +17,6 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::client::http::AzureHttpClient;
-use crate::error::invalid_config;
 use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
@@ -116,6 +116,22 @@ pub async fn open(
     ))
 }
 
+#[async_trait]
+impl ProviderKind for AzureProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = AzureConfig;
+
+    fn set_location(config: &mut AzureConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: AzureConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
+}
+
 fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain)
         .is_some_and(|label| label.len() > 1 && label.ends_with('.'))
@@ -128,7 +144,7 @@ fn vault(config: &AzureConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
             .iter()
             .find_map(|name| Some((*name, ambient.text(&[name])?)))
             .ok_or_else(|| {
-                invalid_config("the address of the vault is missing").with_hint(
+                Error::invalid_config("the address of the vault is missing").with_hint(
                     "set `vault_url`, or `location = \"azure-kv://contoso.vault.azure.net\"`, or AZURE_KEYVAULT_URL",
                 )
             })?,
@@ -139,7 +155,7 @@ fn vault(config: &AzureConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
 /// An address that is https and nothing but an origin.
 fn https(setting: &str, text: &str, example: &str) -> Result<BaseUrl> {
     let wrong = |why: &str| {
-        Err(invalid_config(format!("`{setting}`: {why}"))
+        Err(Error::invalid_config(format!("`{setting}`: {why}"))
             .with_hint(format!("it looks like `{example}`")))
     };
     // What it holds is not repeated: it may be a password.
@@ -263,7 +279,9 @@ impl Opening<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        Ambient::for_context(self.context).text(&[name]).map(str::to_owned)
+        Ambient::for_context(self.context)
+            .text(&[name])
+            .map(str::to_owned)
     }
 
     fn tenant(&self, own: &Option<String>) -> Option<String> {
@@ -275,8 +293,10 @@ impl Opening<'_> {
         if secret.expose_str().is_ok_and(|text| !text.is_empty()) {
             return self.application(tenant_id, client_id, Proof::Secret(secret));
         }
-        Err(invalid_config("the client secret is empty or no text")
-            .with_hint("it is the secret's value, which is shown once when it is made"))
+        Err(
+            Error::invalid_config("the client secret is empty or no text")
+                .with_hint("it is the secret's value, which is shown once when it is made"),
+        )
     }
 
     fn workload(
@@ -353,7 +373,7 @@ fn metadata_url(variable: &str, address: &str) -> Result<Url> {
     Url::parse(address)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| invalid_config(format!("{variable} does not hold an address")))
+        .ok_or_else(|| Error::invalid_config(format!("{variable} does not hold an address")))
 }
 
 /// A tenant stands in the path of a login.
@@ -365,7 +385,9 @@ fn check_tenant(tenant: &str) -> Result<()> {
         && !tenant.starts_with('.');
     match is_sound {
         true => Ok(()),
-        false => Err(invalid_config("`tenant_id` is neither an id nor a domain")
-            .with_hint("it looks like `72f988bf-86f1-41af-91ab-2d7cd011db47` or `contoso.com`")),
+        false => Err(
+            Error::invalid_config("`tenant_id` is neither an id nor a domain")
+                .with_hint("it looks like `72f988bf-86f1-41af-91ab-2d7cd011db47` or `contoso.com`"),
+        ),
     }
 }

@@ -121,7 +121,7 @@ impl Told {
     pub(crate) fn object(&self, exit: Exit) -> Value {
         let error = self.error.as_ref();
         let kind = match error {
-            Some(error) => kind_word(error.kind()),
+            Some(error) => error.kind().as_str().to_owned(),
             None => self.exit.word().to_owned(),
         };
         json!({ "error": {
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn kinds_are_words() {
-        assert_eq!(kind_word(ErrorKind::NotFound), "not_found");
-        assert_eq!(kind_word(ErrorKind::Timeout), "timeout");
+        assert_eq!(ErrorKind::NotFound.as_str(), "not_found");
+        assert_eq!(ErrorKind::Timeout.as_str(), "timeout");
     }
 
     #[test]

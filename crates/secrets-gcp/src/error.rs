@@ -1,7 +1,6 @@
 //! The one place where what Google answers becomes errors of ours: by canonical code and reason. The two states that only
 //! the text of the message tells apart are in [`Text`]. The service's own words are never passed on.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Error, ErrorKind, Version};
@@ -32,10 +31,6 @@ struct Text;
 impl Text {
     const DESTROYED: &str = "is in DESTROYED state";
     const DISABLED: &str = "is in DISABLED state";
-}
-
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
 }
 
 pub(crate) fn invalid_response(message: &'static str) -> Error {
@@ -69,7 +64,7 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         ("UNAUTHENTICATED", _) => unauthenticated(reason.as_deref()),
         ("PERMISSION_DENIED", _) => denied(reason.as_deref(), asked),
         ("NOT_FOUND", Asked::Impersonation) => {
-            invalid_config("there is no such service account to impersonate")
+            Error::invalid_config("there is no such service account to impersonate")
                 .with_hint("check `service_account_impersonation_url` in the credentials file")
         }
         ("NOT_FOUND", Asked::Page | Asked::Create) => no_project(),
@@ -151,7 +146,7 @@ fn unauthenticated(reason: Option<&str>) -> Error {
 }
 
 fn no_project() -> Error {
-    invalid_config("the project or the region does not exist").with_hint(
+    Error::invalid_config("the project or the region does not exist").with_hint(
         "check `project_id`, which is the id or the number and not the display name, and `region`",
     )
 }
@@ -160,11 +155,11 @@ fn denied(reason: Option<&str>, asked: Asked) -> Error {
     let denied = |message: &'static str| Error::new(ErrorKind::PermissionDenied, message);
     match reason {
         Some("SERVICE_DISABLED") => {
-            invalid_config("the project has not enabled the api that is called").with_hint(
+            Error::invalid_config("the project has not enabled the api that is called").with_hint(
                 "run `gcloud services enable secretmanager.googleapis.com --project PROJECT`, and wait some minutes; with a user's credential, check `quota_project`",
             )
         }
-        Some("BILLING_DISABLED") => invalid_config("the project has no billing account")
+        Some("BILLING_DISABLED") => Error::invalid_config("the project has no billing account")
             .with_hint("link one, and wait some minutes"),
         Some("CONSUMER_INVALID") => no_project(),
         Some("USER_PROJECT_DENIED") => denied("the account may not use the quota project")
@@ -201,7 +196,7 @@ fn precondition(refusal: &Refusal<'_>, asked: Asked) -> Error {
             "the version cannot be read in the state that it is in",
         )
         .with_hint("check the state of the version, and that of the KMS key it is encrypted with"),
-        _ => invalid_config("the service cannot do this as the project is set up").with_hint(
+        _ => Error::invalid_config("the service cannot do this as the project is set up").with_hint(
             "check `kms_key` and the rights of Secret Manager on it, `replicas`, and the organisation's policies",
         ),
     }
@@ -223,9 +218,9 @@ fn invalid(reason: Option<&str>, asked: Asked) -> Error {
         (Some("RESOURCE_PROJECT_INVALID" | "CONSUMER_INVALID"), _) => no_project(),
         (_, Asked::Write) => Error::new(ErrorKind::InvalidValue, "the service refuses the value")
             .with_hint("it takes 1 to 65536 bytes, whose checksum is right"),
-        (_, Asked::Page) => invalid_config("the service refuses to list")
+        (_, Asked::Page) => Error::invalid_config("the service refuses to list")
             .with_hint("start the listing again; check `project_id`"),
-        _ => invalid_config("the service refuses the request")
+        _ => Error::invalid_config("the service refuses the request")
             .with_hint("check `project_id`, `region`, `replicas` and `kms_key`"),
     }
 }

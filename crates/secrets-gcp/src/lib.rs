@@ -5,7 +5,7 @@ mod auth;
 mod client;
 mod config;
 mod error;
-mod grants;
+mod permissions;
 mod provider;
 mod wire;
 

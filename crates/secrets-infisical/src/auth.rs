@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    Credential, Expiring, HeaderValue, HttpResponse, TokenLifetime, Method as HttpMethod, NamedFile,
-    SharedToken, WipedBuffer, decode, encode, renew_after, sensitive_header,
+    Credential, Expiring, HeaderValue, HttpResponse, Method as HttpMethod, NamedFile, SharedToken,
+    TokenLifetime, WipedBuffer, decode, encode, renew_after, sensitive_header,
 };
 
 use crate::endpoint::{Call, Endpoint};
@@ -96,7 +96,8 @@ impl Token {
                 .last
                 .map_or(ends, |last| ends.min(last))
                 .saturating_sub(now);
-            token.life = TokenLifetime::expiring(now, left, MARGIN).with_due(now + renew_after(left));
+            token.life =
+                TokenLifetime::expiring(now, left, MARGIN).with_due(now + renew_after(left));
         }
         Ok(token)
     }

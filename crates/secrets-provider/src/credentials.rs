@@ -50,7 +50,7 @@ impl NamedFile {
     ///
     /// # Errors
     /// [`ErrorKind::Unauthenticated`] if the location is of somebody else's choice, else those of [`new`](Self::new).
-    pub fn of_credential(
+    pub fn for_credential(
         setting: impl Into<Cow<'static, str>>,
         path: &Path,
         context: &OpenContext,
@@ -156,7 +156,7 @@ impl Credential {
     /// # Errors
     /// - [`ErrorKind::InvalidConfig`] if both are set.
     /// - [`ErrorKind::Unauthenticated`] as for [`NamedFile::for_credential`].
-    pub fn of(
+    pub fn from_settings(
         (table, name): (&str, &str),
         given: Option<&SecretValue>,
         file: Option<&Path>,

@@ -1,7 +1,6 @@
 //! The one place where the server's answers become our errors, by status and form of the body. The few cases that only
 //! the server's words tell apart are in [`Text`]. Those words are never passed on: they may quote a value.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind, Version};
@@ -52,10 +51,6 @@ impl Text {
     const INVALID_TOKEN: &str = "invalid token";
 }
 
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
-}
-
 /// Whether the server refuses the token or what it asks for.
 pub(crate) fn is_forbidden(response: &HttpResponse) -> bool {
     response.status.as_u16() == 403
@@ -85,7 +80,7 @@ pub(crate) fn is_without_details(response: &HttpResponse) -> bool {
 }
 
 pub(crate) fn no_mount(mount: &str) -> Error {
-    invalid_config(format!("the server has no mount `{mount}`"))
+    Error::invalid_config(format!("the server has no mount `{mount}`"))
         .with_hint("set `mount` to where the secrets engine is mounted, and check `namespace`")
 }
 
@@ -120,7 +115,7 @@ pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: Syst
             "check role, user and credential; get a new one if it is used up, expired or revoked",
         ),
         (404, Purpose::Login) => {
-            invalid_config("the server does not have this auth method or user")
+            Error::invalid_config("the server does not have this auth method or user")
                 .with_hint("check the auth method's `mount`, and the namespace")
         }
         (400, Purpose::Lease) if Text::NO_LEASE.iter().any(|text| errors.has(text)) => {
@@ -141,16 +136,17 @@ pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: Syst
             "the token's policies do not allow this for a lease",
         )
         .with_hint("allow `update` on `sys/leases/renew` and `sys/leases/revoke`"),
-        (400, _) => invalid_config("the server refuses the request")
+        (400, _) => Error::invalid_config("the server refuses the request")
             .with_hint("check mount, name and engine; see the server's log"),
         (401, _) => Error::from(ErrorKind::Unauthenticated).with_hint("check the token"),
         (403, _) => Error::new(ErrorKind::PermissionDenied, "permission denied")
             .with_hint("the token is valid, but its policies do not allow this"),
         (404, _) if errors.has(Text::NO_NAMESPACE) => {
-            invalid_config("the server does not have this namespace").with_hint("check `namespace`")
+            Error::invalid_config("the server does not have this namespace")
+                .with_hint("check `namespace`")
         }
         (404, Purpose::Read) if errors.is_empty() => Error::from(ErrorKind::NotFound),
-        (404, _) => invalid_config("the server has nothing at this path")
+        (404, _) => Error::invalid_config("the server has nothing at this path")
             .with_hint("check `mount` and the namespace"),
         (405, _) => Error::new(ErrorKind::Unsupported, "the engine does not support this")
             .with_hint("check which engine is mounted, and `engine` in the configuration"),
@@ -208,8 +204,10 @@ fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
         };
     }
     if errors.has(Text::CAS_REQUIRED) {
-        return invalid_config("the mount accepts only writes that name the version they replace")
-            .with_hint("write with create or if-version, or turn `cas_required` off");
+        return Error::invalid_config(
+            "the mount accepts only writes that name the version they replace",
+        )
+        .with_hint("write with create or if-version, or turn `cas_required` off");
     }
     Error::new(ErrorKind::InvalidValue, "the server refuses the value")
         .with_hint("see its log; JSON with numbers beyond 64-bit floating point is one reason")
@@ -270,12 +268,8 @@ pub(crate) fn no_versions() -> Error {
 }
 
 pub(crate) fn folder_as_mount(given: &str, mount: &str) -> Error {
-    invalid_config(format!("`{given}` is a folder of the mount `{mount}`"))
+    Error::invalid_config(format!("`{given}` is a folder of the mount `{mount}`"))
         .with_hint("set `mount` to the mount alone, and begin the names with the folder")
-}
-
-pub(crate) fn foreign_page_token() -> Error {
-    invalid_config("the page token is from another listing").with_hint("start the listing again")
 }
 
 pub(crate) fn not_wrapped(what: &str) -> Error {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
+use async_trait::async_trait;
+use secrets_core::{Error, ErrorKind, Location, OpenContext, ProviderKind, Result};
 use secrets_provider::{
     Ambient, BaseUrl, ClientIdentity, ClientOptions, Credential, HeaderValue, NamedFile,
     SettingNames, Transport, at_most_one_credential, missing, required,
@@ -10,7 +11,6 @@ use secrets_provider::{
 
 use crate::auth::{Auth, Method};
 use crate::client::{Client, Endpoint};
-use crate::error::invalid_config;
 use crate::names::is_path;
 use crate::value::Shaper;
 use crate::{SCHEME, VaultConfig, VaultProvider};
@@ -67,7 +67,7 @@ pub async fn open(
             .unwrap_or_else(|| DEFAULT_VALUE_FIELD.to_owned()),
     };
     if shaper.field.is_empty() {
-        return Err(invalid_config("`value_field` is empty"));
+        return Err(Error::invalid_config("`value_field` is empty"));
     }
     Ok(VaultProvider::new(
         Client::new(endpoint, auth, &mount, config.engine),
@@ -77,14 +77,32 @@ pub async fn open(
     ))
 }
 
+#[async_trait]
+impl ProviderKind for VaultProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = VaultConfig;
+
+    fn set_location(config: &mut VaultConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: VaultConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
+}
+
 fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     if let Some(address) = &config.address {
         return BaseUrl::parse(address);
     }
     let Some((variable, address)) = ambient.variable(&ADDRESS) else {
-        return Err(invalid_config("the server's address is missing").with_hint(
-            "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
-        ));
+        return Err(
+            Error::invalid_config("the server's address is missing").with_hint(
+                "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
+            ),
+        );
     };
     BaseUrl::from_setting(
         variable,
@@ -97,14 +115,14 @@ fn check_path(path: &str, setting: &str) -> Result<()> {
     if is_path(path) {
         return Ok(());
     }
-    Err(invalid_config(format!(
+    Err(Error::invalid_config(format!(
         "`{setting}` is not a path such as `secret` or `team/secret`"
     )))
 }
 
 fn namespace_header(namespace: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(namespace).map_err(|_| {
-        invalid_config("`namespace` holds a character that is not allowed there")
+        Error::invalid_config("`namespace` holds a character that is not allowed there")
             .with_hint("a namespace looks like `team` or `team/project`")
     })
 }
@@ -161,7 +179,7 @@ fn client_options(
         }
         _ => {
             return Err(
-                invalid_config("`client_cert` and `client_key` need each other")
+                Error::invalid_config("`client_cert` and `client_key` need each other")
                     .with_hint("set both or neither"),
             );
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use secrets_core::{
-    Answer, ToSecretRef, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName,
-    SecretRef, SecretValue, Version,
+    Answer, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName, SecretRef,
+    SecretValue, ToSecretRef, Version,
 };
 use serde::Serialize;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -83,7 +83,7 @@ impl Secrets {
         /// Reads a secret that may be missing.
         get_optional() -> Option<SecretValue>;
         /// Whether a secret is there and can be read.
-        has() -> bool;
+        exists() -> bool;
         /// Reads a secret's metadata without its value.
         describe() -> Metadata;
         /// Writes a value.

@@ -10,11 +10,11 @@ mod document;
 mod field;
 #[cfg(feature = "file")]
 pub mod file;
-mod grants;
 pub mod layers;
 mod leases;
 #[cfg(feature = "mask")]
 pub mod mask;
+mod permissions;
 mod plan;
 mod prometheus;
 mod registry;
@@ -34,21 +34,24 @@ pub use config::{
     ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
 };
 pub use field::SecretField;
-pub use grants::ProviderGrants;
 pub use leases::{CloseOptions, LeasesAtClose};
+pub use permissions::ProviderPermissions;
 pub use plan::{PlannedRead, ReadPlan};
 pub use registry::{ProviderSpec, Registry, canonical_scheme};
 pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;
 pub use secrets_core::{
-    AmbientCredentials, Answer, ToSecretRef, Call, Capabilities, Capability, Clock, Deadline,
+    AmbientCredentials, Answer, Call, CanonicalName, Capabilities, Capability, Clock, Deadline,
     DeleteMode, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind, Freshness, GetItem,
-    GetOptions, Grants, Health, HealthStatus, Lease, Leases, ListOptions, Location, MAX_NAME_BYTES,
-    Metadata, NameMapping, NameRules, NamedPath, OpenContext, Operation, Origin, Page, PageToken,
-    PlannedCall, ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result,
-    RollbackOptions, Secret, SecretName, SecretProvider, SecretRef, SecretState, SecretValue,
-    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content,
+    GetOptions, Health, HealthStatus, Lease, Leases, LeastPrivilege, ListOptions, Location,
+    MAX_NAME_BYTES, Metadata, NameMapping, NameRules, NamedPath, OpenContext, Operation, Origin,
+    Page, PageToken, Permissions, PlannedCall, Planner, ProviderInfo, ProviderKind, PutMode,
+    PutOptions, Reply, Request, Response, Result, RetryObserver, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
+    ToSecretRef, Version, VersionsOptions, looks_like_content, plan_reads,
 };
+#[cfg(feature = "http")]
+pub use secrets_provider::Transport;
 pub use service::ProviderService;
 pub use stack::Stack;
 pub use stats::{ProviderStats, Stats};

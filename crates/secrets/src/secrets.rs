@@ -7,20 +7,20 @@ use foldhash::fast::RandomState;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use secrets_core::{
-    Answer, ToSecretRef, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
-    GetOptions, Health, HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken,
-    ProviderInfo, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
-    SecretName, SecretRef, SecretValue, Version, VersionsOptions,
+    Answer, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health,
+    HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken, ProviderInfo,
+    PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret, SecretName, SecretRef,
+    SecretValue, ToSecretRef, Version, VersionsOptions,
 };
 use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
 use crate::config::{Config, DeclaredSecret, LoadOptions};
-use crate::grants::{self, ProviderGrants};
 #[cfg(feature = "policy")]
 use crate::layers::Policy;
 use crate::layers::{AuditLayer, Cache, Glance, Kept};
 use crate::leases::{CloseOptions, LeasesAtClose};
+use crate::permissions::{self, ProviderPermissions};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
 use crate::stack::{Outer, StackOptions};
@@ -146,7 +146,8 @@ impl Secrets {
     pub async fn preload(&self) -> Result<()> {
         let preload: HashSet<&String> = self.config().preload.iter().collect();
         let wanted = self.declared().iter();
-        let wanted: Vec<&DeclaredSecret> = wanted.filter(|one| preload.contains(&one.name)).collect();
+        let wanted: Vec<&DeclaredSecret> =
+            wanted.filter(|one| preload.contains(&one.name)).collect();
         let answers = self.read_declared(&wanted).await;
         answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
@@ -173,7 +174,7 @@ impl Secrets {
     }
 
     /// The same handle with another default provider or chain. Declared secrets keep the provider they name.
-    pub fn in_provider(&self, name: impl Into<Arc<str>>) -> Self {
+    pub fn with_provider(&self, name: impl Into<Arc<str>>) -> Self {
         Self {
             shared: self.shared.clone(),
             target: Some(name.into()),
@@ -274,7 +275,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get_optional`](Self::get_optional).
-    pub async fn has(&self, reference: impl ToSecretRef) -> Result<bool> {
+    pub async fn exists(&self, reference: impl ToSecretRef) -> Result<bool> {
         Ok(self.get_optional(reference).await?.is_some())
     }
 
@@ -325,20 +326,19 @@ impl Secrets {
         Ok(plan)
     }
 
-    /// What has to be allowed at the vendors so that these references can be read, and nothing else: provider by provider,
-    /// the members of a chain all; of one kind of provider alone where a scheme is given. Nothing is read, but the
-    /// providers are opened.
+    /// The rights that reading these references needs at each vendor, and no more; every member of a chain counts. With a
+    /// scheme, only providers of that kind. Reads nothing, but opens the providers.
     ///
     /// # Errors
-    /// A provider that does not exist. That one cannot be opened, or cannot hold a name, is told beside it.
-    pub async fn grants(
+    /// A provider that does not exist. One that cannot be opened, or cannot hold a name, has its error beside it.
+    pub async fn least_privilege(
         &self,
         references: &[SecretRef],
         scheme: Option<&str>,
-    ) -> Result<Vec<ProviderGrants>> {
+    ) -> Result<Vec<ProviderPermissions>> {
         let resolved = references.iter().map(|reference| self.resolve(reference));
         let asked = resolved.map(|one| (one.target, one.name));
-        grants::of(&self.shared.router, asked, scheme).await
+        permissions::least_privilege(&self.shared.router, asked, scheme).await
     }
 
     async fn fetch(&self, target: Option<Arc<str>>, items: Vec<GetItem>) -> Vec<Result<Answer>> {
@@ -583,7 +583,7 @@ impl Secrets {
     ///
     /// # Errors
     /// If there is no default.
-    pub fn members(&self) -> Result<Vec<Arc<str>>> {
+    pub fn default_providers(&self) -> Result<Vec<Arc<str>>> {
         self.shared.router.members(self.target.as_deref())
     }
 

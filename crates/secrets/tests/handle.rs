@@ -95,8 +95,8 @@ async fn writes_to_a_chain_need_a_member_to_write_to() {
 
     let secrets = two_memories(both().with_write("two")).await;
     secrets.put("new", "x".into()).await.unwrap();
-    assert!(secrets.has("two://new").await.unwrap());
-    assert!(!secrets.has("one://new").await.unwrap());
+    assert!(secrets.exists("two://new").await.unwrap());
+    assert!(!secrets.exists("one://new").await.unwrap());
 }
 
 #[tokio::test]
@@ -158,7 +158,10 @@ async fn declared_secrets_stand_for_their_references() {
     optional.required = false;
     let config = Config::default()
         .with_default("store")
-        .with_secret(DeclaredSecret::new("PASSWORD", reference("store://db#password")))
+        .with_secret(DeclaredSecret::new(
+            "PASSWORD",
+            reference("store://db#password"),
+        ))
         .with_secret(DeclaredSecret::new(
             "PORT",
             reference("store://port?default=5432"),
@@ -259,7 +262,7 @@ async fn versions_and_rollback_go_through_the_handle() {
         ErrorKind::Deleted
     );
     secrets.restore("key").await.unwrap();
-    assert!(secrets.has("key").await.unwrap());
+    assert!(secrets.exists("key").await.unwrap());
 }
 
 #[tokio::test]
@@ -272,7 +275,7 @@ async fn a_write_to_part_of_a_secret_is_refused() {
         let error = secrets.put(part, "x".into()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{part}");
     }
-    assert!(!secrets.has("a").await.unwrap());
+    assert!(!secrets.exists("a").await.unwrap());
 }
 
 #[tokio::test]

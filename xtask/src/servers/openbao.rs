@@ -61,7 +61,12 @@ fn attempt(
             .arg("-dev-tls")
             .arg(format!("-dev-tls-cert-dir={}", certificates.display()));
     }
-    let process = start::spawn(guard, &mut command, &log, &format!("-dev-listen-address={listen}"))?;
+    let process = start::spawn(
+        guard,
+        &mut command,
+        &log,
+        &format!("-dev-listen-address={listen}"),
+    )?;
     let scheme = if certificates.is_some() {
         "https"
     } else {

@@ -72,7 +72,10 @@ fn attempt(
         at(&node, fs::create_dir_all(node.join("data")))?;
         let config = node.join("openbao.hcl");
         let leader = (number > 0).then_some(&*addresses[0]);
-        at(&config, fs::write(&config, configuration(*port, &node, &key, leader)))?;
+        at(
+            &config,
+            fs::write(&config, configuration(*port, &node, &key, leader)),
+        )?;
         let argument = format!("-config={}", config.display());
         let mut command = openbao::client(&node)?;
         command.arg("server").arg(&argument);
@@ -86,8 +89,9 @@ fn attempt(
         }
     }
     for (process, address) in processes.iter().zip(&addresses) {
-        start::eventually(process, || start::answers(address, HEALTH))
-            .map_err(|reason| format!("{address} {reason}; its output is in {}", folder.display()))?;
+        start::eventually(process, || start::answers(address, HEALTH)).map_err(|reason| {
+            format!("{address} {reason}; its output is in {}", folder.display())
+        })?;
     }
     let token = token.ok_or("there are no nodes")?;
     Ok((addresses, token))

@@ -12,7 +12,7 @@ use super::explain::{Wanted, explain};
 use super::render::{called, format};
 use crate::cli::Check;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome, kind_word};
+use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{files, progress};
@@ -279,7 +279,7 @@ fn object(problem: &Problem) -> Value {
     json!({
         "place": problem.place,
         "secret": problem.what,
-        "kind": kind_word(problem.error.kind()),
+        "kind": problem.error.kind().as_str(),
         "message": problem.error.message(),
         "provider": problem.error.provider(),
         "hint": problem.error.hint(),

@@ -14,7 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    Backoff, Expiring, HeaderValue, TokenLifetime, NamedFile, SharedToken, WipedBuffer, sensitive_header,
+    Backoff, Expiring, HeaderValue, NamedFile, SharedToken, TokenLifetime, WipedBuffer,
+    sensitive_header,
 };
 
 pub(crate) use credentials::{CredentialsJson, CredentialsSource};
@@ -205,7 +206,8 @@ impl Inner {
         if let Err(failure) = &renewed {
             tracing::debug!(error = %failure, "the access token was not renewed");
             let wait = self.backoff.after(failure);
-            old.life.defer_refresh(self.shared.now().saturating_add(wait));
+            old.life
+                .defer_refresh(self.shared.now().saturating_add(wait));
         }
         renewed
     }
@@ -226,7 +228,8 @@ impl Inner {
             .min(lasts / 4)
             .mul_f64(0.75 + 0.25 * fastrand::f64());
         let now = self.shared.now();
-        let life = TokenLifetime::expiring(now, lasts, MARGIN).with_due(now.saturating_add(lasts - early));
+        let life =
+            TokenLifetime::expiring(now, lasts, MARGIN).with_due(now.saturating_add(lasts - early));
         Ok(Token { header, life })
     }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrets_core::{Environment, Location, OpenContext, Result, SecretValue};
+use async_trait::async_trait;
+use secrets_core::{Environment, Error, Location, OpenContext, ProviderKind, Result, SecretValue};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, HeaderValue, HttpClient, NamedFile, SettingNames, Transport,
     at_most_one_credential,
@@ -16,7 +17,6 @@ use crate::auth::{
     TokenSource,
 };
 use crate::client::{Client, Placement, Project};
-use crate::error::invalid_config;
 use crate::provider::{GcpProvider, Ids};
 use crate::wire::{Automatic, Encryption, Replica, Replication, UserManaged};
 
@@ -66,7 +66,7 @@ pub async fn open(
         None => match login.metadata {
             Some(server) => Project::of_machine(server),
             None => {
-                return Err(invalid_config("the project is missing").with_hint(
+                return Err(Error::invalid_config("the project is missing").with_hint(
                     "set `project_id`, or `location = \"gcp-sm://my-project\"`, or GOOGLE_CLOUD_PROJECT",
                 ));
             }
@@ -85,7 +85,7 @@ pub async fn open(
         .map(|project| {
             check_project(&project)?;
             HeaderValue::from_str(&project)
-                .map_err(|_| invalid_config("`quota_project` is not the id of a project"))
+                .map_err(|_| Error::invalid_config("`quota_project` is not the id of a project"))
         })
         .transpose()?;
 
@@ -107,6 +107,22 @@ pub async fn open(
         ids,
         (context.provider, location, login.variables),
     ))
+}
+
+#[async_trait]
+impl ProviderKind for GcpProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = GcpConfig;
+
+    fn set_location(config: &mut GcpConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: GcpConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
 }
 
 fn base(config: &GcpConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
@@ -136,7 +152,7 @@ fn check_region(region: &str, what: &str) -> Result<()> {
         return Ok(());
     }
     Err(
-        invalid_config(format!("`{what}` is not the name of a region"))
+        Error::invalid_config(format!("`{what}` is not the name of a region"))
             .with_hint("a region looks like `europe-west3`"),
     )
 }
@@ -150,7 +166,7 @@ fn check_project(project: &str) -> Result<()> {
     if is_sound {
         return Ok(());
     }
-    Err(invalid_config("the project is given by something that is not its id").with_hint(
+    Err(Error::invalid_config("the project is given by something that is not its id").with_hint(
         "an id has lowercase letters, digits and hyphens; it is not the display name: see `gcloud projects list`",
     ))
 }
@@ -185,7 +201,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
         .chain(config.kms_key.as_deref())
     {
         if !key.starts_with("projects/") || !key.contains("/cryptoKeys/") {
-            return Err(invalid_config("`kms_key` is not the name of a key").with_hint(
+            return Err(Error::invalid_config("`kms_key` is not the name of a key").with_hint(
                 "it looks like `projects/P/locations/L/keyRings/R/cryptoKeys/K`, without a version",
             ));
         }
@@ -193,7 +209,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
     if let Some(region) = &config.region {
         if !config.replicas.is_empty() {
             return Err(
-                invalid_config("`region` and `replicas` exclude each other").with_hint(
+                Error::invalid_config("`region` and `replicas` exclude each other").with_hint(
                     "a regional secret is in its region alone; leave `region` out for a global one with replicas",
                 ),
             );
@@ -209,7 +225,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
         })));
     }
     if config.kms_key.is_some() {
-        return Err(invalid_config("`kms_key` beside `replicas` fits no replica").with_hint(
+        return Err(Error::invalid_config("`kms_key` beside `replicas` fits no replica").with_hint(
             "give each replica its own: `replicas = [{ region = \"europe-west1\", kms_key = \"…\" }]`",
         ));
     }

@@ -1,8 +1,6 @@
 //! Which id a name has, and which name an id.
 
-use secrets_core::{NameMapping, NameRules, Result, SecretName};
-
-use crate::error::invalid_config;
+use secrets_core::{Error, NameMapping, NameRules, Result, SecretName};
 
 /// The longest id, in bytes (secretmanager/v1/service.proto: up to 255 letters, digits, `-` and `_`).
 const MAX_ID_BYTES: usize = 255;
@@ -17,15 +15,16 @@ pub(crate) struct Ids {
 impl Ids {
     pub(crate) fn new(prefix: &str) -> Result<Self> {
         if !prefix.chars().all(is_legal) {
-            return Err(
-                invalid_config("`secret_prefix` holds a character that no id can have").with_hint(
-                    "ids have letters, digits, `-` and `_`; use `app-` rather than `app/`",
-                ),
-            );
+            return Err(Error::invalid_config(
+                "`secret_prefix` holds a character that no id can have",
+            )
+            .with_hint("ids have letters, digits, `-` and `_`; use `app-` rather than `app/`"));
         }
         // Room for names is left, also for those that grow by translation.
         if prefix.len() > MAX_ID_BYTES / 2 {
-            return Err(invalid_config("`secret_prefix` is longer than 127 bytes"));
+            return Err(Error::invalid_config(
+                "`secret_prefix` is longer than 127 bytes",
+            ));
         }
         Ok(Self {
             prefix: prefix.to_owned(),

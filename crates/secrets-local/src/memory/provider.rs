@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
     GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext, Page,
-    PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretValue, Version, VersionsOptions,
+    PlannedCall, Planner, ProviderInfo, ProviderKind, PutOptions, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use super::config::{MAX_VALUE_BYTES, MemoryConfig};
@@ -70,6 +70,21 @@ pub async fn open(config: MemoryConfig, context: OpenContext) -> Result<MemoryPr
     })
 }
 
+#[async_trait]
+impl ProviderKind for MemoryProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = MemoryConfig;
+
+    fn set_location(config: &mut MemoryConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: MemoryConfig, context: OpenContext) -> Result<Self> {
+        open(config, context).await
+    }
+}
+
 impl MemoryProvider {
     fn now(&self) -> Now {
         Now::read(&*self.clock)
@@ -112,8 +127,8 @@ impl SecretProvider for MemoryProvider {
             .collect()
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        PlannedCall::local(items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -177,5 +192,11 @@ impl SecretProvider for MemoryProvider {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Planner for MemoryProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 }

@@ -218,7 +218,10 @@ impl Store {
             return Err(deleted(name));
         }
         let before = match &options.page_token {
-            Some(token) => token.as_str().parse::<u64>().map_err(|_| foreign_token())?,
+            Some(token) => token
+                .as_str()
+                .parse::<u64>()
+                .map_err(|_| Error::invalid_page_token())?,
             None => u64::MAX,
         };
         let mut older = entry
@@ -341,9 +344,11 @@ impl Entry {
     fn check(&self, name: &SecretName, mode: &PutMode) -> Result<()> {
         match mode {
             PutMode::Upsert => Ok(()),
-            PutMode::Create if self.deletion.is_some() => Err(Error::from(ErrorKind::AlreadyExists)
-                .with_name(name)
-                .with_hint("it is deleted but can be restored; restore or purge it first")),
+            PutMode::Create if self.deletion.is_some() => {
+                Err(Error::from(ErrorKind::AlreadyExists)
+                    .with_name(name)
+                    .with_hint("it is deleted but can be restored; restore or purge it first"))
+            }
             PutMode::Create => Err(Error::from(ErrorKind::AlreadyExists).with_name(name)),
             PutMode::IfVersion(version) => {
                 let current = self.revisions.back().map(|revision| revision.number);
@@ -414,13 +419,6 @@ fn page_size(asked: Option<usize>) -> Result<usize> {
 fn page_before(items: Vec<Metadata>) -> Page {
     let next = items.last().map(|last| PageToken::new(last.name.as_str()));
     Page::new(items, next)
-}
-
-fn foreign_token() -> Error {
-    Error::new(
-        ErrorKind::InvalidConfig,
-        "the page token is not one of this provider",
-    )
 }
 
 fn deleted(name: &SecretName) -> Error {

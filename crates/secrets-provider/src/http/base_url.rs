@@ -53,7 +53,7 @@ impl BaseUrl {
     ///
     /// # Errors
     /// Those of [`parse`](Self::parse).
-    pub fn of_setting(setting: &str, text: &str, example: &str) -> Result<Self> {
+    pub fn from_setting(setting: &str, text: &str, example: &str) -> Result<Self> {
         Self::parse(text).map_err(|failure| {
             Error::new(
                 ErrorKind::InvalidConfig,

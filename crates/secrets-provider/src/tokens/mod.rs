@@ -4,4 +4,4 @@ mod lifetime;
 mod shared;
 
 pub use lifetime::{Backoff, TokenLifetime, jittered, renew_after};
-pub use shared::{Expiring, SharedToken, Turn};
+pub use shared::{Expiring, RefreshGuard, SharedToken};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    Credential, HttpResponse, TokenLifetime, Method as HttpMethod, decode, encode, sensitive_header,
+    Credential, HttpResponse, Method as HttpMethod, TokenLifetime, decode, encode, sensitive_header,
 };
 
 use super::method::{Method, Token};

@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use secrets_core::{Result, SecretValue};
-use secrets_provider::{Credential, Expiring, HeaderValue, TokenLifetime, NamedFile, sensitive_header};
+use secrets_provider::{
+    Credential, Expiring, HeaderValue, NamedFile, TokenLifetime, sensitive_header,
+};
 
 /// How we get a token.
 pub(crate) enum Method {

@@ -13,13 +13,13 @@ use polysecrets_testkit::conformance::{Fixture, KnownGap};
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page,
-    PageToken, PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    PageToken, PlannedCall, Planner, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions,
+    Secret, SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
 
 /// What the provider does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Defect {
+pub(crate) enum Defect {
     None,
     TrimsNewlines,
     TrimsSpaces,
@@ -79,7 +79,7 @@ pub enum Defect {
     HangsOnGet,
 }
 
-pub const LIMIT: usize = 64 * 1024;
+pub(crate) const LIMIT: usize = 64 * 1024;
 
 #[derive(Debug, Clone)]
 struct Revision {
@@ -106,7 +106,7 @@ struct Shared {
     busy: AtomicBool,
 }
 
-pub struct Model {
+pub(crate) struct Model {
     shared: Arc<Shared>,
     clock: Arc<ManualClock>,
     info: ProviderInfo,
@@ -397,14 +397,8 @@ impl SecretProvider for Model {
         secret
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        match items.len() {
-            0 => Vec::new(),
-            count if self.is(Defect::ClaimsBatch) => (0..count)
-                .map(|item| PlannedCall::new("read", vec![item], 1))
-                .collect(),
-            count => vec![PlannedCall::new("read", (0..count).collect(), 1)],
-        }
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
@@ -662,6 +656,18 @@ impl SecretProvider for Model {
     }
 }
 
+impl Planner for Model {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        match items.len() {
+            0 => Vec::new(),
+            count if self.is(Defect::ClaimsBatch) => (0..count)
+                .map(|item| PlannedCall::new("read", vec![item], 1))
+                .collect(),
+            count => vec![PlannedCall::new("read", (0..count).collect(), 1)],
+        }
+    }
+}
+
 impl Model {
     /// The check and the write under one lock, as it should be, unless the defect is that they are not.
     fn write_if_still_allowed(
@@ -683,24 +689,24 @@ impl Model {
 }
 
 /// A store of [`Model`]s.
-pub struct ModelFixture {
+pub(crate) struct ModelFixture {
     shared: Arc<Shared>,
     clock: Arc<ManualClock>,
     capabilities: Capabilities,
     defect: Defect,
-    pub gaps: Vec<KnownGap>,
-    pub is_shared: bool,
-    pub is_disposable: bool,
-    pub cannot_open: bool,
+    pub(crate) gaps: Vec<KnownGap>,
+    pub(crate) is_shared: bool,
+    pub(crate) is_disposable: bool,
+    pub(crate) cannot_open: bool,
 }
 
 impl ModelFixture {
     /// How many secrets the store holds, deleted ones included.
-    pub fn secrets(&self) -> usize {
+    pub(crate) fn secrets(&self) -> usize {
         self.shared.entries.lock().unwrap().len()
     }
 
-    pub fn new(defect: Defect) -> Self {
+    pub(crate) fn new(defect: Defect) -> Self {
         let all = Capabilities::new(Capability::ALL);
         Self::with_capabilities(
             match defect {
@@ -712,7 +718,7 @@ impl ModelFixture {
         )
     }
 
-    pub fn with_capabilities(capabilities: Capabilities, defect: Defect) -> Self {
+    pub(crate) fn with_capabilities(capabilities: Capabilities, defect: Defect) -> Self {
         Self {
             shared: Arc::default(),
             clock: Arc::new(ManualClock::new()),

@@ -1,6 +1,6 @@
 //! The least role that Azure has to assign.
 
-use secrets_core::{Grants, Location, Result, SecretName};
+use secrets_core::{LeastPrivilege, Location, Result, SecretName};
 
 use crate::provider::vault_name_of;
 
@@ -8,7 +8,7 @@ use crate::provider::vault_name_of;
 const ROLE: &str = "Key Vault Secrets User";
 
 /// The role assignments for reading these secrets, each on one secret alone.
-pub(crate) fn of(location: &Location, names: &[SecretName]) -> Result<Grants> {
+pub(crate) fn least_privilege(location: &Location, names: &[SecretName]) -> Result<LeastPrivilege> {
     let names = names.iter().map(vault_name_of);
     let mut names = names.collect::<Result<Vec<_>>>()?;
     names.sort();
@@ -20,7 +20,7 @@ pub(crate) fn of(location: &Location, names: &[SecretName]) -> Result<Grants> {
             "az role assignment create --assignee \"$ASSIGNEE\" --role \"{ROLE}\" --scope \"$vault/secrets/{name}\"\n"
         ));
     }
-    let grants = Grants::new("Azure role assignments", "sh", text)
+    let grants = LeastPrivilege::new("Azure role assignments", "sh", text)
         .with_note("ASSIGNEE is the client or object id of the identity; the vault has to use roles, not access policies");
     Ok(grants)
 }
@@ -33,7 +33,7 @@ mod tests {
     fn each_secret_has_an_assignment_of_its_own() {
         let location: Location = "azure-kv://contoso.vault.azure.net".parse().unwrap();
         let names = ["db/password", "token", "token"].map(|name| SecretName::new(name).unwrap());
-        let grants = of(&location, &names).unwrap();
+        let grants = least_privilege(&location, &names).unwrap();
         assert_eq!(
             grants.text,
             "vault=$(az keyvault show --name contoso --query id --output tsv)\n\

@@ -1,6 +1,6 @@
 //! The least that Google Cloud's IAM has to bind.
 
-use secrets_core::{Grants, Location, Result, SecretName};
+use secrets_core::{LeastPrivilege, Location, Result, SecretName};
 
 use crate::provider::Ids;
 
@@ -8,12 +8,12 @@ use crate::provider::Ids;
 const ROLE: &str = "roles/secretmanager.secretAccessor";
 
 /// The bindings for reading these secrets, each on one secret alone.
-pub(crate) fn of(
+pub(crate) fn least_privilege(
     ids: &Ids,
     project: Option<&str>,
     location: &Location,
     names: &[SecretName],
-) -> Result<Grants> {
+) -> Result<LeastPrivilege> {
     let ids = names.iter().map(|name| ids.id_of(name));
     let mut ids = ids.collect::<Result<Vec<_>>>()?;
     ids.sort();
@@ -28,7 +28,7 @@ pub(crate) fn of(
             region.as_deref().unwrap_or_default(),
         ));
     }
-    let grants = Grants::new("Google Cloud IAM bindings", "sh", text).with_note(
+    let grants = LeastPrivilege::new("Google Cloud IAM bindings", "sh", text).with_note(
         "MEMBER is who reads, such as serviceAccount:app@my-project.iam.gserviceaccount.com",
     );
     Ok(match project {
@@ -48,14 +48,14 @@ mod tests {
         let ids = Ids::new("app_").unwrap();
         let names = ["db/key", "TOKEN", "TOKEN"].map(|name| SecretName::new(name).unwrap());
         let location: Location = "gcp-sm://p?region=europe-west3".parse().unwrap();
-        let grants = of(&ids, Some("p"), &location, &names).unwrap();
+        let grants = least_privilege(&ids, Some("p"), &location, &names).unwrap();
         assert_eq!(
             grants.text,
             "gcloud secrets add-iam-policy-binding app_TOKEN --project=p --location=europe-west3 --role=roles/secretmanager.secretAccessor --member=\"$MEMBER\"\n\
              gcloud secrets add-iam-policy-binding app_x__db_skey --project=p --location=europe-west3 --role=roles/secretmanager.secretAccessor --member=\"$MEMBER\"\n"
         );
         let location: Location = "gcp-sm:".parse().unwrap();
-        let grants = of(&ids, None, &location, &names).unwrap();
+        let grants = least_privilege(&ids, None, &location, &names).unwrap();
         assert!(grants.text.contains("--project=\"$PROJECT\" --role"));
         assert_eq!(grants.notes.len(), 2);
     }

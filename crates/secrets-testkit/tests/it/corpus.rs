@@ -1,6 +1,4 @@
 //! A corpus is read strictly, and tells where it is wrong and what differs.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
