@@ -11,7 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use secrets_core::{Error, ErrorKind, SecretName, Version, looks_like_content};
 use secrets_provider::{HeaderMap, HeaderName, HeaderValue, retry_after};
 
-use crate::name::Arn;
+use crate::names::Arn;
 
 /// The window in which AWS takes a signature is 5 minutes; a clock that differs by more than this is told to be wrong.
 const SKEW: Duration = Duration::from_secs(4 * 60);

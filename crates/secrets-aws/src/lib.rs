@@ -4,14 +4,16 @@
 mod auth;
 mod client;
 mod config;
-mod document;
 mod error;
-mod name;
+mod limits;
+mod names;
 mod open;
 mod permissions;
 mod provider;
-mod secrets;
+mod value;
+mod wire;
 
+use crate::limits::MAX_VALUE_BYTES;
 use secrets_core::{Capabilities, Capability};
 
 pub use config::AwsConfig;
@@ -20,9 +22,6 @@ pub use provider::AwsProvider;
 
 /// The word for this provider in configurations and locations.
 pub const SCHEME: &str = "aws-sm";
-
-/// The largest value in bytes: quotas of AWS Secrets Manager, "secret value".
-const MAX_VALUE_BYTES: usize = 65_536;
 
 /// What the service can do. With `secret_name`, where all names are keys of one secret, there are no versions, tags,
 /// binary values and restoring.

@@ -14,14 +14,11 @@ use secrets_provider::{
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
 use crate::client::http::AwsHttpClient;
-use crate::document::Document;
-use crate::name::{Arn, Names};
-use crate::provider::Store;
-use crate::secrets::{IN_FLIGHT, READS_A_SECOND, Secrets};
-use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME, document};
+use crate::limits::{IN_FLIGHT, READS_A_SECOND, RECOVERY_DAYS};
+use crate::names::{Arn, Names};
+use crate::provider::{JsonKeys, KEY_CAPABILITIES, PerSecret, Store};
+use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME};
 
-/// The days for which a deleted secret may stay restorable (API reference, DeleteSecret, RecoveryWindowInDays).
-pub(crate) const RECOVERY_DAYS: std::ops::RangeInclusive<u8> = 7..=30;
 /// Variables with an address of the service, the more exact one first.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
 
@@ -102,14 +99,14 @@ pub async fn open(
             );
         }
         (Some(id), None) => {
-            check_document(id)?;
-            let document = Document::new(client, id.clone(), kms_key);
-            (Store::Document(document), document::CAPABILITIES)
+            check_secret_name(id)?;
+            let keys = JsonKeys::new(client, id.clone(), kms_key);
+            (Store::JsonKeys(keys), KEY_CAPABILITIES)
         }
         (None, prefix) => {
             let names = Names::under(prefix.as_deref().unwrap_or_default())?;
-            let secrets = Secrets::new(client, names, kms_key, config.recovery_window_days);
-            (Store::Secrets(secrets), CAPABILITIES)
+            let secrets = PerSecret::new(client, names, kms_key, config.recovery_window_days);
+            (Store::PerSecret(secrets), CAPABILITIES)
         }
     };
     let info = ProviderInfo::new(SCHEME, context.provider, location, capabilities)
@@ -306,7 +303,7 @@ fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>
     }
 }
 
-fn check_document(id: &str) -> Result<()> {
+fn check_secret_name(id: &str) -> Result<()> {
     let is_name = !id.is_empty()
         && id.len() <= 512
         && id

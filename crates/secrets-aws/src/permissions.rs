@@ -3,23 +3,22 @@
 use secrets_core::{LeastPrivilege, Result, SecretName};
 use serde_json::{Value, json};
 
-use crate::name::Arn;
+use crate::limits::MAX_POLICY_CHARS;
+use crate::names::Arn;
 use crate::provider::{AwsProvider, Store};
 
 /// How many random characters AWS appends to a name in an ARN, after a hyphen (IAM policy examples of AWS Secrets Manager).
 const SUFFIX: &str = "??????";
-/// The longest policy of a role or user without white space (IAM quotas, "managed policies").
-const MAX_POLICY_CHARS: usize = 6_144;
 
 /// The IAM policy for reading these secrets.
-pub(crate) fn least_privilege(
+pub(crate) fn for_names(
     provider: &AwsProvider,
     region: &str,
     names: &[SecretName],
 ) -> Result<LeastPrivilege> {
     let (ids, key) = match provider.store() {
-        Store::Document(document) => (vec![document.id().to_owned()], document.kms_key()),
-        Store::Secrets(secrets) => {
+        Store::JsonKeys(keys) => (vec![keys.id().to_owned()], keys.kms_key()),
+        Store::PerSecret(secrets) => {
             let ids = names.iter().map(|name| secrets.id(name));
             (ids.collect::<Result<Vec<_>>>()?, secrets.kms_key())
         }
@@ -27,7 +26,7 @@ pub(crate) fn least_privilege(
     let mut resources: Vec<String> = ids.iter().map(|id| resource(id, region)).collect();
     resources.sort();
     resources.dedup();
-    let is_batch = matches!(provider.store(), Store::Secrets(_)) && resources.len() > 1;
+    let is_batch = matches!(provider.store(), Store::PerSecret(_)) && resources.len() > 1;
     let mut statements = vec![json!({
         "Sid": "Read",
         "Effect": "Allow",

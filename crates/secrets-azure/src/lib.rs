@@ -5,9 +5,12 @@ mod auth;
 mod client;
 mod config;
 mod error;
+mod limits;
+mod names;
 mod open;
 mod permissions;
 mod provider;
+mod value;
 mod wire;
 
 use secrets_core::{Capabilities, Capability};
@@ -36,4 +39,4 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Expiry,
     Capability::Binary,
 ])
-.with_max_value_bytes(provider::MAX_VALUE_BYTES);
+.with_max_value_bytes(limits::MAX_VALUE_BYTES);

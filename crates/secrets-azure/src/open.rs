@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrets_core::{Error, Location, OpenContext, ProviderInfo, ProviderKind, Result, SecretValue};
+use secrets_core::{
+    Error, Location, OpenContext, ProviderInfo, ProviderKind, Result, SecretValue,
+    looks_like_content,
+};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, NamedFile, Transport, Url, at_most_one_credential, missing,
     required,
@@ -17,7 +20,7 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::client::http::AzureHttpClient;
-use crate::provider::{CALLS_A_SECOND, GETS_IN_FLIGHT};
+use crate::limits::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
 /// The variables that name a vault, in the order in which they are looked at.
@@ -370,8 +373,9 @@ impl Opening<'_> {
 }
 
 fn metadata_url(variable: &str, address: &str) -> Result<Url> {
-    Url::parse(address)
-        .ok()
+    Some(address)
+        .filter(|address| !looks_like_content(address))
+        .and_then(|address| Url::parse(address).ok())
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| Error::invalid_config(format!("{variable} does not hold an address")))
 }

@@ -2,14 +2,14 @@
 
 use secrets_core::{LeastPrivilege, Location, Result, SecretName};
 
-use crate::provider::vault_name_of;
+use crate::names;
 
 /// The built-in role that reads values (Azure built-in roles, "Security").
 const ROLE: &str = "Key Vault Secrets User";
 
 /// The role assignments for reading these secrets, each on one secret alone.
-pub(crate) fn least_privilege(location: &Location, names: &[SecretName]) -> Result<LeastPrivilege> {
-    let names = names.iter().map(vault_name_of);
+pub(crate) fn for_names(location: &Location, names: &[SecretName]) -> Result<LeastPrivilege> {
+    let names = names.iter().map(names::encode);
     let mut names = names.collect::<Result<Vec<_>>>()?;
     names.sort();
     names.dedup();
@@ -33,7 +33,7 @@ mod tests {
     fn each_secret_has_an_assignment_of_its_own() {
         let location: Location = "azure-kv://contoso.vault.azure.net".parse().unwrap();
         let names = ["db/password", "token", "token"].map(|name| SecretName::new(name).unwrap());
-        let grants = least_privilege(&location, &names).unwrap();
+        let grants = for_names(&location, &names).unwrap();
         assert_eq!(
             grants.text,
             "vault=$(az keyvault show --name contoso --query id --output tsv)\n\

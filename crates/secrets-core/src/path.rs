@@ -96,12 +96,14 @@ impl fmt::Debug for NamedPath {
 }
 
 /// Whether a text is the content of a file rather than a path or a name: several lines, JSON, PEM, a JWT, a token of
-/// Vault, an age key, a long run of base64, or more than a path can be. Such text is never shown.
+/// Vault, an age key, a long run of base64, an address with a password, or more than a path can be. Such text is never
+/// shown.
 pub fn looks_like_content(text: &str) -> bool {
     let starts_with = |start: &str| text.trim_start().starts_with(start);
     text.contains(char::is_control)
         || text.contains("-----BEGIN")
         || contains_age_key(text)
+        || (text.contains("://") && text.contains('@'))
         || ["{", "eyJ", "hvs.", "hvb.", "hvr."]
             .iter()
             .any(|start| starts_with(start))
@@ -151,7 +153,7 @@ fn is_like_key(text: &str) -> bool {
 
 /// Whether uppercase, lowercase and digits occur.
 fn is_mixed(text: &str) -> bool {
-    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| is(byte));
+    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
     has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
 }
 
@@ -177,6 +179,7 @@ mod tests {
             "a\0b",
             "dGhpcyBpcyBhIHZlcnkgbG9uZyBzZWNyZXQga2V5IDEyMw==",
             "0123456789abcdef0123456789abcdef",
+            "https://me:hunter2@host",
             &line,
         ] {
             let failure = NamedPath::new("TOKEN_FILE", content).unwrap_err();

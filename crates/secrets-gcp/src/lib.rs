@@ -5,21 +5,23 @@ mod auth;
 mod client;
 mod config;
 mod error;
+mod limits;
+mod names;
+mod open;
 mod permissions;
 mod provider;
 mod wire;
 
+use crate::limits::MAX_VALUE_BYTES;
 use secrets_core::{Capabilities, Capability};
 
 pub use auth::{AccessToken, TokenSource};
-pub use config::{GcpConfig, ReplicaConfig, open};
+pub use config::{GcpConfig, ReplicaConfig};
+pub use open::open;
 pub use provider::GcpProvider;
 
 /// The word for this provider in configurations and locations.
 pub const SCHEME: &str = "gcp-sm";
-
-/// The largest value that Secret Manager takes, in bytes (Secret Manager quotas and limits: 64 KiB).
-const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// What Secret Manager can do. Deleting is for good, a write cannot name the version that it replaces, and a value has no
 /// end of validity of its own.

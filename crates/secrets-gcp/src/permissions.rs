@@ -2,13 +2,13 @@
 
 use secrets_core::{LeastPrivilege, Location, Result, SecretName};
 
-use crate::provider::Ids;
+use crate::names::Ids;
 
 /// The built-in role that reads values (Secret Manager documentation, "Access control with IAM").
 const ROLE: &str = "roles/secretmanager.secretAccessor";
 
 /// The bindings for reading these secrets, each on one secret alone.
-pub(crate) fn least_privilege(
+pub(crate) fn for_names(
     ids: &Ids,
     project: Option<&str>,
     location: &Location,
@@ -48,14 +48,14 @@ mod tests {
         let ids = Ids::new("app_").unwrap();
         let names = ["db/key", "TOKEN", "TOKEN"].map(|name| SecretName::new(name).unwrap());
         let location: Location = "gcp-sm://p?region=europe-west3".parse().unwrap();
-        let grants = least_privilege(&ids, Some("p"), &location, &names).unwrap();
+        let grants = for_names(&ids, Some("p"), &location, &names).unwrap();
         assert_eq!(
             grants.text,
             "gcloud secrets add-iam-policy-binding app_TOKEN --project=p --location=europe-west3 --role=roles/secretmanager.secretAccessor --member=\"$MEMBER\"\n\
              gcloud secrets add-iam-policy-binding app_x__db_skey --project=p --location=europe-west3 --role=roles/secretmanager.secretAccessor --member=\"$MEMBER\"\n"
         );
         let location: Location = "gcp-sm:".parse().unwrap();
-        let grants = least_privilege(&ids, None, &location, &names).unwrap();
+        let grants = for_names(&ids, None, &location, &names).unwrap();
         assert!(grants.text.contains("--project=\"$PROJECT\" --role"));
         assert_eq!(grants.notes.len(), 2);
     }

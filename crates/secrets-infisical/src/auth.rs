@@ -12,7 +12,7 @@ use secrets_provider::{
     TokenLifetime, WipedBuffer, decode, encode, renew_after, sensitive_header,
 };
 
-use crate::endpoint::{Call, Endpoint};
+use crate::client::endpoint::{Call, Endpoint};
 use crate::error::Asked;
 use crate::value::text_of;
 use crate::wire::{Issued, TokenBody, UniversalLogin};

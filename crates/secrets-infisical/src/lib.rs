@@ -2,11 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod auth;
-mod batch;
 mod client;
 mod config;
-mod endpoint;
 mod error;
+mod limits;
 mod names;
 mod open;
 mod permissions;
@@ -38,4 +37,4 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Binary,
     Capability::Batch,
 ])
-.with_max_value_bytes(value::MAX_VALUE_BYTES);
+.with_max_value_bytes(limits::MAX_VALUE_BYTES);

@@ -3,13 +3,8 @@
 //! Folders take letters, digits, `-` and `_`; keys anything but `:`, `/` and white space at their ends. What does not fit
 //! is translated segment by segment, so that each stored folder and key stands for exactly one segment of a name.
 
+use crate::limits::{MAX_FOLDER_BYTES, MAX_KEY_UNITS};
 use secrets_core::{Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
-
-/// The longest key, in the UTF-16 units that the server counts: it sees no route in a longer one (Fastify's
-/// `maxParamLength`, which Infisical leaves at its default).
-const MAX_KEY_UNITS: usize = 100;
-/// The longest folder name, in bytes (the column `secret_folders.name`).
-const MAX_FOLDER_BYTES: usize = 255;
 
 const FOLDERS: NameMapping = NameMapping::new(NameRules::new("-_", '_', MAX_FOLDER_BYTES));
 /// Four times the longest key, so that the length is told by [`check_key`] alone.

@@ -10,8 +10,8 @@ use secrets_provider::{
 use crate::SCHEME;
 use crate::auth::{Auth, Method};
 use crate::client::Client;
+use crate::client::endpoint::Endpoint;
 use crate::config::{InfisicalConfig, Region, UniversalAuthConfig};
-use crate::endpoint::Endpoint;
 use crate::names::Root;
 use crate::provider::{Behaviour, InfisicalProvider};
 use crate::value::Codec;

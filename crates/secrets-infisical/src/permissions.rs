@@ -9,7 +9,7 @@ use crate::names::Root;
 
 /// The additional privilege of a machine identity for reading these secrets, as the server's API takes it
 /// (`POST /api/v2/identity-project-additional-privilege`).
-pub(crate) fn least_privilege(
+pub(crate) fn for_names(
     root: &Root,
     project: &str,
     environment: &str,
@@ -57,7 +57,7 @@ mod tests {
         let root = Root::new("/team").unwrap();
         let names = ["db/user", "db/password", "TOKEN", "TOKEN"];
         let names = names.map(|name| SecretName::new(name).unwrap());
-        let grants = least_privilege(&root, "p-1", "prod", &names).unwrap();
+        let grants = for_names(&root, "p-1", "prod", &names).unwrap();
         let told: Value = serde_json::from_str(&grants.text).unwrap();
         assert_eq!(told["projectId"], "p-1");
         let permissions = told["permissions"].as_array().unwrap();

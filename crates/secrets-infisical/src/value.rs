@@ -8,12 +8,7 @@ use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{WipedBuffer, decode_base64, encode_base64};
 
 use crate::config::{Encoding, UnresolvedReferences};
-
-/// The largest value. In base64 it still fits into the 1 MiB that Fastify takes for a request by default, which
-/// Infisical leaves as it is.
-pub(crate) const MAX_VALUE_BYTES: usize = 512 * 1024;
-/// What a value may take in a request's JSON, so that names and tags find room beside it.
-const MAX_JSON_BYTES: usize = 768 * 1024;
+use crate::limits::{MAX_JSON_BYTES, MAX_VALUE_BYTES};
 
 /// A plain value never begins with this: such a one is encoded.
 const RESERVED: &str = "polysecrets:";

@@ -12,6 +12,7 @@ mod json;
 mod leaks;
 mod mask;
 mod openbao;
+mod paths;
 mod policy;
 mod run;
 mod start;

@@ -27,10 +27,8 @@ use self::exchange::{Exchange, Step};
 use crate::auth::Session;
 use crate::client::http::{AzureHttpClient, carried_error};
 use crate::error::{self, Asked};
+use crate::limits::PAGE;
 use crate::wire::{Attributes, Bundle, NewSecret};
-
-/// The most items that the service puts on a page.
-pub(crate) const PAGE: usize = 25;
 
 /// A vault. Cheap to clone.
 #[derive(Clone)]

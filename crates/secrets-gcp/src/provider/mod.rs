@@ -1,4 +1,5 @@
-mod names;
+//! The contract over a project: options in, calls of the client, secrets out.
+
 mod tags;
 
 use std::collections::BTreeMap;
@@ -17,21 +18,13 @@ use secrets_provider::run_to_completion;
 
 use crate::client::{Client, Maps, PageQuery, Switch, VersionFacts};
 use crate::error;
+use crate::limits::{MAX_ALIAS_BYTES, MAX_VALUE_BYTES, PAGE_SIZE, READS_A_SECOND, READS_IN_FLIGHT};
+use crate::names::Ids;
 use crate::permissions;
 use crate::wire::VersionState;
-use crate::{CAPABILITIES, MAX_VALUE_BYTES, SCHEME};
+use crate::{CAPABILITIES, SCHEME};
 
-pub(crate) use names::Ids;
-
-/// How many reads are under way at once. They share one connection of HTTP/2.
-const READS_IN_FLIGHT: usize = 32;
-/// Of the 90,000 that a project may access in a minute (Secret Manager quotas).
-const READS_A_SECOND: u32 = 1500;
-/// How many items a page has where nobody says; fewer requests than with the service's own default.
-const PAGE_SIZE: usize = 1000;
 const LATEST: &str = "latest";
-/// The longest alias, in bytes (secretmanager/v1/resources.proto).
-const MAX_ALIAS_BYTES: usize = 63;
 
 /// The secrets of one project of Google Secret Manager. Made by [`open`](crate::open).
 pub struct GcpProvider {
@@ -502,7 +495,7 @@ impl Planner for GcpProvider {
 impl Permissions for GcpProvider {
     fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
         let project = self.client.project();
-        permissions::least_privilege(&self.ids, project, &self.info.location, names)
+        permissions::for_names(&self.ids, project, &self.info.location, names)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use secrets_core::{Error, ErrorKind, Result, SecretName};
 
 use crate::client::Maps;
+use crate::limits::{MAX_ANNOTATION_BYTES, MAX_LABEL_CHARS, MAX_LABELS};
 
 /// What our own annotations begin with.
 const RESERVED: &str = "polysecrets-";
@@ -13,11 +14,6 @@ const RESERVED: &str = "polysecrets-";
 const NAME: &str = "polysecrets-name";
 /// Holds, as a JSON object, the tags that no label can hold.
 const TAGS: &str = "polysecrets-tags";
-/// Limits of labels and annotations (secretmanager/v1/resources.proto). Labels may have letters of any script; here those
-/// that are not ASCII go into the annotation, which needs no table of scripts.
-const MAX_LABELS: usize = 64;
-const MAX_LABEL_CHARS: usize = 63;
-const MAX_ANNOTATION_BYTES: usize = 16 * 1024;
 
 /// The maps of a new secret with these tags. `hidden` is the name, where the id does not tell it.
 pub(super) fn maps_of(

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
-use secrets_core::{Error, ErrorKind, Result};
+use secrets_core::{Error, ErrorKind, Result, looks_like_content};
 
 /// All but the characters that RFC 3986 calls unreserved.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -32,7 +32,12 @@ impl BaseUrl {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`], which does not repeat the text: it may hold a password.
     pub fn parse(text: &str) -> Result<Self> {
-        let url = Url::parse(text.trim()).map_err(|_| invalid("is not a URL"))?;
+        let text = text.trim();
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if looks_like_content(rest) {
+            return Err(invalid("is not one: the content of a file is in its place"));
+        }
+        let url = Url::parse(text).map_err(|_| invalid("is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("does not start with `http://` or `https://`"));
         }
@@ -181,6 +186,7 @@ mod tests {
             "https://hunter2@host",
             "https://host?hunter2",
             "https://host#hunter2",
+            "https://eyJhbGciOi.hunter2",
             "",
         ] {
             let error = BaseUrl::parse(text).unwrap_err();

@@ -1,0 +1,10 @@
+//! Infisical: exact requests, logins counted, and what becomes of each answer.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+mod auth;
+mod conformance;
+mod errors;
+mod names;
+mod wire;
