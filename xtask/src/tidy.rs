@@ -1,5 +1,6 @@
 //! Rules about the workspace that no compiler checks: one file a group of rules.
 
+mod api;
 mod budgets;
 mod circles;
 mod direction;
@@ -77,6 +78,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     problems.extend(circles::check(&packages)?);
     problems.extend(messages::check(&packages, fix)?);
     problems.extend(docs::check(&packages, fix)?);
+    problems.extend(api::check(&packages, fix)?);
     problems.extend(budgets::check(&packages)?);
     for problem in &problems {
         println!("{problem}");

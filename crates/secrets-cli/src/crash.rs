@@ -59,7 +59,7 @@ mod tests {
                 rustix::process::dumpable_behavior().unwrap(),
                 rustix::process::DumpableBehavior::NotDumpable
             );
-            exits_with(Exit::BeforeChild);
+            exits_with(Exit::RunFailed);
             let value = String::from("hünter2");
             let _ = &value[..2];
         }

@@ -38,8 +38,8 @@ exits! {
     Integrity = 7, "data is damaged, was tampered with, or is older than before";
     /// The answer of `check` or `status` is that something is wrong.
     Problems = 8, "`check` or `status` found problems";
-    /// `run` failed before it could start the program.
-    BeforeChild = 125, "of `run`: an error of ours before the program was started";
+    /// `run` failed: it could not start the program, or could not write what the program wrote.
+    RunFailed = 125, "of `run`: an error of ours: the program was not started, or its output cannot be written";
     /// The program is there, but cannot be executed.
     CannotExecute = 126, "of `run`: the program cannot be executed";
     /// The program is not there.

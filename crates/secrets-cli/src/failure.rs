@@ -220,7 +220,7 @@ mod tests {
         let Failure::Told(told) = Failure::from(error) else {
             panic!("not told");
         };
-        let object = told.object(Exit::BeforeChild);
+        let object = told.object(Exit::RunFailed);
         let error = &object["error"];
         assert_eq!(error["kind"], "not_found");
         assert_eq!(error["name"], "db/password");

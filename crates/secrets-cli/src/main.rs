@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     let is_run = matches!(&cli.verb, Verb::Run(run) if !run.explain.explain);
     let wants_json = cli.verb.wants_json();
     if is_run {
-        crash::exits_with(Exit::BeforeChild);
+        crash::exits_with(Exit::RunFailed);
     }
     let settings = Settings::new(cli.global, palette, &cli.verb.name());
     let outcome = start(cli.verb, &settings);
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
             let mut exit = failure.exit();
             // The program's own codes must not be mistaken for ours.
             if is_run && !matches!(exit, Exit::CannotExecute | Exit::CommandNotFound) {
-                exit = Exit::BeforeChild;
+                exit = Exit::RunFailed;
             }
             if let Failure::Told(told) = failure {
                 match wants_json {

@@ -1,12 +1,17 @@
 //! What a program gets that is started with `secrets run`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
-use std::thread::sleep;
+use std::process::{Command, Stdio};
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use polysecrets_tests::{Home, Ran, is_deep};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 const DECLARED: &str = "
 [secrets.DATABASE_PASSWORD]
@@ -391,6 +396,134 @@ fn no_value_is_an_argument() {
             .iter()
             .any(|process| holds(&process.environ))
     );
+}
+
+/// More lines than a pipe holds and fewer than two, so that a program ends which nobody reads yet.
+const LINES: usize = 20_000;
+
+fn lines(ending: &str) -> Vec<u8> {
+    (1..=LINES)
+        .flat_map(|line| format!("{line}{ending}").into_bytes())
+        .collect()
+}
+
+/// Reads so many bytes, then nothing for longer than a second, then the rest.
+fn stalled(mut reader: impl Read + Send + 'static, first: usize) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut read = vec![0; first];
+        reader.read_exact(&mut read).unwrap();
+        sleep(Duration::from_millis(2500));
+        // A terminal ends with an error.
+        let _ = reader.read_to_end(&mut read);
+        read
+    })
+}
+
+/// The same with values of which none is too short to be masked.
+fn declared_and_long() -> Home {
+    let home = declared();
+    home.set("api", br#"{"key":"k-12345"}"#);
+    home
+}
+
+#[test]
+fn a_reader_that_stalls_loses_nothing() {
+    let home = declared_and_long();
+    let seq = format!("seq 1 {LINES}");
+    for mask in ["always", "never"] {
+        let run = |script: &str| home.command(&["run", "--mask", mask, "--", "sh", "-c", script]);
+        let mut child = run(&format!("({seq}) & {seq} >&2; wait"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (stdout, stderr) = (stalled(stdout, 0), stalled(stderr, 0));
+        assert!(child.wait().unwrap().success());
+        assert!(stdout.join().unwrap() == lines("\n"), "{mask}, stdout");
+        assert!(stderr.join().unwrap() == lines("\n"), "{mask}, stderr");
+
+        // One pipe for both.
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = run(&format!("{seq} >&2"));
+        command.stdout(writer.try_clone().unwrap()).stderr(writer);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let both = stalled(reader, 0);
+        assert!(child.wait().unwrap().success());
+        assert!(both.join().unwrap() == lines("\n"), "{mask}, one pipe");
+    }
+}
+
+#[test]
+fn megabytes_to_a_slow_reader_lose_nothing() {
+    let home = declared_and_long();
+    let script = "head -c 8000000 /dev/zero | tr '\\0' x; echo; seq 1 20000";
+    let mut child = home
+        .command(&["run", "--mask", "always", "--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut start = vec![0; 8_000_001];
+    stdout.read_exact(&mut start).unwrap();
+    assert!(start[..8_000_000].iter().all(|byte| *byte == b'x'));
+    let rest = stalled(stdout, 0);
+    assert!(child.wait().unwrap().success());
+    assert!(rest.join().unwrap() == lines("\n"));
+}
+
+#[test]
+fn a_terminal_that_stalls_loses_nothing() {
+    let home = declared_and_long();
+    let (master, slave) = terminal();
+    let mut command = home.command(&["run", "--mask", "always", "--", "sh", "-c"]);
+    command
+        .arg(format!("seq 1 {LINES}"))
+        .stdin(slave.try_clone().unwrap())
+        .stdout(slave.try_clone().unwrap())
+        .stderr(slave);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    // Two terminals and the buffer between them hold what is left.
+    let screen = stalled(master, lines("\r\n").len() - 100_000);
+    assert!(child.wait().unwrap().success());
+    assert!(screen.join().unwrap() == lines("\r\n"));
+}
+
+/// A terminal that nobody looks at, and its other end.
+fn terminal() -> (File, OwnedFd) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let slave = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    (File::from(master), slave)
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let home = declared_and_long();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let run = |script: &str| home.command(&["run", "--mask", "always", "--", "sh", "-c", script]);
+    Ran::of(run("echo hi").stdout(full()))
+        .ended(125)
+        .says("error: cannot write to standard output: no space left on device");
+    // The program's own failure is the more telling one; that it wrote to our closed pipe is not its own.
+    Ran::of(run("echo hi; exit 3").stdout(full()))
+        .ended(3)
+        .says("error: cannot write to standard output: ");
+    Ran::of(run("exec yes").stdout(full()))
+        .ended(125)
+        .says("error: cannot write to standard output: ");
+    let ran = Ran::of(run("echo hi >&2; echo out").stderr(full())).ended(125);
+    assert_eq!(ran.text(), "out\n");
+    home.write("text", "text");
+    let text = File::open(home.path("text")).unwrap();
+    Ran::of(home.command(&["mask"]).stdin(text).stdout(full()))
+        .ended(5)
+        .says("error: cannot pass the text on: no space left on device");
 }
 
 fn wait_for(condition: impl Fn() -> bool) {

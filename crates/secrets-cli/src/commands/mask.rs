@@ -8,7 +8,7 @@ use super::values;
 use crate::cli::Mask;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
-use crate::masked::pump;
+use crate::masked::{Source, pump};
 use crate::settings::Settings;
 
 pub(crate) fn run(command: &Mask, settings: &Settings) -> Outcome {
@@ -17,7 +17,8 @@ pub(crate) fn run(command: &Mask, settings: &Settings) -> Outcome {
     let filter = || -> io::Result<()> {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        pump(input, output, masker.stream())
+        pump(Source::new(input, None), output, masker.stream())?;
+        Ok(())
     };
     match filter() {
         Ok(()) => Ok(Exit::Ok),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use zeroize::Zeroizing;
 use super::pump::is_ready;
 use super::signals::Signals;
 use super::stage::Kind;
-use super::{Program, Stage, code, file, finish, is_same, pump, wait};
+use super::{Ended, Program, Pumps, Stage, code, file, is_same, wait};
 use crate::terminal;
 
-/// Runs it to its end, and gives its exit code.
-pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
+/// Runs it to its end.
+pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<Ended> {
     // Without a keyboard, what is typed stays with the real terminal and makes its signals there.
     let has_keyboard =
         io::stdin().is_terminal() && is_same(io::stdin().as_fd(), io::stdout().as_fd());
@@ -45,7 +45,7 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
         console.take()?;
     }
     let (size, front) = (master.try_clone()?, Arc::clone(&console));
-    signals.pass(move |signal, _| {
+    let is_over = signals.pass(move |signal, _| {
         match signal {
             Signal::WINCH => front.tell_size(&size),
             Signal::CONT => {
@@ -66,12 +66,9 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
             let _ = typing(keys, &front);
         });
     }
-    let (ended, end) = mpsc::channel();
-    let (output, stream) = (file(io::stdout().as_fd())?, masker.stream());
-    thread::spawn(move || {
-        let _ = pump(master, output, stream);
-        let _ = ended.send(());
-    });
+    let mut pumps = Pumps::new(program.palette)?;
+    let output = file(io::stdout().as_fd())?;
+    pumps.start("the terminal", master, output, masker)?;
     let code = loop {
         let status = wait(leader)?;
         if let Some(code) = code(status) {
@@ -83,9 +80,11 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker) -> io::Result<i32> {
         console.take()?;
         let _ = kill_process(leader, Signal::CONT);
     };
+    is_over.set();
+    let outcome = pumps.finish();
+    // Not before: what is still to be written was made for the terminal as it is now.
     terminal::put_back()?;
-    finish(&end, 1, program.palette);
-    Ok(code)
+    Ok((code, outcome))
 }
 
 /// A new terminal that is set as the real one is, and its other end.
@@ -116,8 +115,9 @@ struct Console {
 }
 
 impl Console {
+    /// Where the terminal does not control us, as after `setsid`, nothing keeps us from it.
     fn is_foreground(&self) -> bool {
-        tcgetpgrp(&self.real).is_ok_and(|group| group == getpgrp())
+        tcgetpgrp(&self.real).map_or(true, |group| group == getpgrp())
     }
 
     /// Lets every key through to the program's terminal, which knows what it means.

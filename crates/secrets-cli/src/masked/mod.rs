@@ -14,13 +14,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::thread::{self, JoinHandle};
 
 use rustix::fs::{FileType, fstat};
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use secrets::mask::Masker;
 
 use crate::ci;
@@ -29,11 +28,16 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
 use crate::output::{self, Palette};
 
-pub(crate) use pump::pump;
+pub(crate) use pump::{Source, pump};
 pub(crate) use stage::Stage;
 
-/// How long the output of a program that has ended is waited for.
-const REST: Duration = Duration::from_secs(1);
+use pump::End;
+
+/// The code of a program that wrote to a closed pipe.
+const BROKEN_PIPE: i32 = 128 + Signal::PIPE.as_raw();
+
+/// The exit code of a program that ran, and whether all its output was written.
+type Ended = (i32, Outcome<()>);
 
 /// What is masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +84,17 @@ pub(crate) fn run(program: &Program<'_>, masker: Masker, streams: Streams) -> Ou
     };
     drop(masker);
     match ended {
-        Ok(code) => std::process::exit(code),
+        Ok((code, Ok(()))) => std::process::exit(code),
+        Ok((code, Err(failure))) => {
+            if let Failure::Told(told) = &failure {
+                output::report(program.palette, told);
+            }
+            // The program's own code, unless that calls the run a success or blames the pipe that we closed.
+            std::process::exit(match code {
+                0 | BROKEN_PIPE => failure.exit() as i32,
+                code => code,
+            });
+        }
         Err(error) => Err(
             Failure::other(format!("cannot run the program: {}", reason(&error)))
                 .with_exit(Exit::CannotExecute),
@@ -133,19 +147,64 @@ fn code(status: WaitStatus) -> Option<i32> {
     status.exit_status().or_else(signal)
 }
 
-/// Waits until what the program wrote is written. What it left running may keep its output open for ever.
-fn finish(pumps: &Receiver<()>, count: usize, palette: Palette) {
-    let end = Instant::now() + REST;
-    for _ in 0..count {
-        match pumps.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
-            Err(RecvTimeoutError::Timeout) => {
-                output::warn(
-                    palette,
-                    "the program has ended and left another one running, of which the output is lost from now on",
-                );
-                return;
+/// The pumps of a program.
+struct Pumps {
+    palette: Palette,
+    /// Closed when the program has ended, which each pump sees at its other end.
+    program: PipeWriter,
+    ends: PipeReader,
+    threads: Vec<(&'static str, JoinHandle<io::Result<End>>)>,
+}
+
+impl Pumps {
+    fn new(palette: Palette) -> io::Result<Self> {
+        let (ends, program) = io::pipe()?;
+        Ok(Self {
+            palette,
+            program,
+            ends,
+            threads: Vec::new(),
+        })
+    }
+
+    fn start(
+        &mut self,
+        name: &'static str,
+        input: File,
+        output: File,
+        masker: &Masker,
+    ) -> io::Result<()> {
+        let source = Source::new(input, Some(self.ends.try_clone()?));
+        let stream = masker.stream();
+        let thread = thread::spawn(move || pump(source, output, stream));
+        self.threads.push((name, thread));
+        Ok(())
+    }
+
+    /// Waits until all that the program wrote is written, however long its reader takes.
+    fn finish(self) -> Outcome<()> {
+        drop(self.program);
+        let mut outcome = Ok(());
+        let mut is_open = false;
+        for (stream, thread) in self.threads {
+            let ended = thread.join();
+            match ended.unwrap_or_else(|_| Err(io::Error::other("the masker crashed"))) {
+                Ok(End::Closed) => {}
+                Ok(End::Open) => is_open = true,
+                // The reader has left; the closed pipe tells the program, as if it wrote there itself.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                Err(error) => {
+                    let message = format!("cannot write to {stream}: {}", reason(&error));
+                    outcome = Err(Failure::other(message).with_exit(Exit::RunFailed));
+                }
             }
         }
+        if is_open {
+            output::warn(
+                self.palette,
+                "the program has ended and left another one running, of which the output is lost from now on",
+            );
+        }
+        outcome
     }
 }

@@ -170,13 +170,14 @@ fn lead(program: &Program<'_>) -> io::Result<i32> {
     let child = command.process_group(0).spawn()?;
     let child = Pid::from_child(&child);
     tcsetpgrp(terminal.as_fd(), child)?;
-    signals.pass(move |signal, _| {
+    let is_over = signals.pass(move |signal, _| {
         // The program may have ended.
         let _ = kill_process(child, signal);
     });
     loop {
         let status = wait(child)?;
         if let Some(code) = code(status) {
+            is_over.set();
             return Ok(code);
         }
         kill_process(getpid(), Signal::STOP)?;

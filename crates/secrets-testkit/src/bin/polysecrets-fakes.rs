@@ -39,7 +39,7 @@ const FAKES: &[&str] = &["azure", "gcp", "infisical"];
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.iter().any(|word| word == "--help" || word == "-h") {
-        return told(HELP);
+        return printed(HELP);
     }
     let outcome = wanted(&words).and_then(|wanted| {
         tokio::runtime::Runtime::new()
@@ -102,10 +102,10 @@ async fn run(wanted: &Wanted) -> io::Result<()> {
         let fake = start(name, *port).await.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot start {name}: {error}"))
         })?;
-        line.insert(name.clone(), fake.told(name, folder.path())?);
+        line.insert(name.clone(), fake.described(name, folder.path())?);
         running.push(fake.running);
     }
-    if told(&format!("{}\n", Value::Object(line))) == ExitCode::FAILURE {
+    if printed(&format!("{}\n", Value::Object(line))) == ExitCode::FAILURE {
         return Ok(());
     }
     let stay = wanted.stay;
@@ -160,19 +160,19 @@ async fn start(name: &str, port: u16) -> io::Result<Started> {
 }
 
 impl Started {
-    fn told(&self, name: &str, folder: &Path) -> io::Result<Value> {
+    fn described(&self, name: &str, folder: &Path) -> io::Result<Value> {
         let environment: Map<String, Value> = self
             .environment
             .iter()
             .map(|(name, value)| (name.clone(), value.clone().into()))
             .collect();
-        let mut told = json!({ "url": self.url, "environment": environment });
+        let mut entry = json!({ "url": self.url, "environment": environment });
         if let Some(pem) = &self.ca_pem {
             let path = folder.join(format!("{name}-ca.pem"));
             fs::write(&path, pem)?;
-            told["ca_file"] = path.display().to_string().into();
+            entry["ca_file"] = path.display().to_string().into();
         }
-        Ok(told)
+        Ok(entry)
     }
 }
 
@@ -189,7 +189,7 @@ async fn end_of_input() {
     let _ = receiver.await;
 }
 
-fn told(text: &str) -> ExitCode {
+fn printed(text: &str) -> ExitCode {
     let mut output = io::stdout().lock();
     match output
         .write_all(text.as_bytes())

@@ -88,7 +88,7 @@ impl Canary {
 
     /// Every place where the value stands in `haystack`, in the order of position.
     ///
-    /// A place that fits several forms is told once, by the most telling form; parts of a longer find are left out.
+    /// A place that fits several forms is reported once, under the most specific form, and parts of a longer find are left out.
     /// The cost is linear in the length of `haystack`, of which a masked copy is made.
     pub fn scan(&self, haystack: impl AsRef<[u8]>) -> Vec<Hit> {
         let haystack = haystack.as_ref();

@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, SetGlobalDefaultError};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 
-/// Records all that [`tracing`] is told, at every level and from every crate: names, messages, fields of spans and
+/// Records everything that [`tracing`] receives, at every level and from every crate: names, messages, fields of spans and
 /// events, fields recorded later, errors with their sources.
 ///
 /// Clones share one record. What is written through the `log` crate is not seen unless a bridge is installed.

@@ -294,12 +294,12 @@ async fn capability_tags(cx: &Context<'_>) -> CaseResult {
     let tags = [("team".to_owned(), "payments".to_owned())].into();
     let options = PutOptions::default().with_tags(Some(tags));
     store.put_with(&name, OLD, options.clone()).await?;
-    let told = match cx.has(Capability::Describe) {
+    let reported = match cx.has(Capability::Describe) {
         true => store.describe(&name).await?.tags,
         false => store.get(&name).await?.metadata.tags,
     };
-    ensure(Some(&told) == options.tags.as_ref(), || {
-        format!("the tags are told as {told:?}")
+    ensure(Some(&reported) == options.tags.as_ref(), || {
+        format!("the tags are reported as {reported:?}")
     })
 }
 
@@ -311,9 +311,9 @@ async fn capability_expiry(cx: &Context<'_>) -> CaseResult {
     store
         .put_with(&name, OLD, PutOptions::default().with_expires_at(end))
         .await?;
-    let told = store.get(&name).await?.metadata.expires_at;
-    ensure(told.is_some(), || {
-        "an end of validity was put and is not told".to_owned()
+    let reported = store.get(&name).await?.metadata.expires_at;
+    ensure(reported.is_some(), || {
+        "an expiry was put and is not reported".to_owned()
     })
 }
 

@@ -27,7 +27,7 @@ impl From<Error> for Stop {
 }
 
 /// The kind and the line of an error, for a reason.
-pub(super) fn told(error: &Error) -> String {
+pub(super) fn described(error: &Error) -> String {
     format!("{:?}: {error}", error.kind())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn refused<T>(
         Err(error) if kinds.contains(&error.kind()) => Ok(error),
         Err(error) => Err(Stop::Failed(format!(
             "{what} was refused with {}, should be {}",
-            told(&error),
+            described(&error),
             names(kinds)
         ))),
     }

@@ -301,7 +301,7 @@ async fn put_after_purge(cx: &Context<'_>) -> CaseResult {
         let versions = store.version_ids(&name).await?;
         ensure(versions.len() == 1, || {
             format!(
-                "a secret made anew after a purge has {} versions",
+                "a secret created again after a purge has {} versions",
                 versions.len()
             )
         })?;

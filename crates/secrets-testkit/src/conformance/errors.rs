@@ -137,7 +137,7 @@ async fn errors_are_one_lowercase_line(cx: &Context<'_>) -> CaseResult {
             format!("an ordinary mistake gives an unexpected error: {text}")
         })?;
         ensure(!error.is_retryable(), || {
-            format!("a mistake that stays one is told as worth a retry: {text}")
+            format!("a permanent mistake is reported as retryable: {text}")
         })?;
     }
     Ok(())

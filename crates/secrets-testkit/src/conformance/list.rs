@@ -146,7 +146,9 @@ async fn list_tells_the_current_version(cx: &Context<'_>) -> CaseResult {
     for item in store.list(&cx.prefix(), None).await? {
         // Not every provider tells it in a listing, but none may tell a wrong one.
         ensure(
-            item.version.as_ref().is_none_or(|told| *told == current),
+            item.version
+                .as_ref()
+                .is_none_or(|reported| *reported == current),
             || {
                 format!(
                     "listed with version {:?}, current is {current}",

@@ -39,7 +39,7 @@
 //! # }
 //! ```
 
-/// The table of a group's cases: the name of an async function, and the capabilities without which it makes no sense.
+/// The table of a group's cases: the name of an async function, and the capabilities that it needs.
 macro_rules! cases {
     ($group:literal: $($name:ident [$($capability:ident),*],)+) => {
         pub(super) const CASES: &[crate::conformance::Case] = &[$(
@@ -79,7 +79,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrets_core::{Capabilities, Capability};
 
-use check::{CaseResult, Stop, told};
+use check::{CaseResult, Stop, described};
 use context::Context;
 
 pub use fixture::{Fixture, KnownGap};
@@ -159,7 +159,7 @@ async fn run_selected(fixture: &dyn Fixture, selected: impl Fn(&str) -> bool) ->
                 std::iter::empty(),
                 Vec::new(),
             );
-            return with_failure(report, "provider_opens", told(&error));
+            return with_failure(report, "provider_opens", described(&error));
         }
     };
 
@@ -240,9 +240,10 @@ impl<'a> Runner<'a> {
                 Ok(Err(panic)) => failed(format!("panicked: {}", panic_text(&*panic))),
                 Ok(Ok(Ok(()))) => Outcome::Passed,
                 Ok(Ok(Err(Stop::Failed(reason)))) => failed(reason),
-                Ok(Ok(Err(Stop::Error(error)))) => {
-                    failed(format!("a call failed that should not: {}", told(&error)))
-                }
+                Ok(Ok(Err(Stop::Error(error)))) => failed(format!(
+                    "a call failed that should not: {}",
+                    described(&error)
+                )),
                 Ok(Ok(Err(Stop::Unsupported(reason)))) => Outcome::Unsupported { reason },
             }
         };
@@ -290,7 +291,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("with something that is no text")
+        .unwrap_or("with something other than text")
 }
 
 fn seconds(limit: Duration) -> String {

@@ -2,7 +2,7 @@
 
 use secrets_core::{Capability, ErrorKind, MAX_NAME_BYTES, SecretName, SecretValue};
 
-use super::check::{CaseResult, Stop, ensure, refused, told};
+use super::check::{CaseResult, Stop, described, ensure, refused};
 use super::context::Context;
 
 cases! { "names":
@@ -61,7 +61,7 @@ async fn held_apart(cx: &Context<'_>, names: &[SecretName]) -> CaseResult {
                 return Err(Stop::fail(format!(
                     "{:?} was neither held nor refused with InvalidName: {}",
                     name.as_str(),
-                    told(&error)
+                    described(&error)
                 )));
             }
         }

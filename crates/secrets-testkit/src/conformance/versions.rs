@@ -1,4 +1,4 @@
-//! Versions: told apart, kept, listed newest first, and made current again.
+//! Versions: distinct, kept, listed newest first, and made current again.
 
 use std::collections::BTreeSet;
 
@@ -146,9 +146,9 @@ async fn old_version_is_described(cx: &Context<'_>) -> CaseResult {
     let (store, versions) = with_versions(cx, &name, 3).await?;
     for version in &versions {
         let options = DescribeOptions::default().with_version(version.clone());
-        let told = store.provider.describe(&name, &options).await?.version;
-        ensure(told.as_ref() == Some(version), || {
-            format!("version {version} was to be described, the metadata says {told:?}")
+        let reported = store.provider.describe(&name, &options).await?.version;
+        ensure(reported.as_ref() == Some(version), || {
+            format!("version {version} was to be described, the metadata says {reported:?}")
         })?;
     }
     let unknown = DescribeOptions::default().with_version(cx.fixture.unknown_version());
@@ -183,7 +183,7 @@ async fn version_of_another_secret_is_not_given(cx: &Context<'_>) -> CaseResult 
     let (short, long) = (cx.name("short")?, cx.name("long")?);
     let (store, versions) = with_versions(cx, &long, 4).await?;
     store.put(&short, b"its own").await?;
-    // Ids may be numbers that count anew for each secret, so the last one of the longer history is the telling one.
+    // Ids may be numbers that start again for each secret, so only the last one of the longer history decides.
     let answer = store.get_version(&short, &versions[3]).await;
     refused(
         "a get of another secret's version",

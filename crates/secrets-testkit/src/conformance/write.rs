@@ -101,26 +101,26 @@ async fn times_are_told_in_the_right_unit(cx: &Context<'_>) -> CaseResult {
     let name = cx.name("value")?;
     let store = cx.open().await?;
     let now = cx.fixture.clock().wall();
-    let mut told = vec![
+    let mut reported = vec![
         store.put(&name, b"value").await?,
         store.get(&name).await?.metadata,
     ];
     if cx.has(Capability::Describe) {
-        told.push(store.describe(&name).await?);
+        reported.push(store.describe(&name).await?);
     }
     if cx.has(Capability::List) {
-        told.extend(store.list(&cx.prefix(), None).await?);
+        reported.extend(store.list(&cx.prefix(), None).await?);
     }
     if cx.has(Capability::Versions) {
-        told.extend(store.versions(&name, None).await?);
+        reported.extend(store.versions(&name, None).await?);
     }
-    for time in told
+    for time in reported
         .iter()
         .flat_map(|metadata| [metadata.created_at, metadata.updated_at])
         .flatten()
     {
         ensure(now - DAY < time && time < now + DAY, || {
-            format!("a secret that was put at {now:?} is told to be of {time:?}")
+            format!("a secret that was put at {now:?} is dated {time:?}")
         })?;
     }
     Ok(())
@@ -430,10 +430,11 @@ async fn expiry_round_trips(cx: &Context<'_>) -> CaseResult {
         .await?;
     let secret = store.get(&name).await?;
     same(&secret.value, b"value")?;
-    let told = secret.metadata.expires_at;
-    ensure(told.is_some_and(|told| close_to(told, end)), || {
-        format!("the end of validity is told as {told:?}, should be {end:?}")
-    })
+    let reported = secret.metadata.expires_at;
+    ensure(
+        reported.is_some_and(|reported| close_to(reported, end)),
+        || format!("the expiry is {reported:?}, not {end:?}"),
+    )
 }
 
 async fn expired_value_is_not_given_out(cx: &Context<'_>) -> CaseResult {

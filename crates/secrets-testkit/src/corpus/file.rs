@@ -39,7 +39,7 @@ impl Corpus {
     /// Reads a corpus from its text.
     ///
     /// # Errors
-    /// With the place, for what is no JSON, an unknown or missing field, a wrong type, an unknown kind, a status that HTTP
+    /// With the place, for text that is not JSON, an unknown or missing field, a wrong type, an unknown kind, a status that HTTP
     /// does not have, an empty source, a name or a whole answer that stands twice.
     pub fn parse(text: &str) -> Result<Self, CorpusError> {
         let raw: Vec<&RawValue> =
@@ -202,7 +202,7 @@ impl Entry {
     }
 }
 
-/// JSON is kept as it is written: an answer with a key that stands twice can be told only so.
+/// JSON is kept as it is written: only so can an answer repeat a key.
 fn body(name: &str, raw: &RawValue) -> Result<String, String> {
     let text = raw.get();
     match text.as_bytes().first() {
@@ -237,9 +237,9 @@ impl CorpusError {
         } else {
             SourcePosition::new(begin.line + line - 1, column)
         };
-        // The place is told by us, in the whole text.
-        let told = error.to_string();
-        let message = told.split(" at line ").next().unwrap_or(&told);
+        // We report the place, in the whole text.
+        let reported = error.to_string();
+        let message = reported.split(" at line ").next().unwrap_or(&reported);
         Self::new(place, message.to_owned())
     }
 

@@ -142,7 +142,7 @@ impl Fault {
         self
     }
 
-    /// For so many requests; 1 unless told. JSON: `"times":3`.
+    /// For this many requests; 1 by default. JSON: `"times":3`.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Times::Number(times);

@@ -2,7 +2,7 @@
 //!
 //! [`FaultServer`] speaks HTTP/1.1 over plain TCP on a free port of the loopback interface. The protocol is written by
 //! hand because a library that keeps to the protocol could not truncate a body, reset a connection in the middle of a
-//! reply or promise a length that it does not send. Which request meets which [`Fault`] is told by a [`Script`], and
+//! reply or promise a length that it does not send. Which request meets which [`Fault`] is decided by a [`Script`], and
 //! every request is recorded as it was sent, so that a test can count requests, see how many were in flight at once
 //! and look for credentials where none belong.
 //!

@@ -125,7 +125,7 @@ impl Fault {
         })
     }
 
-    /// A body of `length` bytes of `x`, told truly in `content-length`. The reply's own body is not sent.
+    /// A body of `length` bytes of `x`, announced truthfully in `content-length`. The reply's own body is not sent.
     pub fn oversized(reply: Reply, length: u64) -> Self {
         Self::new(Action::Oversized {
             reply,

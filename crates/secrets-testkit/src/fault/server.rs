@@ -90,7 +90,7 @@ impl FaultServer {
         self.recorder.in_flight_max()
     }
 
-    /// How many times a client sent something that is no HTTP/1.1 request, or left in the middle of one.
+    /// How many times a client sent something other than an HTTP/1.1 request, or left in the middle of one.
     pub fn unreadable_count(&self) -> u64 {
         self.recorder.unreadable_count()
     }

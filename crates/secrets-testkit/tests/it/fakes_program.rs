@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-/// It runs, and has told where the fakes are.
+/// It runs and has printed where the fakes are.
 fn started(words: &[&str]) -> (Child, Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_polysecrets-fakes"))
         .args(words)
@@ -29,8 +29,8 @@ fn answers(fake: &Value) -> bool {
 
 #[test]
 fn all_fakes_run_until_input_ends() {
-    let (mut child, told) = started(&[]);
-    let fakes = told.as_object().unwrap();
+    let (mut child, reported) = started(&[]);
+    let fakes = reported.as_object().unwrap();
     assert_eq!(
         fakes.keys().collect::<Vec<_>>(),
         ["azure", "gcp", "infisical"]
@@ -40,8 +40,8 @@ fn all_fakes_run_until_input_ends() {
         assert!(!fake["environment"].as_object().unwrap().is_empty());
     }
     let files: Vec<PathBuf> = [
-        &told["azure"]["ca_file"],
-        &told["gcp"]["environment"]["GOOGLE_APPLICATION_CREDENTIALS"],
+        &reported["azure"]["ca_file"],
+        &reported["gcp"]["environment"]["GOOGLE_APPLICATION_CREDENTIALS"],
     ]
     .map(|path| Path::new(path.as_str().unwrap()).to_owned())
     .to_vec();
@@ -54,10 +54,10 @@ fn all_fakes_run_until_input_ends() {
 
 #[test]
 fn one_fake_stays_until_a_signal_comes() {
-    let (mut child, told) = started(&["--stay", "infisical"]);
-    assert_eq!(told.as_object().unwrap().len(), 1);
+    let (mut child, reported) = started(&["--stay", "infisical"]);
+    assert_eq!(reported.as_object().unwrap().len(), 1);
     drop(child.stdin.take());
-    assert!(answers(&told["infisical"]));
+    assert!(answers(&reported["infisical"]));
     assert_eq!(child.try_wait().unwrap(), None);
     let kill = Command::new("kill")
         .args(["-s", "TERM", &child.id().to_string()])

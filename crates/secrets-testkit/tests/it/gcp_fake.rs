@@ -242,7 +242,7 @@ async fn an_emulator_asks_for_nothing() {
 async fn names_are_what_was_sent() {
     let test = Test::start().await;
     test.fake.seed("a", b"value");
-    // Decoded, it is no id, and leads nowhere else.
+    // Decoded, it is not an id, and leads nowhere else.
     for id in [
         "a%2Fversions%2F1",
         "%2E%2E",
@@ -374,7 +374,7 @@ async fn a_body_is_read_by_the_definition() {
             message.lines().next().unwrap()
         );
     }
-    // Everything that is wrong is told at once.
+    // Everything that is wrong is reported at once.
     let answer = create(json!({"a": 1, "b": 2})).await;
     assert_eq!(
         answer.body["error"]["details"][0]["fieldViolations"]
@@ -585,7 +585,7 @@ async fn a_page_belongs_to_one_question() {
     let token = first["nextPageToken"].as_str().unwrap();
     let other = format!("{SECRETS}?filter=name%3Aa&pageToken={token}");
     test.get(&other).await.fails(400, "INVALID_ARGUMENT");
-    // What was deleted meanwhile is gone, what was added comes before: nothing is told twice or left out.
+    // What was deleted meanwhile is gone, what was added comes before: nothing is listed twice or left out.
     test.send(Method::DELETE, &format!("{SECRETS}/d"), &json!({}))
         .await
         .ok();

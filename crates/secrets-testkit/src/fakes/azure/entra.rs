@@ -238,7 +238,7 @@ impl Denial {
         }
     }
 
-    /// What Entra answers when a fault says that it shall fail with `status`.
+    /// What Entra answers when a fault makes it fail with `status`.
     pub(super) fn failure(status: StatusCode) -> Self {
         let (error, number, text) = match status.as_u16() {
             429 => ("temporarily_unavailable", 90_055, "The server is too busy."),

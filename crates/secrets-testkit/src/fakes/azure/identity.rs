@@ -91,7 +91,7 @@ pub(super) async fn imds(
     .into_response()
 }
 
-/// What either endpoint answers when a fault says that it shall fail with `status`.
+/// What either endpoint answers when a fault makes it fail with `status`.
 pub(super) fn failure(status: StatusCode) -> Response {
     let error = match status.as_u16() {
         429 => "too_many_requests",

@@ -137,7 +137,7 @@ impl Material {
         Ok(Self::Ec(curve, Arc::new(pair)))
     }
 
-    /// A new RSA key of so many bits.
+    /// A new RSA key of this size in bits.
     pub(super) fn rsa(bits: u32) -> Outcome<Self> {
         let size = match bits {
             2048 => KeySize::Rsa2048,

@@ -38,7 +38,7 @@
 //! | name | the next request that fits |
 //! |---|---|
 //! | `expire_tokens` | with a token finds every token expired that was issued so far |
-//! | `expired_client_secret` | for a token with a client secret is told that the secret has expired (AADSTS7000222) |
+//! | `expired_client_secret` | for a token with a client secret answers that the secret has expired (AADSTS7000222) |
 //! | `empty_page` | for a list of secrets gets an empty page that is not the last |
 //! | `slow_transition` | to delete, recover or purge takes 30 s of the fake's time, during which the name is in conflict |
 //!

@@ -16,18 +16,18 @@ pub struct AzureOptions {
     pub client_secret: String,
     /// The client id of the managed identity; one is asked for by it, or without any id.
     pub identity_client_id: String,
-    /// What a token must be for: `https://vault.azure.net` unless told.
+    /// What a token must be for: `https://vault.azure.net` by default.
     pub resource: String,
-    /// How long a token lives: 3 599 s unless told, as Entra's do at the least.
+    /// How long a token lives: 3 599 s by default, as Entra's do at the least.
     pub token_life: Duration,
-    /// How many days what is deleted can be recovered: 90 unless told; the service has 7 to 90.
+    /// How many days what is deleted can be recovered: 90 by default; the service has 7 to 90.
     pub retention_days: u64,
-    /// Nothing can be purged. Off unless told.
+    /// Nothing can be purged. Off by default.
     pub purge_protection: bool,
-    /// How long a deletion, a recovery and a purge take, during which the name is in conflict: none unless told; at the
+    /// How long a deletion, a recovery and a purge take, during which the name is in conflict: none by default; at the
     /// service it is seconds.
     pub transition: Duration,
-    /// Each version of one name says that it was made at least a second after the one before. Off unless told: as at the
+    /// Each version of one name says that it was made at least a second after the one before. Off by default: as at the
     /// service, the times are in seconds, and the list of versions does not tell which of two from the same second is
     /// the later one.
     pub distinct_times: bool,

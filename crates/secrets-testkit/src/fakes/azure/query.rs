@@ -1,6 +1,6 @@
 use percent_encoding::percent_decode_str;
 
-/// The pairs of a query or of a form, decoded. `None` if it is no UTF-8.
+/// The pairs of a query or of a form, decoded. `None` if it is not UTF-8.
 pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     text.split('&')
         .filter(|pair| !pair.is_empty())

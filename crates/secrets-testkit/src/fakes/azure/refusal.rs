@@ -59,7 +59,7 @@ fn body(status: StatusCode, code: &str, inner: Option<&str>, message: &str) -> R
     answer(status, &json!({ "error": error }))
 }
 
-/// The vault's answer when a fault says that it shall fail with `status`; `code` is the inner code, where the status has
+/// The vault's answer when a fault makes it fail with `status`; `code` is the inner code, where the status has
 /// several, else the code itself.
 pub(super) fn failure(status: StatusCode, code: Option<&str>) -> Response {
     let (outer, inner, message) = match (status.as_u16(), code) {

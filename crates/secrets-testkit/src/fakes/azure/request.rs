@@ -24,7 +24,7 @@ const API_VERSIONS: [&str; 10] = [
     "2016-10-01",
 ];
 
-/// The most entries of a page, and how many one has unless it is told.
+/// The most entries of a page, and how many one has by default.
 const PAGE: usize = 25;
 
 /// A request to the vault whose token is good.
@@ -97,7 +97,7 @@ impl Ask {
         format!("{}/{}/{name}{version}", self.base, T::PATH)
     }
 
-    /// The body as JSON. What is wrong in it is told by its place alone, as it may hold a secret.
+    /// The body as JSON. An error names the place alone, since the body may hold a secret.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Outcome<T> {
         self.only(&[])?;
         if !self.is_json {

@@ -82,7 +82,7 @@ pub(super) struct Shelf<T> {
 pub(super) struct Policy {
     pub(super) retention_days: u64,
     pub(super) purge_protection: bool,
-    /// Each version of one name is told to be at least a second younger than the one before it.
+    /// Each version of a name is dated at least a second after the one before it.
     pub(super) distinct_times: bool,
 }
 

@@ -59,7 +59,7 @@ pub(super) fn challenge(service: &Service) -> String {
 }
 
 async fn carry_out(service: &Service, parts: Parts, body: Body) -> Outcome<Answer> {
-    // Before the body: a client asks without one to be told where tokens are to be had.
+    // Before the body: a client asks without one to learn where it gets tokens.
     authenticate(service, &parts.method, parts.uri.path(), &parts.headers)?;
     let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
         Refusal::new(
@@ -100,7 +100,7 @@ async fn carry_out(service: &Service, parts: Parts, body: Body) -> Outcome<Answe
     serve(service, &ask, area, rest)
 }
 
-/// What is no operation of the vault's.
+/// The answer to a request that is not an operation of the vault.
 pub(super) fn no_operation(ask: &Ask) -> Refusal {
     Refusal::bad(format!(
         "Method {} does not allow operation '{}'",

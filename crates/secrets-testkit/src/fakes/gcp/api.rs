@@ -111,7 +111,7 @@ pub(super) fn authenticate(
     Err(ApiError::unauthenticated(reason, method))
 }
 
-/// The fields of the query, and whether enumerations are to be told by number.
+/// The fields of the query, and whether enumerations are written as numbers.
 fn read_query(parts: &Parts, rpc: Rpc) -> Result<(Map<String, Value>, bool), ApiError> {
     let mut numbers = false;
     let mut own = Vec::new();

@@ -147,7 +147,7 @@ impl ApiError {
             (403, None) => Self::permission_denied("secretmanager.versions.access", resource),
             (429, code) => Self::exhausted(code.unwrap_or("RATE_LIMIT_EXCEEDED")),
             (status, code) => {
-                let (name, message) = told(status);
+                let (name, message) = error_for(status);
                 Self::new(status, code.unwrap_or(name), message)
             }
         };
@@ -216,7 +216,7 @@ fn called(method: &str) -> Value {
 }
 
 /// The canonical status of an HTTP status, and what is said with it.
-fn told(status: u16) -> (&'static str, &'static str) {
+fn error_for(status: u16) -> (&'static str, &'static str) {
     match status {
         400 => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
         403 => ("PERMISSION_DENIED", "The caller does not have permission"),
@@ -238,7 +238,7 @@ fn told(status: u16) -> (&'static str, &'static str) {
 }
 
 pub(super) fn json_response(status: u16, value: &Value) -> Response {
-    // The service writes for people unless it is told otherwise, and a client must read it so.
+    // The service writes for people by default otherwise, and a client must read it so.
     respond(
         status,
         "application/json; charset=UTF-8",

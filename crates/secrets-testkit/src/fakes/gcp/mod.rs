@@ -103,15 +103,15 @@ const SWITCHES: &[&str] = &[
 pub struct GcpOptions {
     /// The port of the service; 0, the default, is a free one.
     pub port: u16,
-    /// Plain HTTP unless told.
+    /// Plain HTTP by default.
     pub encryption: Encryption,
-    /// Tokens are asked for unless told.
+    /// Tokens are required by default.
     pub access: Access,
-    /// The one project; `test-project` unless told.
+    /// The one project; `test-project` by default.
     pub project_id: String,
-    /// Its number, which names it in answers; 123456789012 unless told.
+    /// Its number, which names it in answers; 123456789012 by default.
     pub project_number: u64,
-    /// What a page of a list has at most; 25000 as the service unless told.
+    /// What a page of a list has at most; 25000 as the service by default.
     pub page_limit: usize,
 }
 
@@ -215,7 +215,7 @@ impl GcpFake {
     /// # Errors
     /// If the port is taken, or no folder for credential files can be made.
     pub async fn start(options: GcpOptions) -> io::Result<Self> {
-        let console = Console::new(SWITCHES, told);
+        let console = Console::new(SWITCHES, answer);
         let shared = Arc::new(Shared::new(console, &options));
         let authority = match options.encryption {
             Encryption::Http => None,
@@ -394,7 +394,7 @@ fn dated(router: Router, shared: &Arc<Shared>) -> Router {
 }
 
 /// What each part says for a [`StatusFault`].
-fn told(fault: &StatusFault, path: &str) -> Response {
+fn answer(fault: &StatusFault, path: &str) -> Response {
     match path {
         "/token" | "/v1/token" => login::refused(fault.status),
         path if path == "/" || path.starts_with("/computeMetadata") => {

@@ -162,7 +162,7 @@ impl State {
         }
         check_fields(&fields, &[], call.now)?;
         check_replication(&fields, key.location.is_some())?;
-        // Bound once to the resource, never told again.
+        // Bound once to the resource, never returned again.
         fields.remove("tags");
         if self.secrets.contains_key(&key) {
             return Err(ApiError::already_exists(format!(

@@ -168,7 +168,7 @@ impl Version {
     }
 }
 
-/// A `Replication` told as a `ReplicationStatus`: the same shape, with versions of keys instead of keys.
+/// A `Replication` as a `ReplicationStatus`: the same shape, with versions of keys instead of keys.
 fn status_of(replication: &Value) -> Value {
     match replication {
         Value::Object(members) => members

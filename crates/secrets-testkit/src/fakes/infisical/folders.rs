@@ -72,7 +72,7 @@ pub(super) fn create(context: &mut Context<'_>, dialect: Dialect) -> Result<Valu
     context.state.environment(&place)?;
     context.state.find_folder(&place)?;
     let now = context.call.now;
-    // Whatever is missing above is made too, and what is there already is the answer.
+    // Whatever is missing above is made too, and an existing folder is the answer.
     let mut above = Place {
         path: "/".to_owned(),
         ..place.clone()

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-/// The project that a fake has unless told.
+/// The project that a fake has by default.
 pub(super) const PROJECT: (&str, &str) = ("7b1f7c9e-6d55-4c2c-9d6d-0d6c1c5b6a11", "fake-project");
 
 /// How an [`InfisicalFake`](super::InfisicalFake) is set up.

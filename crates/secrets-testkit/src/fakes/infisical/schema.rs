@@ -1,5 +1,5 @@
 //! Reads bodies and query strings as the server's schemas do: all issues at once, defaults filled in, text trimmed as
-//! JavaScript trims it, what is unknown left out. What was left out is told to whoever asks, since a client that sends it
+//! JavaScript trims it, what is unknown left out. `left_out` reports what was ignored, since a client that sends it
 //! has most likely misspelt something.
 
 use serde_json::{Map, Value, json};
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// A folder's path: trimmed, without a slash at its end, `/` unless told.
+    /// A folder's path: trimmed, without a slash at its end, `/` by default.
     pub(super) fn folder(&mut self, name: &'static str) -> String {
         self.optional_folder(name).unwrap_or_else(|| "/".to_owned())
     }
@@ -168,23 +168,23 @@ impl<'a> Reader<'a> {
     }
 
     /// The words `true` and `false` of a query string, and nothing else.
-    pub(super) fn word_flag(&mut self, name: &'static str, unless_told: bool) -> bool {
-        let told = if unless_told { "true" } else { "false" };
-        self.one_of(name, &["true", "false"], told) == "true"
+    pub(super) fn word_flag(&mut self, name: &'static str, by_default: bool) -> bool {
+        let reported = if by_default { "true" } else { "false" };
+        self.one_of(name, &["true", "false"], reported) == "true"
     }
 
     pub(super) fn one_of(
         &mut self,
         name: &'static str,
         options: &[&'static str],
-        unless_told: &'static str,
+        by_default: &'static str,
     ) -> &'static str {
         let Some(value) = self.field(name) else {
-            return unless_told;
+            return by_default;
         };
         let Value::String(text) = value else {
             self.refuse(name, "string", Some(value));
-            return unless_told;
+            return by_default;
         };
         match options.iter().find(|option| *option == text) {
             Some(option) => option,
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
                     "path": path,
                     "message": format!("Invalid enum value. Expected {list}, received '{text}'"),
                 }));
-                unless_told
+                by_default
             }
         }
     }
@@ -466,14 +466,14 @@ mod tests {
         let Err(error) = reader.finish() else {
             panic!("nothing was refused");
         };
-        let told = format!("{error:?}");
+        let reported = format!("{error:?}");
         for part in [
             "Required",
             "Expected string, received number",
             "forward slash",
             "secretValue",
         ] {
-            assert!(told.contains(part), "{part} is not in {told}");
+            assert!(reported.contains(part), "{part} is not in {reported}");
         }
     }
 }

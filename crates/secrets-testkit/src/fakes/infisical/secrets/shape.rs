@@ -44,7 +44,7 @@ impl Shape {
         actor: true,
         ..Self::READ
     };
-    /// Of a version: tags and metadata are the secret's, not the version's. The first are told as none, the second not
+    /// Of a version: tags and metadata are the secret's, not the version's. The first are returned as none, the second not
     /// at all.
     pub(super) const VERSION: Self = Self {
         metadata: false,

@@ -237,7 +237,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Makes the next version, of what is told and what stays. Answers the name that it has then.
+/// Makes the next version, from the given parts and the parts that stay. Returns its new name.
 pub(super) fn change(
     context: &mut Context<'_>,
     place: &Place,
