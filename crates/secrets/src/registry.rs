@@ -174,3 +174,116 @@ impl fmt::Debug for Registry {
         f.debug_set().entries(self.schemes()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use futures_util::FutureExt;
+    use secrets_core::{
+        Capabilities, DeleteOptions, DescribeOptions, GetOptions, Health, HealthStatus,
+        ListOptions, Location, Metadata, Operation, Page, ProviderInfo, PutOptions,
+        RollbackOptions, Secret, SecretName, SecretValue, Version, VersionsOptions,
+    };
+
+    use super::*;
+
+    /// A provider of someone else's that can do nothing, and takes no location.
+    #[derive(Debug)]
+    struct Nothing(ProviderInfo);
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NoSettings {}
+
+    #[async_trait]
+    impl ProviderKind for Nothing {
+        const SCHEME: &'static str = "nothing";
+
+        type Config = NoSettings;
+
+        async fn open(_: NoSettings, context: OpenContext) -> Result<Self> {
+            let location = Location::from_scheme(Self::SCHEME);
+            let capabilities = Capabilities::default();
+            let info = ProviderInfo::new(Self::SCHEME, context.provider, location, capabilities);
+            Ok(Self(info))
+        }
+    }
+
+    #[async_trait]
+    impl SecretProvider for Nothing {
+        fn info(&self) -> &ProviderInfo {
+            &self.0
+        }
+
+        async fn get(&self, name: &SecretName, _: &GetOptions) -> Result<Secret> {
+            Err(Error::not_found(name))
+        }
+
+        async fn describe(&self, _: &SecretName, _: &DescribeOptions) -> Result<Metadata> {
+            Err(Error::unsupported(Operation::Describe))
+        }
+
+        async fn list(&self, _: &ListOptions) -> Result<Page> {
+            Err(Error::unsupported(Operation::List))
+        }
+
+        async fn put(&self, _: &SecretName, _: &SecretValue, _: &PutOptions) -> Result<Metadata> {
+            Err(Error::unsupported(Operation::Put))
+        }
+
+        async fn delete(&self, _: &SecretName, _: &DeleteOptions) -> Result<()> {
+            Err(Error::unsupported(Operation::Delete))
+        }
+
+        async fn restore(&self, _: &SecretName) -> Result<()> {
+            Err(Error::unsupported(Operation::Restore))
+        }
+
+        async fn versions(&self, _: &SecretName, _: &VersionsOptions) -> Result<Page> {
+            Err(Error::unsupported(Operation::Versions))
+        }
+
+        async fn rollback(
+            &self,
+            _: &SecretName,
+            _: &Version,
+            _: &RollbackOptions,
+        ) -> Result<Metadata> {
+            Err(Error::unsupported(Operation::Rollback))
+        }
+
+        async fn health(&self) -> Result<Health> {
+            Ok(Health::new(HealthStatus::Healthy, "idle"))
+        }
+
+        async fn close(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn open(settings: Settings) -> Result<Arc<dyn SecretProvider>> {
+        let mut registry = Registry::empty();
+        registry.register::<Nothing>();
+        let spec = ProviderSpec::new(settings, OpenContext::new("mine"));
+        registry.open("nothing", spec).now_or_never().unwrap()
+    }
+
+    #[test]
+    fn a_registered_kind_opens_by_its_scheme() {
+        let provider = open(Settings::default()).unwrap();
+        assert_eq!(provider.info().scheme, "nothing");
+        assert_eq!(&*provider.info().name, "mine");
+    }
+
+    #[test]
+    fn a_location_that_the_kind_does_not_read_is_an_error() {
+        let location: Location = "nothing://somewhere".parse().unwrap();
+        let error = open(Settings::from_location(location)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert_eq!(
+            error.message(),
+            "a provider of type nothing takes no location"
+        );
+        assert_eq!(error.hint(), Some("remove `location`"));
+    }
+}

@@ -631,17 +631,9 @@ fn selector(version: Option<&Version>) -> Result<Selector> {
 /// version of them.
 fn request_token(given: Option<&str>) -> String {
     let Some(token) = given else {
-        let random = (fastrand::u128(..), fastrand::u128(..));
-        // The form of a UUID, version 4, which is what AWS's own tools send.
-        let text = format!("{:032x}", random.0 ^ random.1.rotate_left(64));
-        return format!(
-            "{}-{}-4{}-a{}-{}",
-            &text[..8],
-            &text[8..12],
-            &text[13..16],
-            &text[17..20],
-            &text[20..]
-        );
+        // As AWS's own tools send it.
+        let random = fastrand::u128(..).to_be_bytes();
+        return uuid::Builder::from_random_bytes(random).into_uuid().to_string();
     };
     let is_taken_as_is = VERSION_ID_BYTES.contains(&token.len())
         && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
