@@ -18,7 +18,7 @@ use secrets_provider::run_to_completion;
 use crate::OutsideValidity;
 use crate::client::{Client, Facts};
 use crate::error;
-use crate::limits::{GETS_IN_FLIGHT, PAGE, VERSION_LENGTH};
+use crate::limits::{PAGE, VERSION_LENGTH};
 use crate::names;
 use crate::permissions;
 use crate::value::{self, Invalidity};
