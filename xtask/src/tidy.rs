@@ -110,6 +110,10 @@ enum Role {
     Core,
     /// What providers share: no provider itself, nobody's policy.
     Shared,
+    /// A format or an algorithm by itself.
+    Base,
+    /// A part of the facade that works without it.
+    Part,
     Testkit,
     Provider,
     Facade,
@@ -122,6 +126,8 @@ fn role(package: &Package) -> Role {
     match package.short_name() {
         "secrets-core" => Role::Core,
         "secrets-provider" => Role::Shared,
+        "secrets-dotenv" => Role::Base,
+        "secrets-layers" | "secrets-mask" | "secrets-resolve" => Role::Part,
         "secrets-testkit" => Role::Testkit,
         "secrets" => Role::Facade,
         "secrets-cli" => Role::CommandLine,
@@ -232,6 +238,8 @@ mod tests {
     fn unknown_crates_beside_ours_are_providers() {
         assert_eq!(role(&sample::member("secrets-aws")), Role::Provider);
         assert_eq!(role(&sample::member("secrets-provider")), Role::Shared);
+        assert_eq!(role(&sample::member("secrets-dotenv")), Role::Base);
+        assert_eq!(role(&sample::member("secrets-layers")), Role::Part);
         assert_eq!(role(&sample::package("xtask", "xtask")), Role::Outside);
     }
 }

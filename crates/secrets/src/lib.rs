@@ -1,44 +1,35 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "audit")]
 mod audit;
 pub mod blocking;
 mod builder;
 mod chain;
 mod config;
-mod document;
 mod field;
 #[cfg(feature = "file")]
 pub mod file;
-pub mod layers;
 mod leases;
-#[cfg(feature = "mask")]
-pub mod mask;
 mod permissions;
 mod plan;
-mod prometheus;
 mod registry;
 mod resolve;
 mod router;
 mod secrets;
-mod service;
 mod stack;
 mod stats;
-#[cfg(feature = "template")]
-mod template;
-mod wiped;
 
 pub use builder::SecretsBuilder;
 pub use config::{
     ChainEntry, ChainMember, Config, DeclaredSecret, DescribedSetting, LoadOptions, OnError,
-    ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
+    ProviderEntry, SettingOrigin, Settings, trust,
 };
 pub use field::SecretField;
 pub use leases::{CloseOptions, LeasesAtClose};
 pub use permissions::ProviderPermissions;
 pub use plan::{PlannedRead, ReadPlan};
 pub use registry::{ProviderSpec, Registry, canonical_scheme};
-pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;
 pub use secrets_core::{
     AmbientCredentials, Answer, Call, CanonicalName, Capabilities, Capability, Clock, Deadline,
@@ -50,10 +41,16 @@ pub use secrets_core::{
     SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
     ToSecretRef, Version, VersionsOptions, looks_like_content, plan_reads,
 };
+#[doc(inline)]
+pub use secrets_layers as layers;
+pub use secrets_layers::{ProviderService, RetryConfig, TimeoutConfig};
+#[cfg(feature = "mask")]
+#[doc(inline)]
+pub use secrets_mask as mask;
 #[cfg(feature = "http")]
 pub use secrets_provider::Transport;
-pub use service::ProviderService;
+#[cfg(feature = "template")]
+pub use secrets_resolve::Template;
+pub use secrets_resolve::{FileFormat, FileScan, FileSet, ValueScan};
 pub use stack::Stack;
 pub use stats::{ProviderStats, Stats};
-#[cfg(feature = "template")]
-pub use template::{Lookup, Template};

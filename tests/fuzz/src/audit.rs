@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use secrets::SystemClock;
 use secrets::layers::{
-    Actor, AuditConfig, AuditKey, AuditLog, AuditQuery, AuditSink, AuditSummary, FileSink, Record,
-    Sync,
+    Actor, AuditConfig, AuditKey, AuditLog, AuditQuery, AuditSink, AuditSummary, FileSink,
+    FsyncMode, Record,
 };
 use secrets_core::{ErrorKind, SecretValue};
 
@@ -125,7 +125,7 @@ fn changed(text: &[u8], head: &[u8]) {
     }
 
     // A writer goes on where it can, and then the log is whole.
-    let config = AuditConfig::default().with_sync(Sync::None);
+    let config = AuditConfig::default().with_sync(FsyncMode::None);
     let mut sink = FileSink::new(
         &path,
         &config,

@@ -51,24 +51,25 @@ mod sync {
 macro_rules! real {
     ($($name:ident $path:literal)*) => {$(
         #[path = $path]
-        #[allow(dead_code, unreachable_pub, reason = "the facade around it asks for more than the models do")]
+        #[allow(dead_code, unreachable_pub, reason = "the crate around it asks for more than the models do")]
         mod $name;
     )*};
 }
 
 real! {
-    config "../../../crates/secrets/src/layers/cache/config.rs"
-    entry "../../../crates/secrets/src/layers/cache/entry.rs"
-    flight "../../../crates/secrets/src/layers/cache/flight.rs"
-    health "../../../crates/secrets/src/layers/cache/health.rs"
-    kept "../../../crates/secrets/src/layers/cache/kept.rs"
-    key "../../../crates/secrets/src/layers/cache/key.rs"
-    layer "../../../crates/secrets/src/layers/cache/layer.rs"
-    service "../../../crates/secrets/src/layers/cache/service.rs"
-    shelf "../../../crates/secrets/src/layers/cache/shelf.rs"
-    stats "../../../crates/secrets/src/layers/cache/stats.rs"
-    store "../../../crates/secrets/src/layers/cache/store.rs"
-    threads "../../../crates/secrets/src/layers/cache/threads.rs"
+    config "../../../crates/secrets-layers/src/cache/config.rs"
+    counters "../../../crates/secrets-layers/src/cache/counters.rs"
+    entry "../../../crates/secrets-layers/src/cache/entry.rs"
+    flight "../../../crates/secrets-layers/src/cache/flight.rs"
+    health "../../../crates/secrets-layers/src/cache/health.rs"
+    cache_hit "../../../crates/secrets-layers/src/cache/cache_hit.rs"
+    key "../../../crates/secrets-layers/src/cache/key.rs"
+    layer "../../../crates/secrets-layers/src/cache/layer.rs"
+    service "../../../crates/secrets-layers/src/cache/service.rs"
+    sharded "../../../crates/secrets-layers/src/cache/sharded.rs"
+    stats "../../../crates/secrets-layers/src/cache/stats.rs"
+    store "../../../crates/secrets-layers/src/cache/store.rs"
+    threads "../../../crates/secrets-layers/src/cache/threads.rs"
 }
 
 mod doomed;
@@ -76,11 +77,11 @@ mod doomed;
 mod tests;
 
 pub use config::CacheConfig;
-pub(crate) use kept::Kept;
+pub use cache_hit::CacheHit;
 pub use layer::CacheLayer;
 pub use service::CacheService;
 pub use stats::CacheStats;
-pub use store::Cache;
+pub use store::{Cache, SecretTtls};
 
 /// A time that never is over.
 const ENDLESS: std::time::Duration = std::time::Duration::from_secs(1_000_000);

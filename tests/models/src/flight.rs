@@ -10,7 +10,7 @@ mod sync {
     }
 }
 
-#[path = "../../../crates/secrets/src/layers/cache/flight.rs"]
+#[path = "../../../crates/secrets-layers/src/cache/flight.rs"]
 #[allow(
     dead_code,
     reason = "the cache around it asks for more than the models do"

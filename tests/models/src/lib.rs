@@ -1,4 +1,4 @@
-//! The cache of the facade under model checkers: its own files, with the checkers' locks, tasks and timers in place of
+//! The cache under model checkers: its own files, with the checkers' locks, tasks and timers in place of
 //! `sync.rs`.
 //!
 //! - [`flight`] under loom, which runs every order in which threads can meet;
@@ -8,13 +8,13 @@
 
 pub mod cache;
 pub mod flight;
-#[path = "../../../crates/secrets/src/layers/glance.rs"]
+#[path = "../../../crates/secrets-layers/src/cached_read.rs"]
 #[allow(
     dead_code,
     unreachable_pub,
-    reason = "the facade around it asks for more than the models do"
+    reason = "the crate around it asks for more than the models do"
 )]
-mod glance;
+mod cached_read;
 
 /// Whether the full figures are asked for.
 pub fn deep() -> bool {

@@ -18,9 +18,7 @@ pub(super) fn run(_: &Bench) -> Result<Vec<String>> {
         "bench",
         "--quiet",
         "--package",
-        "polysecrets",
-        "--features",
-        "mask",
+        "polysecrets-mask",
         "--bench",
         "mask",
     ]))?;

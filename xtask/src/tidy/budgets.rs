@@ -14,8 +14,16 @@ const BUDGETS: &[(&str, usize)] = &[
     ("secrets-cli", 390),
 ];
 
-/// The facade with every provider of a service, and its budget.
-const SERVICES: (&str, usize) = ("env,dotenv,memory,vault,aws,azure,gcp,infisical", 225);
+/// The facade with these features alone, and its budget.
+const FACADE: &[(&str, &str, usize)] = &[
+    ("  env alone", "env", 55),
+    ("  vault", "env,vault", 125),
+    (
+        "  every service",
+        "env,dotenv,memory,vault,aws,azure,gcp,infisical",
+        225,
+    ),
+];
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
@@ -32,10 +40,11 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
             .map(|(_, budget)| *budget);
         problems.extend(judged(package, name, count, budget));
         if name == "secrets" {
-            let (features, budget) = SERVICES;
-            let chosen = ["--no-default-features", "--features", features];
-            let count = crates(&package.name, &chosen)?;
-            problems.extend(judged(package, "  every service", count, Some(budget)));
+            for (what, features, budget) in FACADE {
+                let chosen = ["--no-default-features", "--features", features];
+                let count = crates(&package.name, &chosen)?;
+                problems.extend(judged(package, what, count, Some(*budget)));
+            }
         }
     }
     Ok(problems)

@@ -24,9 +24,13 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
         (Role::Outside, _) => from.short_name() != "xtask",
         (_, Role::Testkit) => dependency.dev,
         (Role::Core, _) => false,
-        (Role::Shared | Role::Testkit, to) => to == Role::Core,
-        (Role::Provider, to) => matches!(to, Role::Core | Role::Shared),
-        (Role::Facade, to) => matches!(to, Role::Core | Role::Shared | Role::Provider),
+        (Role::Shared | Role::Base | Role::Testkit, to) => to == Role::Core,
+        (Role::Part, to) => matches!(to, Role::Core | Role::Base),
+        (Role::Provider, to) => matches!(to, Role::Core | Role::Shared | Role::Base),
+        (Role::Facade, to) => matches!(
+            to,
+            Role::Core | Role::Shared | Role::Base | Role::Part | Role::Provider
+        ),
         (Role::CommandLine, to) => to == Role::Facade,
     };
     (!allowed).then(|| {
@@ -51,11 +55,12 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
 fn rule(from: Role) -> &'static str {
     match from {
         Role::Core => "(the core needs none of ours)",
-        Role::Shared | Role::Testkit => "(it needs the core alone)",
+        Role::Shared | Role::Base | Role::Testkit => "(it needs the core alone)",
+        Role::Part => "(a part of the facade needs the core and formats, no provider, no facade)",
         Role::Provider => {
             "(a provider needs the core and the transport, no facade, no other provider)"
         }
-        Role::Facade => "(the facade needs the core, the transport and the providers)",
+        Role::Facade => "(the facade needs the core, the transport, its parts and the providers)",
         Role::CommandLine => "(the command line needs the facade alone)",
         Role::Outside => "(xtask needs none of ours)",
     }
@@ -79,6 +84,10 @@ mod tests {
             ("secrets-testkit", "secrets-core"),
             ("secrets-vault", "secrets-core"),
             ("secrets-vault", "secrets-provider"),
+            ("secrets-local", "secrets-dotenv"),
+            ("secrets-resolve", "secrets-dotenv"),
+            ("secrets-layers", "secrets-core"),
+            ("secrets", "secrets-layers"),
             ("secrets", "secrets-vault"),
             ("secrets", "secrets-core"),
             ("secrets-cli", "secrets"),
@@ -93,6 +102,11 @@ mod tests {
             ("secrets-core", "secrets-provider"),
             ("secrets-provider", "secrets-vault"),
             ("secrets-vault", "secrets"),
+            ("secrets-vault", "secrets-layers"),
+            ("secrets-layers", "secrets"),
+            ("secrets-layers", "secrets-resolve"),
+            ("secrets-resolve", "secrets-local"),
+            ("secrets-dotenv", "secrets-local"),
             ("secrets-vault", "secrets-local"),
             ("secrets-testkit", "secrets-vault"),
             ("secrets", "secrets-cli"),

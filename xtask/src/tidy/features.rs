@@ -6,7 +6,7 @@ use super::{Problem, Role, role};
 use crate::workspace::Package;
 
 /// What a program gets that asks for nothing.
-const DEFAULT: &[&str] = &["dotenv", "env"];
+const DEFAULT: &[&str] = &["audit", "cache", "dotenv", "env", "rate-limit", "yaml"];
 
 /// Names that gather other features.
 const GATHERING: &[&str] = &["default", "full"];
@@ -191,7 +191,7 @@ mod tests {
     fn facade() -> Package {
         let mut facade = needs(member("secrets"), "secrets-vault");
         facade.dependencies[0].optional = true;
-        let facade = with_feature(facade, "default", &["env", "dotenv"]);
+        let facade = with_feature(facade, "default", DEFAULT);
         let facade = with_feature(facade, "env", &[]);
         let facade = with_feature(facade, "dotenv", &[]);
         let facade = with_feature(facade, "vault", &["dep:secrets-vault"]);
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(
             messages(check(&[facade, vault()])),
             [
-                r#"the facade's default features are ["dotenv", "env", "vault"], not ["dotenv", "env"]"#,
+                r#"the facade's default features are ["audit", "cache", "dotenv", "env", "rate-limit", "vault", "yaml"], not ["audit", "cache", "dotenv", "env", "rate-limit", "yaml"]"#,
                 "the facade's feature full does not turn policy on",
             ]
         );

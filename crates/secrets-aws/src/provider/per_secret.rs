@@ -633,7 +633,9 @@ fn request_token(given: Option<&str>) -> String {
     let Some(token) = given else {
         // As AWS's own tools send it.
         let random = fastrand::u128(..).to_be_bytes();
-        return uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+        return uuid::Builder::from_random_bytes(random)
+            .into_uuid()
+            .to_string();
     };
     let is_taken_as_is = VERSION_ID_BYTES.contains(&token.len())
         && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use secrets::layers::{AuditLog, AuditQuery, Record, Verified};
+use secrets::layers::{AuditLog, AuditQuery, ChainReport, Record};
 use secrets::{ErrorKind, PutMode, PutOptions, Secrets};
 use serde_json::{Value, json};
 
@@ -152,13 +152,13 @@ fn verify(files: &[PathBuf], through: Option<&str>, as_json: bool, settings: &Se
     Ok(Exit::Ok)
 }
 
-fn object(verified: &Verified) -> Value {
+fn object(verified: &ChainReport) -> Value {
     let fault = verified.fault.as_ref().map(|fault| {
         json!({
             "file": fault.file,
             "line": fault.line,
             "record": fault.seq,
-            "problem": fault.problem.to_string(),
+            "problem": fault.kind.to_string(),
         })
     });
     json!({

@@ -46,7 +46,7 @@ fn policy(settings: &Settings) -> Outcome<(Config, Policy)> {
         )
         .with_hint("add `[policy]` with roles and principals"));
     }
-    let policy = Policy::new(&config)?;
+    let policy = Policy::new(config.policy_source()?)?;
     Ok((config, policy))
 }
 

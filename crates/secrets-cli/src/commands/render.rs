@@ -4,9 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use secrets::{
-    Answer, Error, ErrorKind, FileFormat, FileScan, Result, SecretRef, Secrets, Template,
-};
+use secrets::{FileFormat, FileScan, FileSet, Secrets, Template};
 use zeroize::Zeroizing;
 
 use super::explain::{Wanted, explain};
@@ -120,13 +118,15 @@ fn not_a_source(sources: &[PathBuf], targets: &[Option<PathBuf>]) -> Outcome<()>
 
 /// How a file is read: what the user says, else what its name says.
 pub(crate) fn format(path: &Path, asked: Option<FileFormat>) -> Outcome<FileFormat> {
-    asked.or_else(|| FileFormat::of_path(path)).ok_or_else(|| {
-        Failure::input(format!(
-            "the name of {} does not tell its format",
-            path.display()
-        ))
-        .with_hint("say it with --format: yaml, toml, json, dotenv or text")
-    })
+    asked
+        .or_else(|| FileFormat::from_path(path))
+        .ok_or_else(|| {
+            Failure::input(format!(
+                "the name of {} does not tell its format",
+                path.display()
+            ))
+            .with_hint("say it with --format: yaml, toml, json, dotenv or text")
+        })
 }
 
 /// What errors call a file.
@@ -141,8 +141,8 @@ pub(crate) fn called(path: &Path) -> &Path {
 /// What the files refer to, each secret once. Keys that a template computes are known only when it is rendered.
 fn wanted(command: &Render, texts: &[Zeroizing<String>]) -> Outcome<Vec<Wanted>> {
     if !command.template {
-        let (references, _) = gathered(&scans(command, texts)?);
-        return Ok(references.iter().map(Wanted::reference).collect());
+        let files = files_of(command, texts)?;
+        return Ok(files.references().iter().map(Wanted::reference).collect());
     }
     let mut keys = BTreeSet::new();
     for (path, text) in command.files.iter().zip(texts) {
@@ -159,13 +159,13 @@ fn wanted(command: &Render, texts: &[Zeroizing<String>]) -> Outcome<Vec<Wanted>>
     wanted.collect()
 }
 
-fn scans<'t>(command: &Render, texts: &'t [Zeroizing<String>]) -> Outcome<Vec<FileScan<'t>>> {
+fn files_of<'t>(command: &Render, texts: &'t [Zeroizing<String>]) -> Outcome<FileSet<'t>> {
     let files = command.files.iter().zip(texts);
     let scan = |(path, text): (&PathBuf, &'t Zeroizing<String>)| {
         let format = format(path, command.format)?;
         Ok(FileScan::new(text, format, Some(called(path)))?)
     };
-    files.map(scan).collect()
+    Ok(FileSet::new(files.map(scan).collect::<Outcome<_>>()?))
 }
 
 async fn documents(
@@ -173,46 +173,10 @@ async fn documents(
     command: &Render,
     texts: &[Zeroizing<String>],
 ) -> Outcome<Vec<Zeroizing<String>>> {
-    let scans = scans(command, texts)?;
-    let (references, places) = gathered(&scans);
-    let message = format!("fetching {}", output::count(references.len(), "secret"));
-    let answers: Vec<Result<Answer>> =
-        progress::during(&message, secrets.get_many(&references)).await;
-    let mut rendered = Vec::with_capacity(scans.len());
-    for (scan, places) in scans.iter().zip(places) {
-        let mut answers = places.into_iter().map(|place| &answers[place]);
-        rendered.push(scan.render(|_| match answers.next() {
-            Some(Ok(answer)) => Ok(answer.secret.value.clone()),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(Error::new(
-                ErrorKind::Unexpected,
-                "a reference was not fetched",
-            )),
-        })?);
-    }
-    Ok(rendered)
-}
-
-/// The references of all files, each once, and where in there each file's own ones are: one fetch serves all.
-fn gathered(scans: &[FileScan<'_>]) -> (Vec<SecretRef>, Vec<Vec<usize>>) {
-    if let [scan] = scans {
-        let references = scan.references().to_vec();
-        let places = (0..references.len()).collect();
-        return (references, vec![places]);
-    }
-    let mut known: HashMap<&SecretRef, usize> = HashMap::new();
-    let mut references: Vec<SecretRef> = Vec::new();
-    let mut place = |reference| {
-        *known.entry(reference).or_insert_with(|| {
-            references.push(SecretRef::clone(reference));
-            references.len() - 1
-        })
-    };
-    let places = scans
-        .iter()
-        .map(|scan| scan.references().iter().map(&mut place).collect())
-        .collect();
-    (references, places)
+    let files = files_of(command, texts)?;
+    let count = files.references().len();
+    let message = format!("fetching {}", output::count(count, "secret"));
+    Ok(progress::during(&message, secrets.resolve_files(&files)).await?)
 }
 
 async fn templates(
@@ -220,12 +184,10 @@ async fn templates(
     paths: &[PathBuf],
     texts: &[Zeroizing<String>],
 ) -> Outcome<Vec<Zeroizing<String>>> {
-    let mut rendered = Vec::with_capacity(texts.len());
-    for (path, text) in paths.iter().zip(texts) {
-        let name = called(path).display().to_string();
-        let template = Template::parse(&name, text)?;
-        let work = secrets.render_template(&template, None);
-        rendered.push(progress::during("rendering", work).await?);
-    }
-    Ok(rendered)
+    let named = paths.iter().zip(texts);
+    let templates = named
+        .map(|(path, text)| Template::parse(&called(path).display().to_string(), text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let work = secrets.render_templates(&templates, None);
+    Ok(progress::during("rendering", work).await?)
 }

@@ -12,7 +12,7 @@ use shuttle::future::spawn;
 use shuttle::rand::{Rng, thread_rng};
 use tower::{Layer, Service, ServiceExt};
 
-use super::store::OwnTtls;
+use super::store::SecretTtls;
 use super::{CacheConfig, CacheLayer, CacheService, ENDLESS, doomed, moments};
 
 /// Random schedules, and some that look for rare ones: those that need few particular interruptions.
@@ -133,7 +133,7 @@ impl World {
         doomed::set(doom);
         let provider = Provider::default();
         let clock = Arc::new(Hands::default());
-        let layer = CacheLayer::with_own_ttls(config, clock.clone(), OwnTtls::new()).unwrap();
+        let layer = CacheLayer::with_secret_ttls(config, clock.clone(), SecretTtls::new()).unwrap();
         let service = layer.layer(provider.clone());
         Self {
             provider,

@@ -7,7 +7,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::real::{Flights, Pilot, Waiter};
+use super::real::{Flights, Leader, Waiter};
 
 type All = Flights<&'static str, usize>;
 
@@ -46,14 +46,14 @@ impl Kept {
         *self.value.lock().unwrap()
     }
 
-    fn join(&self) -> (Waiter<usize>, Option<Pilot<&'static str, usize>>) {
+    fn join(&self) -> (Waiter<usize>, Option<Leader<&'static str, usize>>) {
         self.flights.join("a", LOST)
     }
 
     /// Numbers the load and brings it to its end.
-    fn land(&self, pilot: Pilot<&'static str, usize>) -> usize {
+    fn complete(&self, leader: Leader<&'static str, usize>) -> usize {
         let number = self.begun.fetch_add(1, SeqCst) + 1;
-        pilot.land(number, |key, value| {
+        leader.complete(number, |key, value| {
             assert_eq!((*key, *value), ("a", number));
             *self.value.lock().unwrap() = Some(number);
         });
@@ -62,8 +62,8 @@ impl Kept {
 
     /// As a reader does.
     fn read(&self) -> usize {
-        let (waiter, pilot) = self.join();
-        let own = pilot.map(|pilot| self.land(pilot));
+        let (waiter, leader) = self.join();
+        let own = leader.map(|leader| self.complete(leader));
         let got = block_on(waiter);
         // Who flew gets what it brought, whatever others began or gave up meanwhile.
         assert!(own.is_none_or(|own| own == got), "{own:?} and not {got}");
@@ -104,11 +104,11 @@ fn two_loads_of_one_key_are_never_under_way_at_once() {
         let kept = Kept::new();
         let under_way = Arc::new(AtomicUsize::new(0));
         let fly = move |kept: &Kept, under_way: &AtomicUsize| {
-            let (waiter, pilot) = kept.join();
-            if let Some(pilot) = pilot {
+            let (waiter, leader) = kept.join();
+            if let Some(leader) = leader {
                 assert_eq!(under_way.fetch_add(1, SeqCst), 0);
                 thread::yield_now();
-                pilot.land(1, |_, _| assert_eq!(under_way.fetch_sub(1, SeqCst), 1));
+                leader.complete(1, |_, _| assert_eq!(under_way.fetch_sub(1, SeqCst), 1));
             }
             assert_eq!(block_on(waiter), 1);
         };
@@ -125,16 +125,16 @@ fn two_loads_of_one_key_are_never_under_way_at_once() {
 }
 
 #[test]
-fn a_pilot_that_is_dropped_lets_nobody_hang() {
+fn a_leader_that_is_dropped_lets_nobody_hang() {
     every_order(3, || {
         let kept = Kept::new();
-        let (waiter, pilot) = kept.join();
+        let (waiter, leader) = kept.join();
         let first = thread::spawn(move || block_on(waiter));
         let second = {
             let kept = kept.clone();
             thread::spawn(move || kept.read())
         };
-        drop(pilot);
+        drop(leader);
         assert_eq!(first.join().unwrap(), LOST);
         // It joined the load that was lost, or began one.
         let got = second.join().unwrap();
@@ -148,10 +148,10 @@ fn a_pilot_that_is_dropped_lets_nobody_hang() {
 fn what_was_given_up_is_never_kept() {
     every_order(2, || {
         let kept = Kept::new();
-        let (waiter, pilot) = kept.join();
+        let (waiter, leader) = kept.join();
         let landing = {
             let kept = kept.clone();
-            thread::spawn(move || kept.land(pilot.unwrap()))
+            thread::spawn(move || kept.complete(leader.unwrap()))
         };
         kept.forget();
         // Kept before it was forgotten, or not at all.
@@ -170,17 +170,17 @@ fn a_load_that_was_given_up_does_not_touch_the_next_one() {
         kept.forget();
         let (waiter, new) = kept.join();
         let new = new.expect("the first one was given up");
-        let landing = thread::spawn(move || old.unwrap().land(7, |_, _| panic!("kept")));
+        let landing = thread::spawn(move || old.unwrap().complete(7, |_, _| panic!("kept")));
         let reader = {
             let kept = kept.clone();
             thread::spawn(move || {
-                let (waiter, pilot) = kept.join();
-                pilot.map(|pilot| pilot.land(9, |_, _| {}));
+                let (waiter, leader) = kept.join();
+                leader.map(|leader| leader.complete(9, |_, _| {}));
                 block_on(waiter)
             })
         };
         let mut ran = false;
-        new.land(8, |_, _| ran = true);
+        new.complete(8, |_, _| ran = true);
         assert!(ran);
         landing.join().unwrap();
         assert_eq!(block_on(waiter), 8);
@@ -204,10 +204,10 @@ fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
         let reader = {
             let (kept, provider) = (kept.clone(), provider.clone());
             thread::spawn(move || {
-                let (waiter, pilot) = kept.join();
-                if let Some(pilot) = pilot {
+                let (waiter, leader) = kept.join();
+                if let Some(leader) = leader {
                     let read = provider.load(SeqCst);
-                    pilot.land(read, |_, read| *kept.value.lock().unwrap() = Some(*read));
+                    leader.complete(read, |_, read| *kept.value.lock().unwrap() = Some(*read));
                 }
                 block_on(waiter)
             })
@@ -224,7 +224,7 @@ fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
 fn who_leaves_takes_nobody_with_it() {
     every_order(3, || {
         let kept = Kept::new();
-        let (stays, pilot) = kept.join();
+        let (stays, leader) = kept.join();
         let (mut leaves, _) = kept.join();
         let staying = thread::spawn(move || block_on(stays));
         let leaving = thread::spawn(move || {
@@ -235,7 +235,7 @@ fn who_leaves_takes_nobody_with_it() {
                 Poll::Pending => drop(leaves),
             }
         });
-        kept.land(pilot.unwrap());
+        kept.complete(leader.unwrap());
         leaving.join().unwrap();
         assert_eq!(staying.join().unwrap(), 1);
     });
@@ -245,10 +245,10 @@ fn who_leaves_takes_nobody_with_it() {
 fn a_waiter_that_moves_to_another_task_is_woken_there() {
     every_order(2, || {
         let kept = Kept::new();
-        let (mut waiter, pilot) = kept.join();
+        let (mut waiter, leader) = kept.join();
         let landing = {
             let kept = kept.clone();
-            thread::spawn(move || kept.land(pilot.unwrap()))
+            thread::spawn(move || kept.complete(leader.unwrap()))
         };
         let waker = noop_waker();
         let polled = Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker));
@@ -264,13 +264,13 @@ fn a_waiter_that_moves_to_another_task_is_woken_there() {
 fn other_keys_are_not_given_up() {
     every_order(2, || {
         let flights = Arc::new(All::new());
-        let (waiter, pilot) = flights.join("b", LOST);
+        let (waiter, leader) = flights.join("b", LOST);
         let forgetting = {
             let flights = flights.clone();
             thread::spawn(move || flights.detach(|key| *key == "a", || {}))
         };
         let mut kept = false;
-        pilot.unwrap().land(1, |_, _| kept = true);
+        leader.unwrap().complete(1, |_, _| kept = true);
         forgetting.join().unwrap();
         assert!(kept);
         assert_eq!(block_on(waiter), 1);

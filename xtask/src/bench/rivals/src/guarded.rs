@@ -8,9 +8,10 @@ use secrets::layers::{
     Policy, PolicyConfig, PolicyLayer, Record, RoleConfig, TraceLayer,
 };
 use secrets::{
-    Call, Clock, Config, GetOptions, Operation, ProviderService, Reply, Request, Result,
-    SecretName, Stack, SystemClock,
+    Call, Clock, Config, Error, GetOptions, Operation, ProviderService, Reply, Request, Response,
+    Result, SecretName, SystemClock,
 };
+use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
 
 use crate::clients::{Client, Ours, TTL, name, with_cache};
@@ -51,7 +52,7 @@ pub(crate) async fn guarded(keys: usize) -> Ours {
 /// The layers of a handle, composed and boxed as anyone would.
 #[derive(Clone)]
 pub(crate) struct Boxed {
-    stack: Stack,
+    stack: BoxCloneSyncService<Request, Response, Error>,
     names: Arc<[SecretName]>,
 }
 
@@ -60,7 +61,7 @@ impl Boxed {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut config = Config::default().with_default("main");
         config.policy = Some(policy());
-        let policy = Policy::new(&config).expect("a policy");
+        let policy = Policy::new(config.policy_source().expect("a policy")).expect("a policy");
         let (sinks, actor) = (vec![Box::new(Counter::default()) as _], Actor::of_process());
         let audit = AuditLayer::new(audit(), sinks, Arc::new(actor), clock.clone());
         let cache = CacheLayer::new(CacheConfig::default().with_ttl(TTL), clock.clone());
@@ -73,7 +74,7 @@ impl Boxed {
             .service(ProviderService::new(Store::new(Duration::ZERO)));
         let names = (0..keys).map(|key| name(key).parse().expect("a name"));
         let boxed = Self {
-            stack: Stack::new(stack),
+            stack: BoxCloneSyncService::new(stack),
             names: names.collect(),
         };
         for key in 0..keys {
