@@ -8,6 +8,7 @@
 //! - [`Secret`], [`Metadata`], [`Version`] and [`Page`] are what providers return.
 //! - [`Error`] has one [`ErrorKind`], which alone decides on retries and stale answers.
 //! - [`ProviderKind`] registers a provider; [`Planner`], [`Permissions`] and [`Leases`] are optional abilities.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod capability;

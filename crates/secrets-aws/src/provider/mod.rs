@@ -7,9 +7,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use secrets_core::{
-    DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, HealthStatus, LeastPrivilege,
-    ListOptions, Metadata, Page, Permissions, PlannedCall, Planner, ProviderInfo, PutOptions,
-    Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
+    CanonicalName, DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, HealthStatus,
+    LeastPrivilege, ListOptions, Metadata, Page, Permissions, PlannedCall, Planner, ProviderInfo,
+    PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
     VersionsOptions,
 };
 use secrets_core::{Error, ErrorKind, Operation};
@@ -68,6 +68,13 @@ impl SecretProvider for AwsProvider {
         match &self.store {
             Store::PerSecret(secrets) => secrets.get_many(items).await,
             Store::JsonKeys(keys) => keys.get_many(items).await,
+        }
+    }
+
+    fn canonical_name(&self, name: &SecretName) -> CanonicalName {
+        match &self.store {
+            Store::PerSecret(secrets) => secrets.canonical_name(name),
+            Store::JsonKeys(_) => CanonicalName::AsAsked,
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use secrets_core::{
-    DeleteMode, Error, ErrorKind, GetItem, ListOptions, Metadata, Operation, Page, PageToken,
-    PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState, SecretValue,
-    Version, VersionsOptions,
+    CanonicalName, DeleteMode, Error, ErrorKind, GetItem, ListOptions, Metadata, Operation, Page,
+    PageToken, PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState,
+    SecretValue, Version, VersionsOptions,
 };
 use secrets_provider::run_to_completion;
 use sha2::{Digest, Sha256};
@@ -59,6 +59,11 @@ impl PerSecret {
             kms_key,
             recovery_days,
         }
+    }
+
+    /// The names that a name or an ARN may address.
+    pub(crate) fn canonical_name(&self, name: &SecretName) -> CanonicalName {
+        self.names.canonical(name)
     }
 
     /// What the service calls the secret.
