@@ -1,4 +1,4 @@
-//! The real servers that tests run against: one file for each, started side by side on free ports of 127.0.0.1.
+//! Real servers for tests: one file per server, started on free ports of 127.0.0.1.
 
 mod aws;
 mod guard;
@@ -24,15 +24,15 @@ pub(crate) use guard::Guard;
 
 const USAGE: &str = "usage: cargo xtask servers up|down|status|env";
 
-/// What holds the servers.
+/// The Python environment with the servers.
 const VENV: Venv = Venv { name: "servers" };
 
-/// One kind of server. Another one is one more file and one more line in [`KINDS`].
+/// A kind of server. To add one, write a file and list it in [`KINDS`].
 struct Kind {
     name: &'static str,
-    /// Starts it with all its files in the folder, and waits until it answers.
+    /// Starts the server with its files in the folder and waits until it answers.
     start: fn(&Mutex<Guard>, &Path) -> Result<Server>,
-    /// What is wrong with a running one, if something is.
+    /// Fails if a running server is unhealthy.
     health: fn(&Server) -> Result<()>,
 }
 
@@ -64,7 +64,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// A server that was started, with all that is needed to use, check and stop it.
+/// A started server: what it takes to use, check and stop it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     name: String,
@@ -72,7 +72,7 @@ pub(crate) struct Server {
     processes: Vec<Process>,
     address: String,
     folder: PathBuf,
-    /// What the tests read to find it.
+    /// The variables for tests.
     variables: Vec<(String, String)>,
 }
 
@@ -87,19 +87,19 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     }
 }
 
-/// The variables of the servers that `up` left running, when all of them answer.
+/// The variables of the servers that `up` started, if all of them answer.
 pub(crate) fn running() -> Result<Option<Vec<(String, String)>>> {
     let _lock = lock()?;
     let state = State::load(&state_file())?;
     Ok(complete(&state).then(|| state.variables()))
 }
 
-/// The client that came with the test servers, when they were installed.
+/// OpenBao's client, if the test servers are installed.
 pub(crate) fn openbao() -> Option<PathBuf> {
     openbao::binary().ok().filter(|path| path.is_file())
 }
 
-/// Starts instances of one's own that end with the guard, or with this process, however it ends.
+/// Starts servers that stop with the guard or with this process, however it ends.
 pub(crate) fn start_own() -> Result<Guard> {
     let _lock = lock()?;
     let folder = home().join(format!("own-{}", std::process::id()));
@@ -142,7 +142,7 @@ fn status() -> Result<()> {
     if print_status(&state) {
         Ok(())
     } else {
-        Err("not every server answers; `cargo xtask servers up` starts them again".to_owned())
+        Err("some servers do not answer; start them again with `cargo xtask servers up`".to_owned())
     }
 }
 
@@ -206,7 +206,7 @@ fn stop_all(state: &State) {
                 say(&format!("stopped {} (pid {})", server.name, process.pid));
             }
         }
-        // A leftover folder costs only space, and the next start removes it.
+        // A leftover folder only costs space, and the next start removes it.
         let _ = fs::remove_dir_all(&server.folder);
     }
 }
@@ -229,7 +229,7 @@ fn health(server: &Server) -> Result<()> {
     let kind = KINDS
         .iter()
         .find(|kind| kind.name == server.name)
-        .ok_or("this version of xtask does not know it")?;
+        .ok_or("unknown to this version of xtask")?;
     (kind.health)(server)
 }
 
@@ -266,7 +266,7 @@ fn state_file() -> PathBuf {
     home().join("state.json")
 }
 
-/// Two commands at once would start everything twice, or install over each other.
+/// Serialises commands, which would otherwise start servers twice or install over each other.
 fn lock() -> Result<File> {
     let folder = home();
     at(&folder, fs::create_dir_all(&folder))?;

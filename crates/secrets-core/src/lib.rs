@@ -31,6 +31,7 @@ mod reference;
 mod request;
 mod secret;
 pub mod suggestion;
+mod unsupported;
 mod value;
 
 pub use capability::{Capabilities, Capability};

@@ -13,7 +13,7 @@ use secrets_provider::{Method as HttpMethod, SharedToken};
 use tokio::task::AbortHandle;
 
 use crate::client::{Call, Endpoint};
-use crate::error::{self, Purpose};
+use crate::error;
 use crate::leases::LeaseBook;
 
 pub(crate) use method::Method;
@@ -243,19 +243,20 @@ impl Inner {
             ErrorKind::Unauthenticated,
             format!("the server does not accept {token}"),
         )
-        .with_hint(
-            "it is wrong, expired, revoked, from another namespace, or may not look itself up; set a new one",
-        ))
+        .with_hint("it is wrong, expired, revoked or from another namespace; set a new one"))
     }
 
-    /// Whether the server knows the token.
+    /// Whether the server knows the token. One that may not look itself up is refused by policy, and known.
     async fn is_valid(&self, token: &Token) -> Result<bool> {
         let call = Call::read("auth/token/lookup-self");
         let response = self.endpoint.send(&call, Some(&token.header)).await?;
+        if error::is_refused_by_policy(&response) {
+            return Ok(true);
+        }
         if error::is_forbidden(&response) {
             return Ok(false);
         }
-        self.endpoint.check(response, Purpose::Other).map(|_| true)
+        self.endpoint.check(response, &call).map(|_| true)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One method for each endpoint of the server.
 
+mod consistency;
 mod endpoint;
 mod engine;
 mod facts;
@@ -19,14 +20,16 @@ use crate::auth::{AfterRefusal, Auth};
 use crate::error::{self, Condition, Purpose};
 use crate::names::encode_path;
 use crate::wire::{
-    CustomMetadata, Envelope, Kv2Read, RenewLease, RevokeLease, VersionInfo, Versions,
+    CustomMetadata, Envelope, Kv2Read, MetadataVersion, RenewLease, RevokeLease, VersionInfo,
+    Versions,
 };
 
+pub(crate) use consistency::WriteIndex;
 pub(crate) use endpoint::{Call, Endpoint};
 pub(crate) use engine::Found;
 pub(crate) use facts::{SecretFacts, VersionFacts};
 pub(crate) use health::ServerState;
-pub(crate) use listing::Keys;
+pub(crate) use listing::{Keys, Rest};
 
 use engine::EngineDetection;
 
@@ -89,21 +92,26 @@ impl Client {
 
     async fn send_checked(&self, call: &Call) -> Result<HttpResponse> {
         let response = self.send(call).await?;
-        self.check(response, call.purpose)
+        self.check(response, call)
     }
 
-    fn check(&self, response: HttpResponse, purpose: Purpose) -> Result<HttpResponse> {
+    fn check(&self, response: HttpResponse, call: &Call) -> Result<HttpResponse> {
         if error::is_without_mount(&response) {
             return Err(error::no_mount(&self.mount));
         }
-        self.endpoint.check(response, purpose)
+        self.endpoint.check(response, call)
     }
 
-    fn refuse<T>(&self, response: &HttpResponse, purpose: Purpose) -> Result<T> {
+    fn refuse<T>(&self, response: &HttpResponse, call: &Call) -> Result<T> {
         if error::is_without_mount(response) {
             return Err(error::no_mount(&self.mount));
         }
-        Err(error::from_response(response, purpose, self.endpoint.now()))
+        Err(error::from_response(
+            response,
+            call.purpose,
+            &call.path,
+            self.endpoint.now(),
+        ))
     }
 
     fn kv2_read_call(&self, path: &str, version: Option<u64>) -> Call {
@@ -120,9 +128,9 @@ impl Client {
             404 => match kv2_secret(&response) {
                 // The server reports deleted and destroyed versions as "not found", with their metadata.
                 Ok(found) => found,
-                Err(_) => self.refuse(&response, Purpose::Read),
+                Err(_) => self.refuse(&response, &call),
             },
-            _ => self.refuse(&response, Purpose::Read),
+            _ => self.refuse(&response, &call),
         }
     }
 
@@ -133,7 +141,10 @@ impl Client {
             .await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let Some(map) = envelope.data else {
-            return Err(Error::from(ErrorKind::NotFound));
+            return Err(match envelope.wrap_info {
+                Some(_) => error::no_data(true),
+                None => Error::from(ErrorKind::NotFound),
+            });
         };
         let lease = (!envelope.lease_id.is_empty()).then(|| {
             let duration = Duration::from_secs(envelope.lease_duration);
@@ -201,7 +212,7 @@ impl Client {
         let response = self.send_checked(&call).await?;
         let data = data(&response)?;
         let info: VersionInfo<'_> = decode(data.get().as_bytes())?;
-        VersionFacts::new(&info, &response)
+        VersionFacts::readable(&info)
     }
 
     /// `POST <mount>/<path>` of KV version 1.
@@ -221,22 +232,29 @@ impl Client {
         SecretFacts::new(data(&response)?, &response)
     }
 
-    /// `POST <mount>/metadata/<path>`.
+    /// `POST <mount>/metadata/<path>`, with a condition where the mount or the secret wants one.
     pub(crate) async fn write_tags(
         &self,
         path: &str,
         tags: &BTreeMap<String, String>,
     ) -> Result<()> {
-        let body = encode(
-            &CustomMetadata {
+        let call = |metadata_cas| {
+            let body = CustomMetadata {
                 custom_metadata: tags,
-            },
-            256,
-        )?;
-        let path = format!("{}/metadata/{path}", self.root);
-        self.send_checked(&Call::post(path, body, Purpose::Other))
-            .await
-            .map(drop)
+                metadata_cas,
+            };
+            let path = format!("{}/metadata/{path}", self.root);
+            Ok::<_, Error>(Call::post(path, encode(&body, 256)?, Purpose::Metadata))
+        };
+        let response = self.send(&call(None)?).await?;
+        if !error::wants_metadata_condition(&response) {
+            return self.check(response, &call(None)?).map(drop);
+        }
+        let read = Call::read(format!("{}/metadata/{path}", self.root));
+        let response = self.send_checked(&read).await?;
+        let current: MetadataVersion = decode(data(&response)?.get().as_bytes())?;
+        let call = call(Some(current.current_metadata_version))?;
+        self.send_checked(&call).await.map(drop)
     }
 
     /// `DELETE <mount>/data/<path>`: the current version, restorably.
@@ -275,18 +293,22 @@ impl Client {
 /// The data of an answer.
 fn data(response: &HttpResponse) -> Result<&RawValue> {
     let envelope: Envelope<'_> = decode(&response.body)?;
-    envelope.data.ok_or_else(error::no_data)
+    envelope
+        .data
+        .ok_or_else(|| error::no_data(envelope.wrap_info.is_some()))
 }
 
 /// The outer result: whether the answer is KV version 2's. The inner one: whether there is a value.
 fn kv2_secret(response: &HttpResponse) -> Result<Result<Kv2Secret>> {
     let read: Kv2Read<'_> = decode(data(response)?.get().as_bytes())?;
-    let version = VersionFacts::new(&read.metadata, response)?;
-    Ok(match read.data {
-        Some(map) => Ok(Kv2Secret {
-            map: map.get().into(),
-            version,
-        }),
-        None => Err(error::deleted(version.is_destroyed)),
-    })
+    let version = VersionFacts::readable(&read.metadata)?;
+    if !response.status.is_success() {
+        return Ok(Err(error::deleted(version.is_destroyed)));
+    }
+    // Others can store `null`.
+    let map = read.data.map_or("{}", RawValue::get);
+    Ok(Ok(Kv2Secret {
+        map: map.into(),
+        version,
+    }))
 }

@@ -13,18 +13,21 @@ const DEFAULT_PORT: u16 = 8200;
 /// How to reach a Vault or OpenBao server, and with which credential.
 ///
 /// Set at most one credential: `token`, `token_file`, `wrapped_token`, `approle`, `userpass`, `kubernetes`, `jwt` or
-/// `cert`. Without one, and only where the location is the user's own, the variables `VAULT_TOKEN` and `BAO_TOKEN` and
-/// the file `~/.vault-token` count. Relative paths start at the configuration's folder.
+/// `cert`. Without one, and only where the location is the user's own, the variables `BAO_TOKEN` or `VAULT_TOKEN` and
+/// the file `~/.vault-token` count. The variables of one family go together: those named `BAO_…` with `BAO_ADDR`, those
+/// named `VAULT_…` with `VAULT_ADDR`. Relative paths start at the configuration's folder.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct VaultConfig {
-    /// The server's address, such as `https://vault.example:8200`. Default: `VAULT_ADDR`, then `BAO_ADDR`.
+    /// The server's address, such as `https://vault.example:8200`. Default: `BAO_ADDR`, then
+    /// `VAULT_ADDR`.
     #[serde(alias = "url")]
     pub address: Option<String>,
     /// The path at which the secrets engine is mounted. Default: `secret`.
     pub mount: Option<String>,
-    /// The namespace of mount and login. Default: `VAULT_NAMESPACE`, then `BAO_NAMESPACE`, else the root.
+    /// The namespace of mount and login. Default: the namespace of the address's family of variables,
+    /// `BAO_NAMESPACE` or `VAULT_NAMESPACE`; otherwise the root.
     pub namespace: Option<String>,
     /// The mounted engine. Default: `auto`, detected from the server.
     #[serde(alias = "kv_version")]
@@ -33,12 +36,16 @@ pub struct VaultConfig {
     pub shape: Shape,
     /// The key that holds a value that is not a JSON object. Default: `value`.
     pub value_field: Option<String>,
-    /// A PEM file with the CAs to trust instead of the system's. Default: `VAULT_CACERT`, then `BAO_CACERT`.
+    /// A PEM file with the CAs to trust instead of the system's. Default: `BAO_CACERT` or
+    /// `VAULT_CACERT`.
     pub ca_cert: Option<PathBuf>,
     /// A PEM file with the client's certificate.
     pub client_cert: Option<PathBuf>,
     /// A PEM file with the private key of `client_cert`.
     pub client_key: Option<PathBuf>,
+    /// A file in which processes share the index of their last write, so each of them sees the writes of the others even
+    /// through a standby that lags behind. Default: none; within one handle that always holds.
+    pub index_file: Option<PathBuf>,
     /// Allows credentials over plain `http://` to another machine. Default: no; to this machine they may always go.
     pub allow_http: bool,
     /// A token.

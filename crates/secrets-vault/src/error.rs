@@ -3,9 +3,11 @@
 
 use std::time::SystemTime;
 
-use secrets_core::{Error, ErrorKind, Version};
+use secrets_core::{Error, ErrorKind};
 use secrets_provider::{HttpResponse, retry_after};
 
+use crate::limits::MAX_STRINGS;
+use crate::names::unprintable;
 use crate::wire::Errors;
 
 /// What a request is for, which decides what a refusal means.
@@ -17,6 +19,8 @@ pub(crate) enum Purpose {
     Write { condition: Option<Condition> },
     /// A login or an unwrapping.
     Login,
+    /// A write of metadata.
+    Metadata,
     /// Renewing or revoking a lease.
     Lease,
     /// Anything else.
@@ -38,7 +42,23 @@ struct Text;
 impl Text {
     const CAS_MISMATCH: &str = "check-and-set parameter did not match";
     const CAS_REQUIRED: &str = "check-and-set parameter required";
+    const METADATA_CAS_REQUIRED: &str = "metadata check-and-set parameter required";
+    const METADATA_CAS_MISMATCH: &str = "metadata check-and-set parameter does not match";
     const SEALED: &str = "is sealed";
+    const NAMESPACE_SEALED: &str = "namespace is sealed";
+    const NAMESPACE_LOCKED: &str = "access to this namespace has been locked";
+    /// KV version 1 becomes version 2, for a second or so; also after each new mount, on a standby.
+    const UPGRADING: &str = "to versioned data";
+    /// The limits of a listener for JSON.
+    const TOO_COMPLEX: &str = "maximum number of strings";
+    /// Raft's limit of an entry; the size that it names is another one.
+    const TOO_LARGE: &str = "value being too large";
+    /// Vault refuses `..` anywhere in a path.
+    const RELATIVE: &str = "relative path";
+    /// A token that the server cannot even parse.
+    const UNPARSABLE_TOKEN: &str = "performing token check";
+    /// How a policy's refusal begins.
+    const POLICY: &str = "1 error occurred";
     /// No secrets engine is mounted at the path.
     const NO_ROUTE: &str = "no handler for route";
     const NO_NAMESPACE: &str = "namespace not found";
@@ -53,14 +73,36 @@ impl Text {
 
 /// Whether the server refuses the token or what it asks for.
 pub(crate) fn is_forbidden(response: &HttpResponse) -> bool {
+    match response.status.as_u16() {
+        403 => true,
+        500 => has(response, Text::UNPARSABLE_TOKEN),
+        _ => false,
+    }
+}
+
+/// Whether the server knows the token, and a policy refuses what it asks for.
+pub(crate) fn is_refused_by_policy(response: &HttpResponse) -> bool {
     response.status.as_u16() == 403
+        && Errors::read(&response.body).is_some_and(|errors| {
+            errors
+                .errors
+                .iter()
+                .any(|text| text.starts_with(Text::POLICY))
+                && !errors.has(Text::INVALID_TOKEN)
+        })
+}
+
+fn has(response: &HttpResponse, text: &str) -> bool {
+    Errors::read(&response.body).is_some_and(|errors| errors.has(text))
 }
 
 /// Whether a refusal looks like that of a bad token and not like that of a policy. It decides only what to request next,
 /// never what to report.
 pub(crate) fn suggests_bad_token(response: &HttpResponse) -> bool {
     Errors::read(&response.body).is_some_and(|errors| {
-        errors.has(Text::INVALID_TOKEN) || errors.errors.iter().any(|text| text == Text::BAD_TOKEN)
+        errors.has(Text::INVALID_TOKEN)
+            || errors.has(Text::UNPARSABLE_TOKEN)
+            || errors.errors.iter().any(|text| text == Text::BAD_TOKEN)
     })
 }
 
@@ -70,10 +112,15 @@ pub(crate) fn is_without_mount(response: &HttpResponse) -> bool {
         && Errors::read(&response.body).is_some_and(|errors| errors.has(Text::NO_ROUTE))
 }
 
-/// Whether the server does not have the listing with metadata, or does not allow it.
+/// Whether metadata is accepted only with the version that it replaces.
+pub(crate) fn wants_metadata_condition(response: &HttpResponse) -> bool {
+    response.status.as_u16() == 400 && has(response, Text::METADATA_CAS_REQUIRED)
+}
+
+/// Whether the server does not have the listing with metadata.
 pub(crate) fn is_without_details(response: &HttpResponse) -> bool {
     match response.status.as_u16() {
-        403 | 405 => true,
+        405 => true,
         404 => Errors::read(&response.body).is_none_or(|errors| !errors.is_empty()),
         _ => false,
     }
@@ -91,23 +138,47 @@ pub(crate) fn denied_at(mount: &str, denied: Error) -> Error {
     ))
 }
 
-pub(crate) fn no_version(version: &Version) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no version {:?} of the secret", version.as_str()),
-    )
-    .with_hint("versions are whole numbers from 1; see `secrets versions`")
-}
-
 /// The error for a status that is not a success.
-pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: SystemTime) -> Error {
+pub(crate) fn from_response(
+    response: &HttpResponse,
+    purpose: Purpose,
+    path: &str,
+    now: SystemTime,
+) -> Error {
     let status = response.status.as_u16();
+    if let (400, true, Some(character)) = (status, response.body.is_empty(), unprintable(path)) {
+        return Error::new(
+            ErrorKind::InvalidName,
+            format!(
+                "vault accepts no name with the character U+{:04X}",
+                u32::from(character)
+            ),
+        )
+        .with_hint("only printable characters and the space are allowed");
+    }
     let Some(errors) = Errors::read(&response.body) else {
         return not_vault(status);
     };
     let error = match (status, purpose) {
+        (400, _) if errors.has(Text::UPGRADING) => Error::new(
+            ErrorKind::Unavailable,
+            "the mount is being upgraded to KV version 2",
+        )
+        .with_hint("try again in a moment"),
+        (400, _) if errors.has(Text::RELATIVE) => Error::new(
+            ErrorKind::InvalidName,
+            "the server accepts no name that contains `..`",
+        ),
+        (400, Purpose::Metadata) if errors.has(Text::METADATA_CAS_MISMATCH) => {
+            Error::from(ErrorKind::Conflict).with_hint("repeat the change")
+        }
         (400, Purpose::Write { condition }) => write_refused(&errors, condition),
-        (400 | 401 | 403, Purpose::Login) => Error::new(
+        (403, Purpose::Login) => Error::new(
+            ErrorKind::Unauthenticated,
+            "the server refuses the login",
+        )
+        .with_hint("a user is locked after too many failed logins, for 15 minutes by default; otherwise check role, user and credential"),
+        (400 | 401, Purpose::Login) => Error::new(
             ErrorKind::Unauthenticated,
             "the server does not accept the login",
         )
@@ -150,18 +221,34 @@ pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: Syst
             .with_hint("check `mount` and the namespace"),
         (405, _) => Error::new(ErrorKind::Unsupported, "the engine does not support this")
             .with_hint("check which engine is mounted, and `engine` in the configuration"),
-        (412, _) => Error::new(ErrorKind::Unavailable, "the server has not caught up yet")
-            .with_hint("try again in a moment"),
+        (412, _) => behind(),
         (413, _) => Error::new(
             ErrorKind::InvalidValue,
             "the server refuses the value as too large",
         )
         .with_hint("its limits are `max_entry_size` and `max_request_size`"),
+        // A standby behind the index of a write. A quota says what it is.
+        (429, _) if errors.is_empty() => behind(),
         (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a rate limit quota of the server is exhausted; send fewer requests"),
         (472..=474, _) => standby(),
         (501, _) => Error::new(ErrorKind::Unavailable, "vault is not initialised")
             .with_hint("initialise it with `vault operator init` or `bao operator init`"),
+        (503, _) if errors.has(Text::NAMESPACE_LOCKED) => {
+            Error::new(ErrorKind::Unavailable, "the namespace is locked")
+                .with_hint("an administrator unlocks it with `bao namespace unlock`")
+        }
+        (503, _) if errors.has(Text::NAMESPACE_SEALED) => {
+            Error::new(ErrorKind::Unavailable, "the namespace is sealed")
+                .with_hint("unseal it with `bao namespace unseal`")
+        }
+        (500, _) if errors.has(Text::UNPARSABLE_TOKEN) => {
+            Error::from(ErrorKind::Unauthenticated).with_hint("check the token")
+        }
+        (500, _) if errors.has(Text::TOO_LARGE) => {
+            Error::new(ErrorKind::InvalidValue, "the server refuses the value as too large")
+                .with_hint("its limit is `max_entry_size` of the raft storage, 1 MiB by default")
+        }
         (503, _) if errors.has(Text::SEALED) => {
             Error::new(ErrorKind::Unavailable, "vault is sealed")
                 .with_hint("unseal it with `vault operator unseal` or `bao operator unseal`")
@@ -181,6 +268,15 @@ pub(crate) fn from_response(response: &HttpResponse, purpose: Purpose, now: Syst
         Some(wait) if error.is_retryable() => error.with_retry_after(wait),
         _ => error,
     }
+}
+
+/// A standby that lags behind a write, and may not forward the request.
+fn behind() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the server has not caught up with the last write",
+    )
+    .with_hint("try again in a moment")
 }
 
 /// A node that is not active and does not reach the active one.
@@ -208,6 +304,13 @@ fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
             "the mount accepts only writes that name the version they replace",
         )
         .with_hint("write with create or if-version, or turn `cas_required` off");
+    }
+    if errors.has(Text::TOO_COMPLEX) {
+        return Error::new(
+            ErrorKind::InvalidValue,
+            format!("the server accepts at most {MAX_STRINGS} strings in one request, keys and values together"),
+        )
+        .with_hint("split the secret, or raise `max_request_json_strings` of the listener");
     }
     Error::new(ErrorKind::InvalidValue, "the server refuses the value")
         .with_hint("see its log; JSON with numbers beyond 64-bit floating point is one reason")
@@ -257,9 +360,27 @@ pub(crate) fn bad_time() -> Error {
     )
 }
 
-pub(crate) fn no_data() -> Error {
-    Error::new(ErrorKind::InvalidResponse, "the answer holds no data")
-        .with_hint("check that the address is that of Vault or OpenBao")
+/// An answer without data. `is_wrapped`: it holds a wrapping token in place of the data.
+pub(crate) fn no_data(is_wrapped: bool) -> Error {
+    if is_wrapped {
+        return Error::new(
+            ErrorKind::PermissionDenied,
+            "the answer is wrapped: a control group must authorise the request",
+        )
+        .with_hint("an application needs a policy without `control_group`; a proxy that adds X-Vault-Wrap-TTL has the same effect");
+    }
+    Error::new(ErrorKind::InvalidResponse, "the answer holds no data").with_hint(
+        "check the address; a policy with a `control_group` that has no `ttl` answers so too",
+    )
+}
+
+/// A folder with more keys than an answer may hold.
+pub(crate) fn oversize() -> Error {
+    Error::new(
+        ErrorKind::InvalidResponse,
+        "the listing is larger than the largest accepted answer",
+    )
+    .with_hint("list a prefix that is a folder with fewer secrets")
 }
 
 pub(crate) fn no_versions() -> Error {

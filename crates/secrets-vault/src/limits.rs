@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use secrets_core::{Error, ErrorKind, Result};
 
+use crate::names::is_printable;
+
 /// The largest map, as JSON, that is sent. Raft storage accepts entries of 1 MiB unless `max_entry_size` says otherwise
 /// (OpenBao and Vault documentation, "Limits"); 4 KiB of it are left for what the server adds.
 pub(crate) const MAX_MAP_BYTES: usize = 1024 * 1024 - 4 * 1024;
 
 /// The largest value: whatever its bytes are, it fits into the largest map in base64.
 pub(crate) const MAX_VALUE_BYTES: usize = 764 * 1024;
+
+/// How many strings a request body may hold, keys and values together (`max_request_json_strings` of OpenBao's listener).
+pub(crate) const MAX_STRINGS: usize = 1000;
 
 /// How many keys of a folder one request asks for, where the server pages.
 pub(crate) const KEYS_PER_PAGE: usize = 1000;
@@ -27,16 +32,19 @@ const MAX_TAG_VALUE_BYTES: usize = 512;
 /// # Errors
 /// [`ErrorKind::InvalidValue`] if it cannot.
 pub(crate) fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
-    let fits = |(key, value): (&String, &String)| {
-        !key.is_empty() && key.len() <= MAX_TAG_KEY_BYTES && value.len() <= MAX_TAG_VALUE_BYTES
+    let fits = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.chars().all(is_printable)
     };
-    if tags.len() <= MAX_TAGS && tags.iter().all(fits) {
+    let tag_fits = |(key, value): (&String, &String)| {
+        fits(key, MAX_TAG_KEY_BYTES) && fits(value, MAX_TAG_VALUE_BYTES)
+    };
+    if tags.len() <= MAX_TAGS && tags.iter().all(tag_fits) {
         return Ok(());
     }
     Err(
         Error::new(ErrorKind::InvalidValue, "custom metadata cannot hold the tags").with_hint(
             format!(
-                "at most {MAX_TAGS} tags, keys of 1 to {MAX_TAG_KEY_BYTES} bytes, values of up to {MAX_TAG_VALUE_BYTES} bytes"
+                "at most {MAX_TAGS} tags, keys of 1 to {MAX_TAG_KEY_BYTES} bytes, values of 1 to {MAX_TAG_VALUE_BYTES}, printable characters alone"
             ),
         ),
     )

@@ -26,6 +26,16 @@ pub(crate) fn to_read(
     names.dedup();
     let mut text = String::new();
     for name in names {
+        let path = format!("{mount}{below}/{name}");
+        // Of a template the server makes another path, or refuses the policy.
+        if path.contains("{{") || path.contains("}}") {
+            return Err(Error::new(
+                ErrorKind::InvalidName,
+                "a vault policy cannot name this secret",
+            )
+            .with_name(name)
+            .with_hint("in a policy, `{{` and `}}` mark a template; rename the secret"));
+        }
         let is_wider = name.as_str().ends_with('*') || name.segments().any(|one| one == "+");
         if is_wider {
             return Err(Error::new(
@@ -35,7 +45,6 @@ pub(crate) fn to_read(
             .with_name(name)
             .with_hint("in a policy, a trailing `*` and a segment `+` are wildcards"));
         }
-        let path = format!("{mount}{below}/{name}");
         let _ = writeln!(
             text,
             "path \"{}\" {{\n  capabilities = [\"read\"]\n}}",
@@ -60,7 +69,8 @@ pub(crate) fn to_read(
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
-        .replace("${", "$${")
+        // The server's version of HCL has no `$${`.
+        .replace("${", "\\u0024{")
 }
 
 #[cfg(test)]
@@ -97,7 +107,14 @@ mod tests {
 
     #[test]
     fn a_name_that_would_allow_more_is_refused() {
-        for name in ["db/*", "a/+/b", "+"] {
+        for name in [
+            "db/*",
+            "a/+/b",
+            "+",
+            "a{{b",
+            "a}}b",
+            "{{identity.entity.id}}",
+        ] {
             let error = granted(Engine::KvV2, &[name]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidName, "{name}");
         }

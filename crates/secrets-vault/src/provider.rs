@@ -17,8 +17,8 @@ use secrets_core::{
 use secrets_provider::run_to_completion;
 
 use crate::client::{Client, Found, Kv2Secret, PlainSecret, ServerState};
-use crate::limits::{MAX_VALUE_BYTES, check_tags};
-use crate::names::{folder_of, path_for, split_folder, version_number};
+use crate::limits::{MAX_STRINGS, MAX_VALUE_BYTES, check_tags};
+use crate::names::{folder_of, no_version, path_for, split_folder, version_number};
 use crate::value::{Numbers, Shaper};
 use crate::{CAPABILITIES, Engine, SCHEME, error, permissions};
 
@@ -96,7 +96,7 @@ impl VaultProvider {
 
     fn kv2_secret(&self, name: &SecretName, found: Kv2Secret) -> Result<Secret> {
         let metadata = found.version.metadata(name, &found.version.tags);
-        Ok(Secret::new(self.shaper.from_map(found.map)?, metadata))
+        Ok(Secret::new(self.shaper.read_map(found.map)?, metadata))
     }
 
     fn plain_secret(
@@ -107,7 +107,7 @@ impl VaultProvider {
     ) -> Result<Secret> {
         let metadata = Metadata::new(name.clone());
         if engine != Engine::Generic {
-            return Ok(Secret::new(self.shaper.from_map(found.map)?, metadata));
+            return Ok(Secret::new(self.shaper.read_map(found.map)?, metadata));
         }
         let ends = found
             .lease
@@ -126,7 +126,7 @@ impl VaultProvider {
         cas: Option<u64>,
         tags: Option<BTreeMap<String, String>>,
     ) -> Result<Metadata> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let Some(tags) = tags else {
             let written = self.client.write_kv2(&path, &map, cas).await?;
             return Ok(written.metadata(name, &written.tags));
@@ -154,9 +154,13 @@ impl VaultProvider {
 /// Names the requested version: the server answers alike for a missing version and a missing secret.
 fn missing(failure: Error, version: Option<&Version>) -> Error {
     match version {
-        Some(version) if failure.kind() == ErrorKind::NotFound => error::no_version(version),
+        Some(version) if failure.kind() == ErrorKind::NotFound => no_version(version),
         _ => failure,
     }
+}
+
+fn unavailable(failure: &Error) -> Health {
+    Health::new(HealthStatus::Unavailable, failure.message().to_owned())
 }
 
 #[async_trait]
@@ -170,7 +174,7 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn get(&self, name: &SecretName, options: &GetOptions) -> Result<Secret> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let version = options.version.as_ref();
         let get = async {
             let number = version.map(version_number).transpose()?;
@@ -192,7 +196,7 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let describe = async {
             match self
                 .client
@@ -244,7 +248,7 @@ impl SecretProvider for VaultProvider {
         value: &SecretValue,
         options: &PutOptions,
     ) -> Result<Metadata> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         if options.expires_at.is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -273,7 +277,9 @@ impl SecretProvider for VaultProvider {
                         ),
                         _ => return Err(Error::unsupported(Operation::Put)),
                     };
-                    let map = self.shaper.to_map(value, Numbers::Float64)?;
+                    // `data`, and with a condition `options` and `cas`.
+                    let strings = MAX_STRINGS - if cas.is_some() { 3 } else { 1 };
+                    let map = self.shaper.to_map(value, Numbers::Float64, strings)?;
                     self.put_kv2(name, map, cas, options.tags.clone()).await
                 }
                 Engine::KvV1 => {
@@ -285,7 +291,7 @@ impl SecretProvider for VaultProvider {
                         .with_operation(Operation::Put)
                         .with_hint("use a mount of KV version 2"));
                     }
-                    let map = self.shaper.to_map(value, Numbers::Text)?;
+                    let map = self.shaper.to_map(value, Numbers::Text, MAX_STRINGS)?;
                     self.client.write_plain(&path, &map).await?;
                     Ok(Metadata::new(name.clone()))
                 }
@@ -296,7 +302,7 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn delete(&self, name: &SecretName, options: &DeleteOptions) -> Result<()> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let delete = async {
             let engine = self
                 .client
@@ -327,7 +333,7 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn restore(&self, name: &SecretName) -> Result<()> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let restore = async {
             self.expect_kv2(Operation::Restore, name).await?;
             let facts = self.client.metadata(&path).await?;
@@ -342,7 +348,7 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let versions = async {
             self.expect_kv2(Operation::Versions, name).await?;
             let before = match &options.page_token {
@@ -382,7 +388,7 @@ impl SecretProvider for VaultProvider {
         to: &Version,
         _options: &RollbackOptions,
     ) -> Result<Metadata> {
-        let path = path_for(name)?;
+        let path = path_for(name);
         let rollback = async {
             self.expect_kv2(Operation::Rollback, name).await?;
             let read = self.client.read_kv2(&path, Some(version_number(to)?)).await;
@@ -404,16 +410,19 @@ impl SecretProvider for VaultProvider {
         let (status, detail) = match self.client.server_state().await {
             Ok(ServerState::Active(version)) => {
                 let version = version.map(|version| format!(", version {version}"));
-                (
-                    HealthStatus::Healthy,
-                    format!("unsealed{}", version.unwrap_or_default()),
-                )
+                let detail = format!("unsealed{}", version.unwrap_or_default());
+                (HealthStatus::Healthy, detail)
             }
             Ok(ServerState::Standby(detail)) => (HealthStatus::Degraded, detail.to_owned()),
-            Ok(ServerState::Down(reason)) => (HealthStatus::Unavailable, reason),
-            Err(failure) => (HealthStatus::Unavailable, failure.message().to_owned()),
+            Ok(ServerState::Down(reason)) => {
+                return Ok(Health::new(HealthStatus::Unavailable, reason));
+            }
+            Err(failure) => return Ok(unavailable(&failure)),
         };
-        Ok(Health::new(status, detail))
+        Ok(match self.client.check_credential().await {
+            Ok(()) => Health::new(status, detail),
+            Err(failure) => unavailable(&failure),
+        })
     }
 
     async fn close(&self) -> Result<()> {

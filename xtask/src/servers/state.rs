@@ -1,4 +1,4 @@
-//! What is known about running servers, kept in a file between two commands.
+//! The state of running servers, kept in a file between commands.
 
 use std::fs;
 use std::path::Path;
@@ -15,16 +15,16 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A file that is absent means that nothing runs.
+    /// Loads the state; empty if the file does not exist.
     pub(super) fn load(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Ok(Self::default());
         }
         let text = at(path, fs::read_to_string(path))?;
-        Self::parse(&text).ok_or_else(|| format!("{}: not a state file of ours", path.display()))
+        Self::parse(&text).ok_or_else(|| format!("{}: not a state file", path.display()))
     }
 
-    /// Written beside and renamed: a reader sees the old state or the new one.
+    /// Writes a new file and renames it, so a reader sees the old state or the new one.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let beside = path.with_extension("new");
         at(&beside, fs::write(&beside, self.text()))?;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn round_trip() {
         let state = State {
             servers: vec![Server {
                 name: "openbao".to_owned(),

@@ -10,11 +10,15 @@ use secrets_provider::{
     Url, decode, header, refused_redirect,
 };
 
+use super::consistency::WriteIndex;
 use crate::error::{self, Purpose};
 use crate::wire::HealthInfo;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
+/// What a standby does that has not caught up with the index.
+const INCONSISTENT: HeaderName = HeaderName::from_static("x-vault-inconsistent");
 /// An agent can require this header, which a browser cannot be lured into sending.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
@@ -25,6 +29,7 @@ pub(crate) struct Endpoint {
     pub(crate) base: BaseUrl,
     pub(crate) namespace: Option<HeaderValue>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) index: WriteIndex,
 }
 
 impl fmt::Debug for Endpoint {
@@ -41,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) query: Option<String>,
     pub(crate) body: Option<SecretValue>,
     pub(crate) purpose: Purpose,
+    /// Whether an answer that is too large is an answer and not an error.
+    pub(crate) may_be_oversize: bool,
 }
 
 impl Call {
@@ -51,6 +58,7 @@ impl Call {
             query: None,
             body: None,
             purpose: Purpose::Read,
+            may_be_oversize: false,
         }
     }
 
@@ -61,6 +69,7 @@ impl Call {
             query: None,
             body: Some(body),
             purpose,
+            may_be_oversize: false,
         }
     }
 
@@ -71,6 +80,7 @@ impl Call {
             query: None,
             body: None,
             purpose: Purpose::Other,
+            may_be_oversize: false,
         }
     }
 
@@ -102,10 +112,22 @@ impl Endpoint {
         if let Some(namespace) = &self.namespace {
             request = request.with_header(NAMESPACE, namespace.clone());
         }
+        if let Some(index) = self.index.to_send().await? {
+            request = request.with_header(INDEX, index).with_header(
+                INCONSISTENT,
+                HeaderValue::from_static("forward-active-node"),
+            );
+        }
+        if call.may_be_oversize {
+            request = request.with_oversize_as_answer();
+        }
         if let Some(body) = &call.body {
             request = request.with_json(body.clone());
         }
         let response = self.http.send(request).await?;
+        if call.method != Method::GET && response.status.is_success() {
+            self.index.note(&response).await;
+        }
         if !response.status.is_redirection() {
             return Ok(response);
         }
@@ -136,14 +158,19 @@ impl Endpoint {
         token: Option<&HeaderValue>,
     ) -> Result<HttpResponse> {
         let response = self.send(call, token).await?;
-        self.check(response, call.purpose)
+        self.check(response, call)
     }
 
-    pub(crate) fn check(&self, response: HttpResponse, purpose: Purpose) -> Result<HttpResponse> {
+    pub(crate) fn check(&self, response: HttpResponse, call: &Call) -> Result<HttpResponse> {
         if response.status.is_success() {
             Ok(response)
         } else {
-            Err(error::from_response(&response, purpose, self.now()))
+            Err(error::from_response(
+                &response,
+                call.purpose,
+                &call.path,
+                self.now(),
+            ))
         }
     }
 }

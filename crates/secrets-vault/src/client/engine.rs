@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use secrets_core::{Error, ErrorKind, Operation, Result};
 use secrets_provider::{HttpResponse, decode};
 
+use super::listing::ListingModes;
 use super::{Call, Client, Kv2Secret, PlainSecret, data, kv2_secret};
 use crate::Engine;
-use crate::error::{self, Purpose};
+use crate::error;
 use crate::wire::{Envelope, Kv2ReadExactly, MountInfo};
 
 const ENGINES: [Engine; 4] = [Engine::Auto, Engine::KvV2, Engine::KvV1, Engine::Generic];
@@ -20,8 +21,7 @@ pub(super) struct EngineDetection {
     gate: tokio::sync::Mutex<()>,
     /// The server refused to report the engine, so a refused read does not ask for it again.
     is_refused: AtomicBool,
-    /// Whether the listing with metadata is there and allowed, as far as known.
-    pub(super) lists_details: AtomicBool,
+    pub(super) listing: ListingModes,
 }
 
 /// A read secret.
@@ -45,7 +45,7 @@ impl EngineDetection {
             engine: AtomicU8::new(0),
             gate: tokio::sync::Mutex::new(()),
             is_refused: AtomicBool::new(false),
-            lists_details: AtomicBool::new(true),
+            listing: ListingModes::default(),
         };
         detection.set(engine);
         detection
@@ -132,6 +132,13 @@ impl Client {
                 ErrorKind::PermissionDenied => error::denied_at(&self.mount, open),
                 _ => open,
             },
+            // The read has just used up the token, which was good for it.
+            Some(open)
+                if open.kind() == ErrorKind::NotFound
+                    && failure.kind() == ErrorKind::Unauthenticated =>
+            {
+                open
+            }
             Some(_) => failure,
         })
     }
@@ -144,10 +151,10 @@ impl Client {
             200 | 404 if is_surely_kv2(&response) => Ok(Guess::Right(kv2_secret(&response)?)),
             200 => Ok(Guess::Open(None)),
             403..=405 => {
-                let refused: Result<()> = self.refuse(&response, Purpose::Read);
+                let refused: Result<()> = self.refuse(&response, &call);
                 Ok(Guess::Open(refused.err()))
             }
-            _ => self.refuse(&response, Purpose::Read),
+            _ => self.refuse(&response, &call),
         }
     }
 

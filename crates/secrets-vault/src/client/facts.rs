@@ -32,14 +32,17 @@ pub(crate) struct SecretFacts {
 }
 
 impl VersionFacts {
-    pub(super) fn new(info: &VersionInfo<'_>, response: &HttpResponse) -> Result<Self> {
+    /// A version that the server just answered with: no time in it is past.
+    pub(super) fn readable(info: &VersionInfo<'_>) -> Result<Self> {
+        Self::new(info, |_| false)
+    }
+
+    fn new(info: &VersionInfo<'_>, is_past: impl FnOnce(SystemTime) -> bool) -> Result<Self> {
         let ends_at = match &*info.deletion_time {
             "" => None,
             text => Some(parse_time(text)?),
         };
-        // A deletion time may lie ahead. The server's clock decides, which its answers carry in whole seconds.
-        let is_deleted =
-            ends_at.is_some_and(|end| end <= server_time(response) + Duration::from_secs(1));
+        let is_deleted = ends_at.is_some_and(is_past);
         Ok(Self {
             number: info.version,
             created_at: parse_time(&info.created_time)?,
@@ -85,7 +88,9 @@ impl SecretFacts {
                     destroyed: state.destroyed,
                     custom_metadata: None,
                 };
-                VersionFacts::new(&info, response)
+                // A deletion time may lie ahead. The server's clock decides, which its answers carry in whole seconds.
+                let now = server_time(response) + Duration::from_secs(1);
+                VersionFacts::new(&info, |end| end <= now)
             })
             .collect::<Result<_>>()?;
         Ok(Self {

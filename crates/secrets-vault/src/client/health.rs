@@ -1,9 +1,9 @@
 //! What the server reports about itself.
 
-use secrets_core::Result;
+use secrets_core::{ErrorKind, Result};
 use secrets_provider::decode;
 
-use super::{Call, Client, Endpoint};
+use super::{Call, Client, Endpoint, WriteIndex};
 use crate::wire::HealthInfo;
 
 /// Whether the server answers requests.
@@ -21,6 +21,8 @@ impl Client {
     pub(crate) async fn server_state(&self) -> Result<ServerState> {
         let endpoint = Endpoint {
             namespace: None,
+            // With an index, a standby would only say that it lags behind.
+            index: WriteIndex::default(),
             ..self.endpoint.clone()
         };
         let response = endpoint.send(&Call::read("sys/health"), None).await?;
@@ -40,6 +42,16 @@ impl Client {
             530 => down("removed from its cluster"),
             status => ServerState::Down(format!("unexpected status {status}")),
         })
+    }
+
+    /// `GET auth/token/lookup-self`: fails if the server does not accept the credential. A token that may not look itself up
+    /// is accepted.
+    pub(crate) async fn check_credential(&self) -> Result<()> {
+        let call = Call::read("auth/token/lookup-self");
+        match self.send_checked(&call).await {
+            Err(failure) if failure.kind() == ErrorKind::PermissionDenied => Ok(()),
+            outcome => outcome.map(drop),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use secrets_core::{
 
 use super::VaultProvider;
 use crate::Engine;
-use crate::client::{Keys, SecretFacts};
+use crate::client::{Keys, Rest, SecretFacts};
 use crate::limits::{CONCURRENT_DESCRIBES, KEYS_PER_PAGE};
 use crate::names::{folder_of, path_for};
 
@@ -30,10 +30,10 @@ impl VaultProvider {
                 Some(listed) => listed,
                 None => {
                     let room = wanted.map_or(KEYS_PER_PAGE, |wanted| wanted - found);
+                    let limit = (!folder.is_uncertain).then(|| room.min(KEYS_PER_PAGE));
                     let after = folder.after.as_deref();
-                    let room = room.min(KEYS_PER_PAGE);
                     self.client()
-                        .list(engine, &folder.path, after, room)
+                        .list(engine, &folder.path, after, limit)
                         .await?
                 }
             };
@@ -60,7 +60,7 @@ impl VaultProvider {
                     }
                 } else if full > options.prefix {
                     listed.keys.clear();
-                    listed.is_cut = false;
+                    listed.rest = Rest::None;
                 }
                 folder.after = Some(key);
                 if subfolder.is_some() {
@@ -71,7 +71,8 @@ impl VaultProvider {
             if subfolder.is_some() && !listed.keys.is_empty() {
                 folder.listed = Some(listed);
                 folders.push(folder);
-            } else if listed.is_cut {
+            } else if listed.rest != Rest::None {
+                folder.is_uncertain = listed.rest == Rest::Unknown;
                 folders.push(folder);
             }
             // The keys behind a folder wait until the folder is walked.
@@ -93,10 +94,12 @@ impl VaultProvider {
                 match facts {
                     Some(facts) => Ok(Some(facts.metadata(&name))),
                     None if !is_kv2 => Ok(Some(Metadata::new(name))),
-                    None => match self.client().metadata(&path_for(&name)?).await {
+                    None => match self.client().metadata(&path_for(&name)).await {
                         Ok(facts) => Ok(Some(facts.metadata(&name))),
                         // Deleted since it was listed.
                         Err(gone) if gone.kind() == ErrorKind::NotFound => Ok(None),
+                        // Whoever may list a name may see it, and one name never ends a listing.
+                        Err(refused) if is_refusal(refused.kind()) => Ok(Some(Metadata::new(name))),
                         Err(failure) => Err(failure),
                     },
                 }
@@ -112,6 +115,10 @@ impl VaultProvider {
     }
 }
 
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::PermissionDenied | ErrorKind::InvalidName)
+}
+
 /// A folder left to walk, from behind a key.
 struct Folder {
     /// With a trailing `/`; empty for the mount's root.
@@ -119,6 +126,8 @@ struct Folder {
     after: Option<String>,
     /// Keys that are listed and not walked yet.
     listed: Option<Keys>,
+    /// Whether only a request without a limit shows if more keys follow.
+    is_uncertain: bool,
 }
 
 impl Folder {
@@ -127,6 +136,7 @@ impl Folder {
             path,
             after,
             listed: None,
+            is_uncertain: false,
         }
     }
 }

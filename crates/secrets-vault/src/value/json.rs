@@ -18,13 +18,32 @@ pub(crate) enum Numbers {
     Text,
 }
 
-/// The length of JSON as the server stores it: it escapes `<`, `>` and `&`.
+/// The length of JSON as the server stores it: Go escapes `<`, `>`, `&`, U+2028 and U+2029 with six bytes.
 pub(super) fn stored_length(json: &[u8]) -> usize {
     let longer = json
         .iter()
         .filter(|byte| matches!(byte, b'<' | b'>' | b'&'))
         .count();
-    json.len() + 5 * longer
+    let separators = json
+        .windows(3)
+        .filter(|bytes| matches!(bytes, [0xe2, 0x80, 0xa8 | 0xa9]))
+        .count();
+    json.len() + 5 * longer + 3 * separators
+}
+
+/// The number of strings in valid JSON, keys and values together.
+pub(super) fn count_strings(json: &[u8]) -> usize {
+    let mut count = 0;
+    let mut rest = json;
+    while let Some(start) = rest.iter().position(|byte| *byte == b'"') {
+        count += 1;
+        // A lone surrogate is refused elsewhere.
+        let Some(after) = string_end(&rest[start + 1..]) else {
+            break;
+        };
+        rest = after;
+    }
+    count
 }
 
 /// The keys of an object with their JSON texts.

@@ -650,7 +650,7 @@ async fn a_login_is_ended_at_close_once_its_leases_are() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_given_back_is_told_and_the_rest_is_done() {
+async fn a_lease_that_cannot_be_revoked_is_reported_and_the_rest_is_revoked() {
     let denied = AtomicU64::new(0);
     let server = FaultServer::start(lending(60)).await.unwrap();
     let provider = lender(&server, false).await;

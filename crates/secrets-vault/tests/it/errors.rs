@@ -49,7 +49,7 @@ async fn provoke(recorded: &Recorded, server: &FaultServer) -> Result<(), Error>
     };
     let mut operation = recorded.operation.as_str();
     if let Some(plain) = operation.strip_suffix("-known-token") {
-        // A policy's refusal and a bad token's are told apart by what the server says of the token itself.
+        // A policy's refusal and a bad token's differ in what the server says about the token itself.
         let token = Reply::json(&serde_json::json!({"data": {"ttl": 3600, "renewable": false}}));
         server.set_script(Script::always(recorded.reply()).route(
             "GET",

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod auth;
+mod cluster;
 mod conformance;
 mod errors;
+mod listing;
+mod refusals;
 mod server;
 mod support;
+mod values;
 mod wire;

@@ -7,43 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use polysecrets_vault::{
     CertConfig, Engine, JwtConfig, KubernetesConfig, Shape, UserpassConfig, VaultConfig,
-    VaultProvider,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use secrets_core::{
     Capability, ErrorKind, GetOptions, HealthStatus, Lease, ListOptions, OpenContext, PutMode,
-    PutOptions, Result, Secret, SecretName, SecretProvider, SecretValue, Version,
+    PutOptions, SecretProvider, Version,
 };
 use secrets_provider::{Method, Transport};
 use secrets_testkit::fault::{FaultServer, Reply};
 use serde_json::{Value, json};
 
-use crate::support::{Admin, open, unique, variable};
-
-fn name(text: &str) -> SecretName {
-    SecretName::new(text).unwrap()
-}
-
-async fn get(provider: &VaultProvider, text: &str) -> Result<Secret> {
-    provider.get(&name(text), &GetOptions::default()).await
-}
-
-async fn text(provider: &VaultProvider, secret: &str) -> String {
-    get(provider, secret)
-        .await
-        .unwrap()
-        .value
-        .expose_str()
-        .unwrap()
-        .to_owned()
-}
-
-async fn put(provider: &VaultProvider, secret: &str, value: impl Into<SecretValue>) -> Result<()> {
-    provider
-        .put(&name(secret), &value.into(), &PutOptions::default())
-        .await
-        .map(drop)
-}
+use crate::support::{Admin, get, name, open, put, text, unique, variable};
 
 /// Runs the server's own command line against the server with TLS.
 fn bao(admin: &Admin, words: &[&str]) -> String {
@@ -150,7 +124,7 @@ async fn an_engine_of_another_kind_is_read() {
 }
 
 #[tokio::test]
-async fn mounts_and_namespaces_that_are_not_there_are_told() {
+async fn missing_mounts_and_namespaces_are_reported() {
     let admin = Admin::plain();
     let none = unique("none");
     let policy = admin.policy_for(&none).await;
@@ -760,7 +734,7 @@ async fn the_shapes_of_values_are_as_configured() {
 }
 
 #[tokio::test]
-async fn what_the_server_would_lose_or_not_tell_is_kept_and_told() {
+async fn what_the_server_would_lose_is_kept() {
     let admin = Admin::plain();
     for (version, engine) in [(2, Engine::KvV2), (1, Engine::KvV1)] {
         let mount = admin.mount(version).await;

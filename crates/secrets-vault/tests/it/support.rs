@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use polysecrets_vault::{AppRoleConfig, Engine, VaultConfig, VaultProvider};
-use secrets_core::OpenContext;
+use secrets_core::{
+    GetOptions, ListOptions, OpenContext, PutOptions, Result, Secret, SecretName, SecretProvider,
+    SecretValue,
+};
 use secrets_provider::{
     BaseUrl, ClientOptions, HeaderName, HttpClient, HttpRequest, Method, Transport, encode,
     sensitive_header,
@@ -51,6 +54,20 @@ impl Admin {
             variable("POLYSECRETS_TEST_BAO_TLS_TOKEN"),
             Some(ca),
         )
+    }
+
+    /// The nodes of the cluster: the active one first, then the standbys.
+    pub(crate) async fn cluster() -> Vec<Self> {
+        let token = variable("POLYSECRETS_TEST_BAO_CLUSTER_TOKEN");
+        let addresses = variable("POLYSECRETS_TEST_BAO_CLUSTER_ADDRS");
+        let mut nodes = Vec::new();
+        for address in addresses.split(',') {
+            let node = Self::new(address.to_owned(), token.clone(), None);
+            let leader = node.read("sys/leader").await;
+            nodes.push((leader["is_self"] != true, node));
+        }
+        nodes.sort_by_key(|(is_standby, _)| *is_standby);
+        nodes.into_iter().map(|(_, node)| node).collect()
     }
 
     fn new(address: String, token: String, ca: Option<String>) -> Self {
@@ -118,7 +135,22 @@ impl Admin {
         panic!("the mount {mount} does not become ready");
     }
 
-    /// Allows everything below a mount.
+    /// A provider for a mount, with a token that has this policy alone.
+    pub(crate) async fn restricted(
+        &self,
+        mount: &str,
+        engine: Engine,
+        rules: &str,
+    ) -> VaultProvider {
+        let policy = self.policy(rules).await;
+        let token = json!({"policies": [policy], "no_default_policy": true, "ttl": "1h"});
+        let mut config = self.config(mount);
+        config.engine = engine;
+        config.token = Some(self.token(token).await.as_str().into());
+        open(config).await
+    }
+
+    /// A policy with these rules.
     pub(crate) async fn policy(&self, rules: &str) -> String {
         let policy = unique("policy");
         self.post(
@@ -129,6 +161,7 @@ impl Admin {
         policy
     }
 
+    /// A policy that allows everything below a mount.
     pub(crate) async fn policy_for(&self, mount: &str) -> String {
         self.policy(&format!(
             "path \"{mount}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }}"
@@ -187,4 +220,54 @@ pub(crate) async fn open(config: VaultConfig) -> VaultProvider {
     polysecrets_vault::open(config, OpenContext::new("main"), Transport::default())
         .await
         .unwrap()
+}
+
+pub(crate) fn name(text: &str) -> SecretName {
+    SecretName::new(text).unwrap()
+}
+
+pub(crate) async fn get(provider: &VaultProvider, text: &str) -> Result<Secret> {
+    provider.get(&name(text), &GetOptions::default()).await
+}
+
+pub(crate) async fn text(provider: &VaultProvider, secret: &str) -> String {
+    get(provider, secret)
+        .await
+        .unwrap()
+        .value
+        .expose_str()
+        .unwrap()
+        .to_owned()
+}
+
+pub(crate) async fn put(
+    provider: &VaultProvider,
+    secret: &str,
+    value: impl Into<SecretValue>,
+) -> Result<()> {
+    provider
+        .put(&name(secret), &value.into(), &PutOptions::default())
+        .await
+        .map(drop)
+}
+
+/// The names below a prefix, page by page.
+pub(crate) async fn names(
+    provider: &VaultProvider,
+    prefix: &str,
+    size: Option<usize>,
+) -> Vec<String> {
+    let mut options = ListOptions::default()
+        .with_prefix(prefix)
+        .with_page_size(size);
+    let mut names = Vec::new();
+    loop {
+        let page = provider.list(&options).await.unwrap();
+        assert!(size.is_none_or(|size| page.items.len() <= size));
+        names.extend(page.items.into_iter().map(|item| item.name.to_string()));
+        match page.next {
+            Some(token) => options = options.with_page_token(token),
+            None => return names,
+        }
+    }
 }

@@ -133,20 +133,21 @@ async fn a_missing_version_is_named() {
 }
 
 #[tokio::test]
-async fn credentials_and_files_are_told_with_where_they_come_from() {
+async fn credentials_and_files_are_named_by_their_source() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(path("empty"), "\n").unwrap();
-    std::fs::write(path("text"), "hunter2\nhunter2").unwrap();
+    std::fs::create_dir(path("folder.d")).unwrap();
+    std::fs::write(path("empty.txt"), "\n").unwrap();
+    std::fs::write(path("text.txt"), "hunter2\nhunter2").unwrap();
     let server = FaultServer::start(reply(403, NOTHING)).await.unwrap();
     let fails = |variables: Vec<(&'static str, String)>, change: Box<dyn Fn(&mut VaultConfig)>| {
         let mut config = VaultConfig::default();
         config.engine = Engine::KvV2;
         change(&mut config);
         let mut context = OpenContext::new("main");
-        context.environment = variables
+        context.environment = [("VAULT_ADDR", server.url())]
             .into_iter()
-            .chain([("BAO_ADDR", server.url())])
+            .chain(variables)
             .map(|(name, value)| (name, SecretValue::from(value)))
             .collect();
         context.base_dir = folder.path().to_owned();
@@ -173,6 +174,12 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
         fails(token("hunter2"), nothing()).await,
         "the server does not accept the token of VAULT_TOKEN"
     );
+    // What may be a credential instead of a path is not shown.
+    let bare: Change = Box::new(|config| config.token_file = Some("hunter2".into()));
+    assert_eq!(
+        fails(Vec::new(), bare).await,
+        "`token_file`: there is no file"
+    );
     let given: Change = Box::new(|config| config.token = Some("hunter2".into()));
     assert_eq!(
         fails(Vec::new(), given).await,
@@ -183,22 +190,22 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
     };
     for (change, says) in [
         (
-            file("none"),
-            format!("`token_file`: there is no file {}", path("none")),
+            file("none.txt"),
+            format!("`token_file`: there is no file {}", path("none.txt")),
         ),
         (
-            file("."),
-            format!("`token_file`: {} is a folder, not a file", path(".")),
+            file("folder.d"),
+            format!("`token_file`: {} is a folder, not a file", path("folder.d")),
         ),
         (
-            file("empty"),
-            format!("the file {} of `token_file` is empty", path("empty")),
+            file("empty.txt"),
+            format!("the file {} of `token_file` is empty", path("empty.txt")),
         ),
         (
-            file("text"),
+            file("text.txt"),
             format!(
                 "the token in the file {} of `token_file` holds a control character or one that is not ASCII",
-                path("text")
+                path("text.txt")
             ),
         ),
         (
@@ -206,10 +213,10 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
             format!("`ca_cert`: there is no file {}", path("none.pem")),
         ),
         (
-            Box::new(|config: &mut VaultConfig| config.ca_cert = Some("text".into())),
+            Box::new(|config: &mut VaultConfig| config.ca_cert = Some("text.txt".into())),
             format!(
                 "the file {} of `ca_cert` holds no certificate",
-                path("text")
+                path("text.txt")
             ),
         ),
         (
@@ -242,7 +249,7 @@ async fn credentials_and_files_are_told_with_where_they_come_from() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told_with_its_setting() {
+async fn a_server_that_does_not_answer_is_named_by_its_setting() {
     for (variable, address, says) in [
         (
             "VAULT_ADDR",
@@ -256,7 +263,8 @@ async fn a_server_that_is_not_there_is_told_with_its_setting() {
         ),
     ] {
         let mut context = OpenContext::new("main");
-        context.environment = [(variable, address), ("VAULT_TOKEN", "hunter2")]
+        let token = variable.replace("ADDR", "TOKEN");
+        context.environment = [(variable, address), (&*token, "hunter2")]
             .into_iter()
             .collect();
         let provider =
@@ -369,7 +377,7 @@ async fn a_missing_secret_is_no_guess() {
 }
 
 #[tokio::test]
-async fn a_folder_given_as_the_mount_is_told() {
+async fn a_folder_given_as_the_mount_is_reported() {
     let script = Script::default()
         .route(
             "GET",
@@ -557,7 +565,8 @@ async fn a_listing_ends_although_every_folder_has_a_folder() {
     let server = FaultServer::start(reply(200, body)).await.unwrap();
     let provider = provider(&server, Engine::KvV2).await;
     assert_eq!(list_all(&provider, "", None).await, [""; 0]);
-    assert_eq!(server.request_count(), 1 + 511 / 7);
+    // Each folder once, and once more behind its only key.
+    assert_eq!(server.request_count(), 2 * (1 + 511 / 7));
 }
 
 #[tokio::test]
@@ -805,25 +814,23 @@ async fn what_is_invalid_is_refused_before_any_request() {
                 .kind()
         }
     };
-    assert_eq!(
-        get(&provider, "a/b..c").await.unwrap_err().kind(),
-        ErrorKind::InvalidName
-    );
     let large = vec![b'x'; 2 * 1024 * 1024];
     assert_eq!(
         put(large.into(), PutOptions::default()).await,
         ErrorKind::InvalidValue
     );
-    let tags = [("k".to_owned(), "v".repeat(513))].into_iter().collect();
-    let options = PutOptions::default().with_tags(Some(tags));
-    assert_eq!(put("v".into(), options).await, ErrorKind::InvalidValue);
+    for tag in ["v".repeat(513), String::new(), "a\u{a0}b".to_owned()] {
+        let tags = [("k".to_owned(), tag)].into_iter().collect();
+        let options = PutOptions::default().with_tags(Some(tags));
+        assert_eq!(put("v".into(), options).await, ErrorKind::InvalidValue);
+    }
     let options = PutOptions::default().with_expires_at(Some(std::time::SystemTime::now()));
     assert_eq!(put("v".into(), options).await, ErrorKind::Unsupported);
     assert_eq!(server.request_count(), 0);
 }
 
 #[tokio::test]
-async fn health_tells_what_is_wrong() {
+async fn health_says_what_is_wrong() {
     use HealthStatus::*;
     for (status, body, expected, says) in [
         (
@@ -855,7 +862,12 @@ async fn health_tells_what_is_wrong() {
         ),
         (502, "Bad Gateway", Unavailable, "502"),
     ] {
-        let server = FaultServer::start(reply(status, body)).await.unwrap();
+        let script = Script::always(reply(status, body)).route(
+            "GET",
+            "/v1/auth/token/lookup-self",
+            reply(200, r#"{"data":{"ttl":0}}"#),
+        );
+        let server = FaultServer::start(script).await.unwrap();
         let mut config = config(&server);
         config.namespace = Some("team".to_owned());
         let health = support::open(config).await.health().await.unwrap();
@@ -1064,6 +1076,13 @@ async fn an_untrusted_configuration_gets_no_ambient_credential() {
             polysecrets_vault::open(config, context(refused.clone()), Transport::default()).await;
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
+    // Nothing is written either, wherever a setting points.
+    let mut writing = config(&server);
+    writing.index_file = Some(home.path().join("index"));
+    let context_of_writing = context(refused.clone());
+    let opened = polysecrets_vault::open(writing, context_of_writing, Transport::default()).await;
+    assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert!(!home.path().join("index").exists());
     // With a credential of its own it works, and nothing of the environment goes along.
     let opened =
         polysecrets_vault::open(config(&server), context(refused), Transport::default()).await;
@@ -1149,4 +1168,113 @@ async fn wrong_configurations_are_refused_when_they_are_opened() {
     }
     let (kind, _) = refused(|c| c.token = None).await;
     assert_eq!(kind, ErrorKind::Unauthenticated);
+}
+
+/// The variables of one program go together: a token never reaches the other program's server.
+#[tokio::test]
+async fn variables_of_one_family_go_to_its_address_alone() {
+    let (bao, vault) = (
+        FaultServer::start(reply(200, READ)).await.unwrap(),
+        FaultServer::start(reply(200, READ)).await.unwrap(),
+    );
+    let (bao_url, vault_url) = (bao.url(), vault.url());
+    let open = async |variables: &[(&'static str, &str)], address: Option<&str>| {
+        let mut config = VaultConfig::default();
+        config.engine = Engine::KvV2;
+        config.address = address.map(str::to_owned);
+        let mut context = OpenContext::new("main");
+        context.environment = variables.iter().copied().collect();
+        polysecrets_vault::open(config, context, Transport::default()).await
+    };
+    let both = [
+        ("BAO_ADDR", &*bao_url),
+        ("BAO_TOKEN", "s.bao"),
+        ("BAO_NAMESPACE", "b"),
+        ("VAULT_ADDR", &*vault_url),
+        ("VAULT_TOKEN", "s.vault"),
+        ("VAULT_NAMESPACE", "v"),
+    ];
+    for (variables, address, server, token, namespace) in [
+        (&both[..], None, &bao, "s.bao", Some("b")),
+        (&both[..], Some(&*vault_url), &vault, "s.vault", Some("v")),
+        (&both[..], Some(&*bao_url), &bao, "s.bao", Some("b")),
+        (&both[..3], None, &bao, "s.bao", Some("b")),
+        (&both[3..], None, &vault, "s.vault", Some("v")),
+        (&both[1..2], Some(&*vault_url), &vault, "s.bao", None),
+        (&both[4..5], Some(&*bao_url), &bao, "s.vault", None),
+    ] {
+        let provider = open(variables, address).await.unwrap();
+        get(&provider, "a").await.unwrap();
+        let requests = server.requests();
+        let request = requests.last().unwrap();
+        assert_eq!(request.header("x-vault-token"), Some(token));
+        assert_eq!(request.header("x-vault-namespace"), namespace);
+        bao.clear();
+        vault.clear();
+    }
+    // The token of the other program is no credential for this address.
+    for mixed in [[both[0], both[4]], [both[3], both[1]]] {
+        let error = open(&mixed[..], None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+    assert_eq!((bao.request_count(), vault.request_count()), (0, 0));
+}
+
+/// Recorded from a standby of OpenBao 2.7.2, which is behind the write, and from Vault's documentation.
+#[tokio::test]
+async fn the_index_of_a_write_goes_with_every_later_request() {
+    const INDEX: &str = "eyJjbHVzdGVyIjoiYyIsInZhbHVlIjoiNDEifQ==";
+    let written = Reply::new(200).header("X-Vault-Index", INDEX).body(WRITTEN);
+    let script = Script::default()
+        .route("POST", "/v1/secret/data/a", Fault::reply(written))
+        .route("GET", "/v1/secret/data/a", reply(200, READ))
+        .route(
+            "GET",
+            "/v1/secret/data/late",
+            Fault::reply(Reply::new(429).header("Retry-After", "1").body(NOTHING)),
+        )
+        .then(reply(
+            412,
+            r#"{"errors":["required index state not present"]}"#,
+        ));
+    let server = FaultServer::start(script).await.unwrap();
+    let provider = provider(&server, Engine::KvV2).await;
+    get(&provider, "a").await.unwrap();
+    let options = PutOptions::default();
+    provider
+        .put(&name("a"), &"v".into(), &options)
+        .await
+        .unwrap();
+    get(&provider, "a").await.unwrap();
+    for late in ["late", "later"] {
+        let error = get(&provider, late).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.message().contains("caught up"), "{error}");
+    }
+    provider.health().await.unwrap();
+    let sent: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| {
+            let header = |name| request.header(name).map(str::to_owned);
+            (header("x-vault-index"), header("x-vault-inconsistent"))
+        })
+        .collect();
+    let with = (
+        Some(INDEX.to_owned()),
+        Some("forward-active-node".to_owned()),
+    );
+    // A standby would answer a question about its health only when it has caught up.
+    let nothing = (None, None);
+    assert_eq!(
+        sent,
+        [
+            nothing.clone(),
+            nothing.clone(),
+            with.clone(),
+            with.clone(),
+            with,
+            nothing
+        ]
+    );
 }
