@@ -572,7 +572,7 @@ impl SecretProvider for AzureProvider {
                     .iter()
                     .position(|facts| facts.version.as_deref() == Some(token.as_str()))
                     .map(|at| at + 1)
-                    .ok_or_else(|| Error::invalid_page_token())?,
+                    .ok_or_else(Error::invalid_page_token)?,
             };
             let size = options.page_size.map_or(usize::MAX, |size| size.max(1));
             let end = start.saturating_add(size).min(all.len());

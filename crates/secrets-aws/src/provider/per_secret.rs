@@ -538,7 +538,7 @@ impl PerSecret {
                 let last = versions
                     .iter()
                     .position(|entry| entry.version == token.as_str());
-                last.ok_or_else(|| Error::invalid_page_token())? + 1
+                last.ok_or_else(Error::invalid_page_token)? + 1
             }
         };
         let size = options.page_size.unwrap_or(versions.len()).max(1);
