@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 
-use secrets_core::{Location, Result, SecretValue};
-
-use crate::error::invalid_config;
+use secrets_core::{Error, Location, Result, SecretValue};
 
 /// Which secrets of AWS Secrets Manager are meant, and who we are to it.
 ///
@@ -58,7 +56,7 @@ impl AwsConfig {
         location.expect_parameters(&["endpoint", "profile", "secret_name", "secret_prefix"])?;
         if location.port().is_some() || !location.path().trim_matches('/').is_empty() {
             return Err(
-                invalid_config("the location is more than a region and parameters").with_hint(
+                Error::invalid_config("the location is more than a region and parameters").with_hint(
                     "a location looks like `aws-sm://eu-central-1?secret_prefix=app/`; another address is `endpoint=…`",
                 ),
             );

@@ -1,7 +1,6 @@
 //! The one place where AWS's errors become ours: on codes. The one thing that the service tells by nothing but text is in
 //! [`Text`]. Its own words are never passed on, and no error of the SDK is kept: their `Debug` prints raw bodies.
 
-use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
@@ -57,10 +56,6 @@ impl Reason {
     }
 }
 
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
-}
-
 /// A call that failed, without anything of the SDK's.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -109,7 +104,7 @@ impl Failure {
             return Self::Ours(from_credentials(credentials, login.last(), now));
         }
         Self::Ours(match failure {
-            SdkError::TimeoutError(_) => Error::of(ErrorKind::Timeout),
+            SdkError::TimeoutError(_) => Error::from(ErrorKind::Timeout),
             SdkError::ResponseError(context) => not_aws(context.raw().status().as_u16()),
             _ => Error::new(ErrorKind::Unexpected, "AWS's SDK cannot make the request")
                 .with_hint("check region, endpoint and name"),
@@ -376,10 +371,10 @@ fn from_code(
 ) -> Error {
     match code {
         "ResourceNotFoundException" if asked == Asked::Create => {
-            invalid_config("AWS does not find what the new secret needs")
+            Error::invalid_config("AWS does not find what the new secret needs")
                 .with_hint("check that `kms_key_id` is a key of this region and account")
         }
-        "ResourceNotFoundException" => Error::of(ErrorKind::NotFound)
+        "ResourceNotFoundException" => Error::from(ErrorKind::NotFound)
             .with_hint("check the name, `secret_prefix` and the region; a secret belongs to one region of one account"),
         "InvalidRequestException" | "InvalidParameterException" if reason == Reason::Replica => {
             Error::new(
@@ -392,7 +387,7 @@ fn from_code(
             Error::new(ErrorKind::Deleted, "a deleted secret still has this name")
                 .with_hint("restore it, or purge it and wait until its name is free")
         }
-        "InvalidRequestException" if reason == Reason::Deleted => Error::of(ErrorKind::Deleted)
+        "InvalidRequestException" if reason == Reason::Deleted => Error::from(ErrorKind::Deleted)
             .with_hint("restore it with `secrets restore`"),
         "InvalidRequestException" => Error::new(
             ErrorKind::Conflict,
@@ -400,7 +395,7 @@ fn from_code(
         )
         .with_hint("it may be managed by another service, replicated from another region, or in rotation"),
         "ResourceExistsException" => match asked {
-            Asked::Create => Error::of(ErrorKind::AlreadyExists),
+            Asked::Create => Error::from(ErrorKind::AlreadyExists),
             _ => Error::new(
                 ErrorKind::Conflict,
                 "the idempotency token was used for another value",
@@ -408,18 +403,18 @@ fn from_code(
             .with_hint("take a new token for a new value"),
         },
         "InvalidParameterException" | "ValidationException" | "SerializationException" => match asked {
-            Asked::MoveStage => Error::of(ErrorKind::Conflict)
+            Asked::MoveStage => Error::from(ErrorKind::Conflict)
                 .with_hint("read the secret again, then repeat the change"),
             Asked::Create | Asked::Write => Error::new(
                 ErrorKind::InvalidValue,
                 "AWS refuses the name, the value or a setting of the secret",
             )
             .with_hint("check the name, the value's size, the tags and `kms_key_id`"),
-            Asked::Other => invalid_config(format!("AWS refuses a parameter of {action}"))
+            Asked::Other => Error::invalid_config(format!("AWS refuses a parameter of {action}"))
                 .with_hint("check the name and the settings of the provider"),
         },
         "InvalidNextTokenException" => {
-            invalid_config("the page token is none of this listing, or too old")
+            Error::invalid_config("the page token is none of this listing, or too old")
                 .with_hint("start the listing again")
         }
         "LimitExceededException" => Error::new(
@@ -432,7 +427,7 @@ fn from_code(
             "the KMS key of the secret cannot be used",
         )
         .with_hint("check that the key is enabled, and that its policy allows kms:Decrypt and kms:GenerateDataKey"),
-        "PreconditionNotMetException" => Error::of(ErrorKind::Conflict),
+        "PreconditionNotMetException" => Error::from(ErrorKind::Conflict),
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
             Error::new(ErrorKind::PermissionDenied, "permission denied").with_hint(format!(
                 "allow secretsmanager:{action} on it in the policy of the user or role, and kms:Decrypt on a KMS key of its own"
@@ -455,11 +450,11 @@ fn from_code(
         )
         .with_hint("check the secret access key and this machine's clock"),
         "MissingAuthenticationToken" | "MissingAuthenticationTokenException" | "OptInRequired" => {
-            Error::of(ErrorKind::Unauthenticated)
+            Error::from(ErrorKind::Unauthenticated)
                 .with_hint("check the credential, and that the account has signed up for the service")
         }
         code if is_throttling(code) => {
-            Error::of(ErrorKind::RateLimited)
+            Error::from(ErrorKind::RateLimited)
                 .with_hint("ask more slowly, cache, or read many secrets at once; the quotas count per account and region")
         }
         "InternalFailure" | "InternalServerError" | "InternalServiceError"
@@ -467,7 +462,7 @@ fn from_code(
             Error::new(ErrorKind::Unavailable, "AWS answers with an error of its own")
                 .with_hint("try again; see the AWS Health Dashboard")
         }
-        "RequestTimeout" | "RequestTimeoutException" => Error::of(ErrorKind::Timeout),
+        "RequestTimeout" | "RequestTimeoutException" => Error::from(ErrorKind::Timeout),
         "UnknownOperationException" | "InvalidAction" => Error::new(
             ErrorKind::Unsupported,
             format!("the endpoint does not know {action}"),
@@ -485,7 +480,7 @@ fn from_status(code: &str, status: u16, request_id: Option<&str>) -> Error {
         .map(|id| format!(", request {id}"))
         .unwrap_or_default();
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         500..=599 => Error::new(
             ErrorKind::Unavailable,
             format!("AWS answers with {code}, status {status}{id}"),
@@ -501,7 +496,7 @@ fn from_status(code: &str, status: u16, request_id: Option<&str>) -> Error {
 /// Statuses of load balancers, proxies and other servers come with bodies that are not AWS's.
 fn not_aws(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         408 | 504 => Error::new(
             ErrorKind::Timeout,
             format!("a gateway in front of the service gives up, status {status}"),
@@ -567,19 +562,20 @@ pub(crate) fn from_credentials(
 }
 
 pub(crate) fn bad_files() -> Error {
-    invalid_config("the profile, or a file of AWS's configuration, cannot be used").with_hint(
-        "check `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials, and `role_arn`",
-    )
+    Error::invalid_config("the profile, or a file of AWS's configuration, cannot be used")
+        .with_hint(
+            "check `profile`, AWS_PROFILE, ~/.aws/config and ~/.aws/credentials, and `role_arn`",
+        )
 }
 
 pub(crate) fn no_profile(name: &str) -> Error {
-    invalid_config(format!("there is no profile{}", shown(name))).with_hint(
+    Error::invalid_config(format!("there is no profile{}", shown(name))).with_hint(
         "`aws configure list-profiles` shows which there are; check `profile` and AWS_PROFILE",
     )
 }
 
 pub(crate) fn no_source_profile(profile: &str, source: &str) -> Error {
-    invalid_config(format!(
+    Error::invalid_config(format!(
         "the profile{} names a `source_profile`{} that does not exist",
         shown(profile),
         shown(source)
@@ -588,7 +584,7 @@ pub(crate) fn no_source_profile(profile: &str, source: &str) -> Error {
 }
 
 pub(crate) fn unsupported_profile_setting(profile: &str, setting: &'static str) -> Error {
-    invalid_config(format!(
+    Error::invalid_config(format!(
         "`{setting}` of the profile{} is not supported",
         shown(profile)
     ))
@@ -600,12 +596,12 @@ pub(crate) fn unsupported_profile_setting(profile: &str, setting: &'static str) 
 }
 
 pub(crate) fn empty_profile(variable: &str) -> Error {
-    invalid_config(format!("{variable} is set and names no profile"))
+    Error::invalid_config(format!("{variable} is set and names no profile"))
         .with_hint("name a profile, or unset it")
 }
 
 pub(crate) fn no_environment_keys(profile: &str) -> Error {
-    invalid_config(format!(
+    Error::invalid_config(format!(
         "the profile{} takes its credential from the environment, which has none",
         shown(profile)
     ))
@@ -635,7 +631,7 @@ pub(crate) fn expired_credentials() -> Error {
 }
 
 pub(crate) fn bad_container_address(variable: &str) -> Error {
-    invalid_config(format!(
+    Error::invalid_config(format!(
         "{variable} is not an address that credentials may be asked from"
     ))
     .with_hint("use https, or http to a loopback address, 169.254.170.2 or 169.254.170.23")
@@ -664,7 +660,7 @@ pub(crate) fn no_version(version: &Version) -> Error {
 }
 
 pub(crate) fn other_region(arn: Arn<'_>, region: &str) -> Error {
-    invalid_config(format!(
+    Error::invalid_config(format!(
         "the ARN is of the region {}, the provider of {region}",
         one_line(arn.region)
     ))

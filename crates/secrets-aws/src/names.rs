@@ -1,13 +1,14 @@
 //! Our names and those of the service, to and fro.
 
-use secrets_core::{Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
+use secrets_core::{CanonicalName, Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
 
-use crate::error::invalid_config;
 use crate::limits::{MAX_FILTER_BYTES, MAX_NAME_BYTES};
 
 /// What AWS takes in a name besides ASCII letters and digits (API reference, CreateSecret, Name).
 const EXTRA: &str = "/_+=.@-";
 const ESCAPE: char = '_';
+/// How many random characters AWS appends to a name in an ARN, after a hyphen (IAM policy examples of AWS Secrets Manager).
+const SUFFIX_CHARS: usize = 6;
 /// What the translation of a name that AWS does not take begins with.
 const TRANSLATED: &str = "x__";
 
@@ -69,7 +70,7 @@ impl Names {
     pub(crate) fn under(prefix: &str) -> Result<Self> {
         let is_legal = is_native(prefix) || is_managed(&format!("{prefix}x"));
         if !is_legal || prefix.len() >= MAX_NAME_BYTES {
-            return Err(invalid_config(
+            return Err(Error::invalid_config(
                 "`secret_prefix` holds a character that no name in AWS has, or is too long",
             )
             .with_hint("names have ASCII letters, digits and the characters / _ + = . @ -"));
@@ -116,6 +117,24 @@ impl Names {
         id.starts_with(&self.prefix)
     }
 
+    /// The name that an ARN addresses. If its end may be the suffix that AWS appends, or the name's own, both readings count.
+    pub(crate) fn canonical(&self, name: &SecretName) -> CanonicalName {
+        if Arn::parse(name.as_str()).is_none() {
+            return CanonicalName::AsAsked;
+        }
+        let id = name.as_str().splitn(7, ':').last().unwrap_or_default();
+        let short = id.rsplit_once('-').filter(|(_, suffix)| {
+            suffix.len() == SUFFIX_CHARS && suffix.chars().all(|c| c.is_ascii_alphanumeric())
+        });
+        let ids = [Some(id), short.map(|(id, _)| id)];
+        let mut readings = ids.into_iter().flatten().filter_map(|id| self.name(id));
+        match (readings.next(), readings.next()) {
+            (None, _) => CanonicalName::AsAsked,
+            (Some(one), None) => CanonicalName::Other(one),
+            (Some(one), Some(other)) => CanonicalName::AnyOf(vec![one, other]),
+        }
+    }
+
     /// How the service is asked for the names that begin with a text.
     pub(crate) fn filter(&self, text: &str) -> Filter {
         if text.is_empty() {
@@ -149,6 +168,24 @@ mod tests {
 
     fn name(text: &str) -> SecretName {
         SecretName::new(text).unwrap()
+    }
+
+    #[test]
+    fn an_arn_is_known_by_the_names_that_it_may_address() {
+        let names = Names::under("prod/").unwrap();
+        let arn = |id: &str| name(&format!("arn:aws:secretsmanager:eu-west-1:1:secret:{id}"));
+        for (asked, canonical) in [
+            (name("db/password"), CanonicalName::AsAsked),
+            (arn("prod/db"), CanonicalName::Other(name("db"))),
+            (arn("prod/db-a-b"), CanonicalName::Other(name("db-a-b"))),
+            (
+                arn("prod/db-AbC123"),
+                CanonicalName::AnyOf(vec![name("db-AbC123"), name("db")]),
+            ),
+            (arn("dev/db-AbC123"), CanonicalName::AsAsked),
+        ] {
+            assert_eq!(names.canonical(&asked), canonical, "{asked}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Project {
         let id = self.id.get_or_try_init(|| async {
             match &self.server {
                 Some(server) => server.project().await,
-                None => Err(error::invalid_config("the project is missing")),
+                None => Err(Error::invalid_config("the project is missing")),
             }
         });
         id.await.map(String::as_str)

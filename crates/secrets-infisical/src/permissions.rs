@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_core::{Grants, Result, SecretName};
+use secrets_core::{LeastPrivilege, Result, SecretName};
 use serde_json::{Value, json};
 
 use crate::names::Root;
@@ -14,7 +14,7 @@ pub(crate) fn for_names(
     project: &str,
     environment: &str,
     names: &[SecretName],
-) -> Result<Grants> {
+) -> Result<LeastPrivilege> {
     let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for name in names {
         let place = root.place(name)?;
@@ -42,7 +42,7 @@ pub(crate) fn for_names(
         "type": { "isTemporary": false },
         "permissions": permissions,
     });
-    let grants = Grants::new("Infisical identity privilege", "json", format!("{privilege:#}\n"))
+    let grants = LeastPrivilege::new("Infisical identity privilege", "json", format!("{privilege:#}\n"))
         .with_note("IDENTITY_ID is the machine identity, which needs a role of the project that allows nothing more (`no-access`)")
         .with_note("`permissions` is also what a project role takes; folders that import need read on secret-folders and secret-imports");
     Ok(grants)

@@ -5,8 +5,9 @@ use secrets_core::{
     ListOptions, Metadata, Operation, Page, PageToken, PlannedCall, PutMode, PutOptions, Result,
     Secret, SecretName, SecretValue, Version,
 };
+use secrets_provider::run_to_completion;
 
-use super::per_secret::{PerSecret, finished};
+use super::per_secret::PerSecret;
 use crate::client::Client;
 use crate::limits::MAX_VALUE_BYTES;
 use crate::names::Names;
@@ -186,7 +187,9 @@ impl JsonKeys {
             value.clone(),
             options.mode.clone(),
         );
-        let written = finished(async move { this.write(&task_name, Some(&value), &mode).await });
+        let written = run_to_completion("write", async move {
+            this.write(&task_name, Some(&value), &mode).await
+        });
         let version = written.await.map_err(|error| error.with_name(name))?;
         Ok(Metadata::new(name.clone()).with_version(version))
     }
@@ -201,7 +204,9 @@ impl JsonKeys {
             .with_hint("delete it without purge or window, or delete the whole secret in AWS"));
         }
         let (this, task_name) = (self.clone(), name.clone());
-        let written = finished(async move { this.write(&task_name, None, &PutMode::Upsert).await });
+        let written = run_to_completion("write", async move {
+            this.write(&task_name, None, &PutMode::Upsert).await
+        });
         written
             .await
             .map(drop)
@@ -252,12 +257,12 @@ impl JsonKeys {
         let version = read.as_ref().and_then(|read| read.version.as_deref());
         let is_there = fields.position(name).is_some();
         match mode {
-            PutMode::Create if is_there => return Err(Error::of(ErrorKind::AlreadyExists)),
+            PutMode::Create if is_there => return Err(Error::from(ErrorKind::AlreadyExists)),
             PutMode::IfVersion(expected) if !is_there || version != Some(expected.as_str()) => {
-                return Err(Error::of(ErrorKind::Conflict)
+                return Err(Error::from(ErrorKind::Conflict)
                     .with_hint("read the secret again, then repeat the change"));
             }
-            _ if value.is_none() && !is_there => return Err(Error::of(ErrorKind::NotFound)),
+            _ if value.is_none() && !is_there => return Err(Error::from(ErrorKind::NotFound)),
             _ => {}
         }
         let whole = fields.with(name, value)?;
@@ -275,7 +280,7 @@ impl JsonKeys {
         match self.secrets.write_whole(&self.id, payload, options).await {
             // Somebody else made the secret just now.
             Err(exists) if exists.kind() == ErrorKind::AlreadyExists => {
-                Err(Error::of(ErrorKind::Conflict))
+                Err(Error::from(ErrorKind::Conflict))
             }
             written => written.map(|version| version.map(Version::new)),
         }
@@ -286,7 +291,7 @@ impl JsonKeys {
         self.client.check_region(&self.id).await?;
         match self.client.describe(&self.id).await {
             Ok(found) if found.is_deleted => {
-                Err(self.of_secret_name(Error::of(ErrorKind::Deleted)))
+                Err(self.of_secret_name(Error::from(ErrorKind::Deleted)))
             }
             Ok(_) => Ok("the secret of `secret_name` is there".to_owned()),
             Err(missing) if missing.kind() == ErrorKind::NotFound => {

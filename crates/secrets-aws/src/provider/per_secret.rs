@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use secrets_core::{
-    DeleteMode, Error, ErrorKind, GetItem, ListOptions, Metadata, Operation, Page, PageToken,
-    PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState, SecretValue,
-    Version, VersionsOptions,
+    CanonicalName, DeleteMode, Error, ErrorKind, GetItem, ListOptions, Metadata, Operation, Page,
+    PageToken, PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState,
+    SecretValue, Version, VersionsOptions,
 };
+use secrets_provider::run_to_completion;
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
@@ -60,6 +61,11 @@ impl PerSecret {
             kms_key,
             recovery_days,
         }
+    }
+
+    /// The names that a name or an ARN may address.
+    pub(crate) fn canonical_name(&self, name: &SecretName) -> CanonicalName {
+        self.names.canonical(name)
     }
 
     /// What the service calls the secret.
@@ -287,7 +293,7 @@ impl PerSecret {
     pub(crate) async fn list(&self, options: &ListOptions) -> Result<Page> {
         let token = options.page_token.as_ref().map(PageToken::as_str);
         if token == Some("") {
-            return Err(error::invalid_config("the page token is empty"));
+            return Err(Error::invalid_config("the page token is empty"));
         }
         let filter = self.names.filter(&options.prefix);
         if matches!(&filter, Filter::BeginningWith(values) if values.is_empty()) {
@@ -339,7 +345,7 @@ impl PerSecret {
         let token = request_token(options.idempotency_token.as_deref());
         let (this, value, options) = (self.clone(), value.clone(), options.clone());
         // More than one request, that a caller who goes away must not separate.
-        let written = finished(async move {
+        let written = run_to_completion("write", async move {
             this.write(&id, Payload::from(&value), &token, options)
                 .await
         });
@@ -452,7 +458,7 @@ impl PerSecret {
             }
             // The version that is expected is none of this secret's.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
-                Err(Error::of(ErrorKind::Conflict)
+                Err(Error::from(ErrorKind::Conflict)
                     .with_hint("read the secret again, then repeat the change"))
             }
             Err(failure) => Err(failure),
@@ -532,10 +538,7 @@ impl PerSecret {
                 let last = versions
                     .iter()
                     .position(|entry| entry.version == token.as_str());
-                last.ok_or_else(|| {
-                    error::invalid_config("the page token is none of this listing")
-                        .with_hint("start the listing again")
-                })? + 1
+                last.ok_or_else(Error::invalid_page_token)? + 1
             }
         };
         let size = options.page_size.unwrap_or(versions.len()).max(1);
@@ -556,7 +559,7 @@ impl PerSecret {
         let found = self.client.describe(&id).await;
         let found = found.map_err(|failure| about(failure, name))?;
         if found.is_deleted {
-            return Err(Error::of(ErrorKind::Deleted)
+            return Err(Error::from(ErrorKind::Deleted)
                 .with_name(name)
                 .with_hint("restore it with `secrets restore`"));
         }
@@ -596,15 +599,6 @@ impl PerSecret {
             false => "secrets can be listed".to_owned(),
         })
     }
-}
-
-/// Runs to its end, whether or not somebody waits for that.
-pub(crate) async fn finished<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    tokio::spawn(work)
-        .await
-        .map_err(|_| Error::new(ErrorKind::Unexpected, "the write did not come to its end"))?
 }
 
 fn spread(read: Result<Read>, items: &[usize]) -> Vec<(usize, Result<Read>)> {
@@ -661,17 +655,11 @@ fn selector(version: Option<&Version>) -> Result<Selector> {
 /// version of them.
 fn request_token(given: Option<&str>) -> String {
     let Some(token) = given else {
-        let random = (fastrand::u128(..), fastrand::u128(..));
-        // The form of a UUID, version 4, which is what AWS's own tools send.
-        let text = format!("{:032x}", random.0 ^ random.1.rotate_left(64));
-        return format!(
-            "{}-{}-4{}-a{}-{}",
-            &text[..8],
-            &text[8..12],
-            &text[13..16],
-            &text[17..20],
-            &text[20..]
-        );
+        // As AWS's own tools send it.
+        let random = fastrand::u128(..).to_be_bytes();
+        return uuid::Builder::from_random_bytes(random)
+            .into_uuid()
+            .to_string();
     };
     let is_taken_as_is = VERSION_ID_BYTES.contains(&token.len())
         && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -692,7 +680,7 @@ fn days(window: Duration) -> Result<u8> {
         .ok()
         .filter(|days| RECOVERY_DAYS.contains(days))
         .ok_or_else(|| {
-            error::invalid_config("a deleted secret can be restorable for 7 to 30 days")
+            Error::invalid_config("a deleted secret can be restorable for 7 to 30 days")
                 .with_hint("choose another window, or purge the secret")
         })
 }

@@ -11,6 +11,7 @@ use secrets_core::{
     AmbientCredentials, Clock, DeleteMode, DeleteOptions, DescribeOptions, Environment, ErrorKind,
     GetItem, GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
     RollbackOptions, Secret, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    plan_reads,
 };
 use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
@@ -201,7 +202,7 @@ async fn read_as_planned(
     let provider = polysecrets_aws::open(config, context, transport.clone())
         .await
         .unwrap();
-    let plan = provider.plan(items);
+    let plan = plan_reads(&provider, items);
     assert_eq!((server.request_count(), transport.requests_sent()), (0, 0));
     let answers = provider.get_many(items).await;
 
@@ -324,7 +325,7 @@ async fn a_policy_without_batches_is_learned_once() {
         }
         assert_eq!(server.request_count(), requests);
     }
-    let plan = provider.plan(&asked_for);
+    let plan = plan_reads(&provider, &asked_for);
     assert!(plan.iter().all(|call| call.call == "GetSecretValue"));
     assert_eq!(plan.len(), 2);
 }

@@ -160,7 +160,7 @@ impl ClientAssertion for TokenFile {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
         let file = self.0.clone();
         let read = tokio::task::spawn_blocking(move || file.read_credential()).await;
-        let token = read.unwrap_or_else(|_| Err(Error::of(ErrorKind::Unexpected)));
+        let token = read.unwrap_or_else(|_| Err(Error::from(ErrorKind::Unexpected)));
         let text = |token: SecretValue| token.expose_str().map(str::to_owned);
         token.and_then(text).map_err(carry_error)
     }

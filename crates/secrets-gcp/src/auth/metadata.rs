@@ -13,7 +13,7 @@ use secrets_provider::{
 };
 
 use super::{AccessToken, TokenSource};
-use crate::error::{self, invalid_config};
+use crate::error;
 use crate::wire::Issued;
 
 const DEFAULT_HOST: &str = "metadata.google.internal";
@@ -44,7 +44,9 @@ impl MetadataServer {
     pub(crate) fn new(host: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self> {
         let url = format!("http://{}", host.unwrap_or(DEFAULT_HOST));
         let base = BaseUrl::parse(&url).map_err(|_| {
-            invalid_config("GCE_METADATA_HOST does not hold a host, such as `127.0.0.1:8080`")
+            Error::invalid_config(
+                "GCE_METADATA_HOST does not hold a host, such as `127.0.0.1:8080`",
+            )
         })?;
         // A transport without an environment: what is asked of one's own machine must not go through a proxy.
         let options = ClientOptions::default()
@@ -104,7 +106,7 @@ impl MetadataServer {
         match id {
             Ok(id) if response.status.is_success() && !id.is_empty() => Ok(id.to_owned()),
             _ => Err(
-                invalid_config("the metadata server does not know the project")
+                Error::invalid_config("the metadata server does not know the project")
                     .with_hint("set `project_id`"),
             ),
         }

@@ -4,7 +4,7 @@ use polysecrets_gcp::{CAPABILITIES, GcpConfig, GcpProvider, ReplicaConfig};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions,
     HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    SecretProvider, SecretState, SecretValue, Version, VersionsOptions, plan_reads,
 };
 use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Credential, Encryption, GcpFake, GcpOptions};
@@ -613,7 +613,7 @@ async fn a_plan_says_what_is_sent() {
         item(&"x".repeat(300), None),
         item("a", None),
     ];
-    let plan = provider.plan(&items);
+    let plan = plan_reads(&provider, &items);
     assert_eq!(server.request_count(), 0);
     let answered: Vec<_> = plan.iter().flat_map(|call| call.items.clone()).collect();
     assert_eq!(answered, [0, 1, 2, 3, 4]);
