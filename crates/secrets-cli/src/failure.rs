@@ -121,7 +121,7 @@ impl Report {
     pub(crate) fn to_json(&self, exit: Exit) -> Value {
         let error = self.error.as_ref();
         let kind = match error {
-            Some(error) => kind_word(error.kind()),
+            Some(error) => error.kind().as_str().to_owned(),
             None => self.exit.word().to_owned(),
         };
         json!({ "error": {
@@ -135,18 +135,6 @@ impl Report {
             "exit": exit as u8,
         } })
     }
-}
-
-/// The kind in JSON output: `not_found`.
-pub(crate) fn kind_word(kind: ErrorKind) -> String {
-    let mut word = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_ascii_uppercase() && !word.is_empty() {
-            word.push('_');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
 }
 
 impl From<Error> for Failure {
@@ -219,8 +207,8 @@ mod tests {
 
     #[test]
     fn kinds_are_words() {
-        assert_eq!(kind_word(ErrorKind::NotFound), "not_found");
-        assert_eq!(kind_word(ErrorKind::Timeout), "timeout");
+        assert_eq!(ErrorKind::NotFound.as_str(), "not_found");
+        assert_eq!(ErrorKind::Timeout.as_str(), "timeout");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result, json};
 #[derive(Clone)]
 pub struct SecretValue(Bytes);
 
-/// Whose the bytes are.
+/// Who owns the bytes.
 #[derive(Clone)]
 enum Bytes {
     Own(Arc<Zeroizing<Vec<u8>>>),
@@ -34,27 +34,16 @@ enum Bytes {
 }
 
 impl SecretValue {
-    /// The name under which `Deserialize` asks for a newtype struct, so that a configuration format of ours can tell
-    /// which of its settings are credentials.
-    pub const SERDE_NAME: &'static str = "$polysecrets::SecretValue";
-
-    /// Takes over a buffer that is wiped already when it is dropped.
+    /// Takes over a buffer that wipes itself on drop.
     pub fn from_zeroizing(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(Bytes::Own(Arc::new(bytes)))
     }
 
-    /// Shares the bytes of something that is kept as long as the value is, so that it and the value have one count of
-    /// references between them. The owner gives the same bytes each time, and wipes them when it is dropped.
-    pub fn from_owner<O>(owner: Arc<O>) -> Self
-    where
-        O: AsRef<[u8]> + Send + Sync + 'static,
-    {
+    pub(crate) fn from_owner(owner: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
         Self(Bytes::Of(owner))
     }
 
-    /// The same bytes without the [owner](Self::from_owner) that keeps them: a copy, if there is one.
-    #[must_use]
-    pub fn without_owner(&self) -> Self {
+    pub(crate) fn without_owner(&self) -> Self {
         match &self.0 {
             Bytes::Own(_) | Bytes::Field(..) => self.clone(),
             Bytes::Of(owner) => (**owner).as_ref().into(),
@@ -99,12 +88,12 @@ impl SecretValue {
         })
     }
 
-    /// How many bytes the value has.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         self.expose_bytes().len()
     }
 
-    /// Whether the value has no bytes.
+    /// Whether the value is empty.
     pub fn is_empty(&self) -> bool {
         self.expose_bytes().is_empty()
     }
@@ -122,7 +111,7 @@ impl SecretValue {
         }
     }
 
-    /// All fields of a value that is a JSON object, in the order of the text; each as [`field`](Self::field) gives it.
+    /// All fields of a value that is a JSON object, in source order; each as [`field`](Self::field) returns it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if the value is not a JSON object.
@@ -134,7 +123,7 @@ impl SecretValue {
             .collect())
     }
 
-    /// Whether the value is a JSON object, the form in which it has fields.
+    /// Whether the value is a JSON object, and so has fields.
     pub fn is_json_object(&self) -> bool {
         json::is_object(self.expose_bytes())
     }
@@ -186,7 +175,7 @@ impl fmt::Debug for SecretValue {
 
 impl<'de> Deserialize<'de> for SecretValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(Self::SERDE_NAME, ValueVisitor)
+        deserializer.deserialize_newtype_struct(crate::internal::VALUE_SERDE_NAME, ValueVisitor)
     }
 }
 
@@ -252,7 +241,7 @@ mod tests {
     #[test]
     fn bytes_of_an_owner_are_shared_and_keep_it() {
         let owner = Arc::new(Zeroizing::new(b"of another".to_vec()));
-        let value = SecretValue::from_owner(Arc::clone(&owner));
+        let value = SecretValue::from_owner(owner.clone());
         assert!(std::ptr::eq(value.expose_bytes(), owner.as_slice()));
         assert_eq!(value, SecretValue::from("of another"));
         assert_eq!((Arc::strong_count(&owner), value.len()), (2, 10));

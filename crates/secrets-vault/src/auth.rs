@@ -106,7 +106,7 @@ impl Auth {
             return Ok(self.0.install(token));
         }
         let login = Arc::clone(&self.0).login();
-        let token = shared.one_for_all(|| shared.usable(), login).await?;
+        let token = shared.get_or_refresh(|| shared.usable(), login).await?;
         token.ok_or_else(short_lived)
     }
 
@@ -114,7 +114,7 @@ impl Auth {
     /// for all callers that were refused with the same token.
     pub(crate) async fn refused(&self, used: &Arc<Token>, looks_bad: bool) -> Result<AfterRefusal> {
         let shared = &self.0.shared;
-        let turn = shared.turn().await;
+        let turn = shared.refresh_guard().await;
         if let Some(token) = shared.other_than(used) {
             return Ok(AfterRefusal::Repeat(token));
         }

@@ -143,7 +143,7 @@ impl Client {
         let Some(map) = envelope.data else {
             return Err(match envelope.wrap_info {
                 Some(_) => error::no_data(true),
-                None => Error::of(ErrorKind::NotFound),
+                None => Error::from(ErrorKind::NotFound),
             });
         };
         let lease = (!envelope.lease_id.is_empty()).then(|| {

@@ -4,7 +4,7 @@ mod vaultrs;
 use std::fmt;
 use std::path::PathBuf;
 
-use secrets_core::{Location, Result, SecretValue};
+use secrets_core::{Error, Location, Result, SecretValue};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// The port of a `vault://` location without one.
@@ -216,9 +216,9 @@ impl VaultConfig {
     /// host.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["namespace", "tls"])?;
-        let scheme = secrets_provider::scheme_of(location)?;
+        let scheme = secrets_provider::http_scheme(location)?;
         if location.host().is_empty() {
-            return Err(crate::error::invalid_config("the location has no host")
+            return Err(Error::invalid_config("the location has no host")
                 .with_hint("a location looks like `vault://host:8200/secret?namespace=team`"));
         }
         let port = location.port().unwrap_or(DEFAULT_PORT);

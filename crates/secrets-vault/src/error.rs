@@ -1,7 +1,6 @@
 //! The one place where the server's answers become our errors, by status and form of the body. The few cases that only
 //! the server's words tell apart are in [`Text`]. Those words are never passed on: they may quote a value.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind};
@@ -72,10 +71,6 @@ impl Text {
     const INVALID_TOKEN: &str = "invalid token";
 }
 
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
-}
-
 /// Whether the server refuses the token or what it asks for.
 pub(crate) fn is_forbidden(response: &HttpResponse) -> bool {
     match response.status.as_u16() {
@@ -132,7 +127,7 @@ pub(crate) fn is_without_details(response: &HttpResponse) -> bool {
 }
 
 pub(crate) fn no_mount(mount: &str) -> Error {
-    invalid_config(format!("the server has no mount `{mount}`"))
+    Error::invalid_config(format!("the server has no mount `{mount}`"))
         .with_hint("set `mount` to where the secrets engine is mounted, and check `namespace`")
 }
 
@@ -175,7 +170,7 @@ pub(crate) fn from_response(
             "the server accepts no name that contains `..`",
         ),
         (400, Purpose::Metadata) if errors.has(Text::METADATA_CAS_MISMATCH) => {
-            Error::of(ErrorKind::Conflict).with_hint("repeat the change")
+            Error::from(ErrorKind::Conflict).with_hint("repeat the change")
         }
         (400, Purpose::Write { condition }) => write_refused(&errors, condition),
         (403, Purpose::Login) => Error::new(
@@ -191,7 +186,7 @@ pub(crate) fn from_response(
             "check role, user and credential; get a new one if it is used up, expired or revoked",
         ),
         (404, Purpose::Login) => {
-            invalid_config("the server does not have this auth method or user")
+            Error::invalid_config("the server does not have this auth method or user")
                 .with_hint("check the auth method's `mount`, and the namespace")
         }
         (400, Purpose::Lease) if Text::NO_LEASE.iter().any(|text| errors.has(text)) => {
@@ -212,16 +207,17 @@ pub(crate) fn from_response(
             "the token's policies do not allow this for a lease",
         )
         .with_hint("allow `update` on `sys/leases/renew` and `sys/leases/revoke`"),
-        (400, _) => invalid_config("the server refuses the request")
+        (400, _) => Error::invalid_config("the server refuses the request")
             .with_hint("check mount, name and engine; see the server's log"),
-        (401, _) => Error::of(ErrorKind::Unauthenticated).with_hint("check the token"),
+        (401, _) => Error::from(ErrorKind::Unauthenticated).with_hint("check the token"),
         (403, _) => Error::new(ErrorKind::PermissionDenied, "permission denied")
             .with_hint("the token is valid, but its policies do not allow this"),
         (404, _) if errors.has(Text::NO_NAMESPACE) => {
-            invalid_config("the server does not have this namespace").with_hint("check `namespace`")
+            Error::invalid_config("the server does not have this namespace")
+                .with_hint("check `namespace`")
         }
-        (404, Purpose::Read) if errors.is_empty() => Error::of(ErrorKind::NotFound),
-        (404, _) => invalid_config("the server has nothing at this path")
+        (404, Purpose::Read) if errors.is_empty() => Error::from(ErrorKind::NotFound),
+        (404, _) => Error::invalid_config("the server has nothing at this path")
             .with_hint("check `mount` and the namespace"),
         (405, _) => Error::new(ErrorKind::Unsupported, "the engine does not support this")
             .with_hint("check which engine is mounted, and `engine` in the configuration"),
@@ -233,7 +229,7 @@ pub(crate) fn from_response(
         .with_hint("its limits are `max_entry_size` and `max_request_size`"),
         // A standby behind the index of a write. A quota says what it is.
         (429, _) if errors.is_empty() => behind(),
-        (429, _) => Error::of(ErrorKind::RateLimited)
+        (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a rate limit quota of the server is exhausted; send fewer requests"),
         (472..=474, _) => standby(),
         (501, _) => Error::new(ErrorKind::Unavailable, "vault is not initialised")
@@ -247,7 +243,7 @@ pub(crate) fn from_response(
                 .with_hint("unseal it with `bao namespace unseal`")
         }
         (500, _) if errors.has(Text::UNPARSABLE_TOKEN) => {
-            Error::of(ErrorKind::Unauthenticated).with_hint("check the token")
+            Error::from(ErrorKind::Unauthenticated).with_hint("check the token")
         }
         (500, _) if errors.has(Text::TOO_LARGE) => {
             Error::new(ErrorKind::InvalidValue, "the server refuses the value as too large")
@@ -297,15 +293,17 @@ pub(crate) fn standby() -> Error {
 fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
     if errors.has(Text::CAS_MISMATCH) {
         return match condition {
-            Some(Condition::Absent) => Error::of(ErrorKind::AlreadyExists)
+            Some(Condition::Absent) => Error::from(ErrorKind::AlreadyExists)
                 .with_hint("a deleted secret exists too, until it is purged"),
-            _ => Error::of(ErrorKind::Conflict)
+            _ => Error::from(ErrorKind::Conflict)
                 .with_hint("read the secret again, then repeat the change"),
         };
     }
     if errors.has(Text::CAS_REQUIRED) {
-        return invalid_config("the mount accepts only writes that name the version they replace")
-            .with_hint("write with create or if-version, or turn `cas_required` off");
+        return Error::invalid_config(
+            "the mount accepts only writes that name the version they replace",
+        )
+        .with_hint("write with create or if-version, or turn `cas_required` off");
     }
     if errors.has(Text::TOO_COMPLEX) {
         return Error::new(
@@ -321,7 +319,7 @@ fn write_refused(errors: &Errors<'_>, condition: Option<Condition>) -> Error {
 /// Load balancers and other servers send bodies that are not Vault's.
 fn not_vault(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         502..=504 => Error::new(
             ErrorKind::Unavailable,
             format!("a gateway in front of the server returned status {status}"),
@@ -340,7 +338,7 @@ pub(crate) fn deleted(destroyed: bool) -> Error {
         Error::new(ErrorKind::Deleted, "the version is destroyed")
             .with_hint("its value is gone for good; read another version")
     } else {
-        Error::of(ErrorKind::Deleted).with_hint("restore it, or read another version")
+        Error::from(ErrorKind::Deleted).with_hint("restore it, or read another version")
     }
 }
 
@@ -391,12 +389,8 @@ pub(crate) fn no_versions() -> Error {
 }
 
 pub(crate) fn folder_as_mount(given: &str, mount: &str) -> Error {
-    invalid_config(format!("`{given}` is a folder of the mount `{mount}`"))
+    Error::invalid_config(format!("`{given}` is a folder of the mount `{mount}`"))
         .with_hint("set `mount` to the mount alone, and begin the names with the folder")
-}
-
-pub(crate) fn foreign_page_token() -> Error {
-    invalid_config("the page token is from another listing").with_hint("start the listing again")
 }
 
 pub(crate) fn not_wrapped(what: &str) -> Error {

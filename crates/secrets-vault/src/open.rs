@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use secrets_core::{Error, ErrorKind, Location, NamedPath, OpenContext, Result};
+use async_trait::async_trait;
+use secrets_core::{Error, ErrorKind, Location, NamedPath, OpenContext, ProviderKind, Result};
 use secrets_provider::{
     Ambient, BaseUrl, ClientIdentity, ClientOptions, Credential, HeaderValue, NamedFile,
     SettingNames, Transport, at_most_one_credential, missing, required,
@@ -10,7 +11,6 @@ use secrets_provider::{
 
 use crate::auth::{Auth, Method};
 use crate::client::{Client, Endpoint, WriteIndex};
-use crate::error::invalid_config;
 use crate::names::is_path;
 use crate::value::Shaper;
 use crate::{SCHEME, VaultConfig, VaultProvider};
@@ -76,7 +76,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<VaultProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let family = Family::for_address(config.address.as_deref(), ambient);
     let base = base(&config, ambient, family)?;
     base.refuse_clear("credentials", config.allow_http)?;
@@ -110,7 +110,7 @@ pub async fn open(
             .map_or_else(|| DEFAULT_VALUE_FIELD.into(), Into::into),
     };
     if shaper.field.is_empty() {
-        return Err(invalid_config("`value_field` is empty"));
+        return Err(Error::invalid_config("`value_field` is empty"));
     }
     Ok(VaultProvider::new(
         Client::new(endpoint, auth, &mount, config.engine),
@@ -120,16 +120,32 @@ pub async fn open(
     ))
 }
 
+#[async_trait]
+impl ProviderKind for VaultProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = VaultConfig;
+
+    fn set_location(config: &mut VaultConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: VaultConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
+}
+
 fn base(config: &VaultConfig, ambient: Ambient<'_>, family: Family) -> Result<BaseUrl> {
     if let Some(address) = &config.address {
         return BaseUrl::parse(address);
     }
     let Some((variable, address)) = ambient.variable(&[family.address]) else {
-        return Err(invalid_config("the server's address is missing").with_hint(
+        return Err(Error::invalid_config("the server's address is missing").with_hint(
             "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR or BAO_ADDR",
         ));
     };
-    BaseUrl::of_setting(
+    BaseUrl::from_setting(
         variable,
         address.expose_str().unwrap_or_default(),
         "https://host:8200",
@@ -140,20 +156,20 @@ fn check_path(path: &str, setting: &str) -> Result<()> {
     if is_path(path) {
         return Ok(());
     }
-    Err(invalid_config(format!(
+    Err(Error::invalid_config(format!(
         "`{setting}` is not a path such as `secret` or `team/secret`"
     )))
 }
 
 fn namespace_header(namespace: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(namespace).map_err(|_| {
-        invalid_config("`namespace` holds a character that is not allowed there")
+        Error::invalid_config("`namespace` holds a character that is not allowed there")
             .with_hint("a namespace looks like `team` or `team/project`")
     })
 }
 
 fn location(base: &BaseUrl, mount: &str, namespace: Option<&str>) -> Location {
-    let mut location = Location::of_scheme(SCHEME)
+    let mut location = Location::from_scheme(SCHEME)
         .with_host(base.host(), Some(base.port()))
         .with_path(format!("/{mount}"));
     if let Some(namespace) = namespace {
@@ -215,7 +231,7 @@ fn client_options(
         }
         _ => {
             return Err(
-                invalid_config("`client_cert` and `client_key` need each other")
+                Error::invalid_config("`client_cert` and `client_key` need each other")
                     .with_hint("set both or neither"),
             );
         }
@@ -254,13 +270,13 @@ fn method(
         return Ok(Method::Token(token.clone(), "`token`".into()));
     }
     if let Some(path) = &config.token_file {
-        return NamedFile::of_credential("`token_file`", path, context).map(Method::TokenFile);
+        return NamedFile::for_credential("`token_file`", path, context).map(Method::TokenFile);
     }
     if let Some(token) = &config.wrapped_token {
         return Ok(Method::WrappedToken(token.clone()));
     }
     if let Some(approle) = &config.approle {
-        let secret_id = Credential::of(
+        let secret_id = Credential::from_settings(
             ("approle", "secret_id"),
             approle.secret_id.as_ref(),
             approle.secret_id_file.as_deref(),
@@ -288,7 +304,7 @@ fn method(
         return Ok(Method::Jwt {
             mount: mount_of(&kubernetes.mount, "kubernetes")?,
             role: Some(required(kubernetes.role.clone(), "kubernetes.role")?),
-            jwt: Credential::File(NamedFile::of_credential(
+            jwt: Credential::File(NamedFile::for_credential(
                 "`kubernetes.token_file`",
                 path,
                 context,
@@ -296,7 +312,7 @@ fn method(
         });
     }
     if let Some(jwt) = &config.jwt {
-        let credential = Credential::of(
+        let credential = Credential::from_settings(
             ("jwt", "token"),
             jwt.token.as_ref(),
             jwt.token_file.as_deref(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use secrets_core::{Error, ErrorKind, Grants, Location, Result, SecretName};
+use secrets_core::{Error, ErrorKind, LeastPrivilege, Location, Result, SecretName};
 
 use crate::Engine;
 
@@ -15,7 +15,7 @@ pub(crate) fn to_read(
     mount: &str,
     location: &Location,
     names: &[SecretName],
-) -> Result<Grants> {
+) -> Result<LeastPrivilege> {
     let below = match engine {
         // While the engine is unknown, a read starts as on version 2.
         Engine::KvV2 | Engine::Auto => "/data",
@@ -51,7 +51,7 @@ pub(crate) fn to_read(
             escaped(&path)
         );
     }
-    let mut grants = Grants::new("Vault policy", "hcl", text).with_note(
+    let mut grants = LeastPrivilege::new("Vault policy", "hcl", text).with_note(
         "write it with `vault policy write NAME FILE`, and give NAME to the role or token",
     );
     if let Some(namespace) = location.parameter("namespace") {
@@ -77,7 +77,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn granted(engine: Engine, names: &[&str]) -> Result<Grants> {
+    fn granted(engine: Engine, names: &[&str]) -> Result<LeastPrivilege> {
         let location: Location = "vault://h:8200/team/kv?namespace=a/b".parse().unwrap();
         let names: Vec<_> = names
             .iter()

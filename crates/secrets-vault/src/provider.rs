@@ -9,10 +9,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
-    GetOptions, Grants, Health, HealthStatus, Leases, ListOptions, Location, Metadata, Operation,
-    Page, PageToken, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    GetOptions, Health, HealthStatus, Leases, LeastPrivilege, ListOptions, Location, Metadata,
+    Operation, Page, PageToken, Permissions, ProviderInfo, PutMode, PutOptions, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretState, SecretValue, Version,
+    VersionsOptions,
 };
+use secrets_provider::run_to_completion;
 
 use crate::client::{Client, Found, Kv2Secret, PlainSecret, ServerState};
 use crate::limits::{MAX_STRINGS, MAX_VALUE_BYTES, check_tags};
@@ -131,7 +133,7 @@ impl VaultProvider {
         };
         // Two requests, which a caller that goes away must not separate.
         let (client, name) = (self.client.clone(), name.clone());
-        let task = tokio::spawn(async move {
+        let write = async move {
             let written = client.write_kv2(&path, &map, cas).await?;
             client.write_tags(&path, &tags).await.map_err(|failure| {
                 Error::new(
@@ -144,9 +146,8 @@ impl VaultProvider {
                 )
             })?;
             Ok(written.metadata(&name, &tags))
-        });
-        task.await
-            .map_err(|_| Error::new(ErrorKind::Unexpected, "the write was interrupted"))?
+        };
+        run_to_completion("write", write).await
     }
 }
 
@@ -186,9 +187,8 @@ impl SecretProvider for VaultProvider {
             .map_err(|failure| missing(failure, version).with_name(name))
     }
 
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        let (engine, mount) = (self.client.known_engine(), self.client.mount());
-        permissions::to_read(engine, mount, &self.kv2.location, names).map(Some)
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
     }
 
     fn leases(&self) -> Option<&dyn Leases> {
@@ -210,7 +210,7 @@ impl SecretProvider for VaultProvider {
                         None => facts.current,
                     };
                     let version = facts.version(number).ok_or_else(|| {
-                        missing(Error::of(ErrorKind::NotFound), options.version.as_ref())
+                        missing(Error::from(ErrorKind::NotFound), options.version.as_ref())
                     })?;
                     Ok(version
                         .metadata(name, &facts.tags)
@@ -222,7 +222,7 @@ impl SecretProvider for VaultProvider {
                     if listed.keys.iter().any(|listed| listed == key) {
                         Ok(Metadata::new(name.clone()))
                     } else {
-                        Err(Error::of(ErrorKind::NotFound))
+                        Err(Error::from(ErrorKind::NotFound))
                     }
                 }
                 _ => Err(Error::unsupported(Operation::Describe)),
@@ -272,7 +272,8 @@ impl SecretProvider for VaultProvider {
                         PutMode::Upsert => None,
                         PutMode::Create => Some(0),
                         PutMode::IfVersion(version) => Some(
-                            version_number(version).map_err(|_| Error::of(ErrorKind::Conflict))?,
+                            version_number(version)
+                                .map_err(|_| Error::from(ErrorKind::Conflict))?,
                         ),
                         _ => return Err(Error::unsupported(Operation::Put)),
                     };
@@ -314,7 +315,7 @@ impl SecretProvider for VaultProvider {
                     match facts.current_state() {
                         Some(SecretState::Enabled) => self.client.delete_current(&path).await,
                         Some(state) => Err(error::deleted(state == SecretState::Destroyed)),
-                        None => Err(Error::of(ErrorKind::NotFound)),
+                        None => Err(Error::from(ErrorKind::NotFound)),
                     }
                 }
                 (Engine::KvV2, DeleteMode::Purge) => {
@@ -340,7 +341,7 @@ impl SecretProvider for VaultProvider {
                 Some(SecretState::Deleted) => self.client.undelete(&path, facts.current).await,
                 Some(SecretState::Destroyed) => Err(error::deleted(true)),
                 Some(_) => Ok(()),
-                None => Err(Error::of(ErrorKind::NotFound)),
+                None => Err(Error::from(ErrorKind::NotFound)),
             }
         };
         restore.await.map_err(|failure| failure.with_name(name))
@@ -355,7 +356,7 @@ impl SecretProvider for VaultProvider {
                 Some(token) => token
                     .as_str()
                     .parse()
-                    .map_err(|_| error::foreign_page_token())?,
+                    .map_err(|_| Error::invalid_page_token())?,
             };
             let facts = self.client.metadata(&path).await?;
             let mut older = facts
@@ -426,5 +427,12 @@ impl SecretProvider for VaultProvider {
 
     async fn close(&self) -> Result<()> {
         self.client.auth().close().await
+    }
+}
+
+impl Permissions for VaultProvider {
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
+        let (engine, mount) = (self.client.known_engine(), self.client.mount());
+        permissions::to_read(engine, mount, &self.kv2.location, names)
     }
 }

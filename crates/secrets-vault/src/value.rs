@@ -10,12 +10,9 @@ mod json;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::WipedBuffer;
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
 use crate::Shape;
 use crate::limits::{MAX_MAP_BYTES, MAX_VALUE_BYTES};
@@ -154,11 +151,9 @@ impl Shaper {
             }
         }
         let mut out = open(room)?;
-        let length = base64::encoded_len(value.len(), true).unwrap_or(usize::MAX);
-        let mut encoded = Zeroizing::new(String::with_capacity(length));
-        STANDARD.encode_string(value.expose_bytes(), &mut encoded);
+        let encoded = secrets_provider::encode_base64("", value.expose_bytes());
         out.extend_from_slice(b"\"");
-        out.extend_from_slice(encoded.as_bytes());
+        out.extend_from_slice(encoded.expose_bytes());
         out.extend_from_slice(format!("\",\"{ENCODING_KEY}\":\"{BASE64}\"}}").as_bytes());
         Ok(out.into_value())
     }
@@ -180,17 +175,13 @@ fn is_marker(key: &str, raw: &RawValue) -> bool {
 }
 
 fn decode_base64(text: &SecretValue) -> Result<SecretValue> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    STANDARD
-        .decode_vec(text.expose_bytes(), &mut bytes)
-        .map_err(|_| {
-            Error::new(
-                ErrorKind::IntegrityFailure,
-                "the secret is marked as base64, but is not",
-            )
-            .with_hint("another program may have changed it; write it again")
-        })?;
-    Ok(SecretValue::from_zeroizing(bytes))
+    secrets_provider::decode_base64(text.expose_bytes()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::IntegrityFailure,
+            "the secret is marked as base64, but is not",
+        )
+        .with_hint("another program may have changed it; write it again")
+    })
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {

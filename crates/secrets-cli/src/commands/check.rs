@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use secrets::{
-    Declared, Error, ErrorKind, FileScan, Health, HealthStatus, OnError, SecretRef, Secrets,
+    DeclaredSecret, Error, ErrorKind, FileScan, Health, HealthStatus, OnError, SecretRef, Secrets,
     SourcePosition,
 };
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::explain::{Wanted, explain};
 use super::render::{called, format};
 use crate::cli::Check;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome, kind_word};
+use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{files, progress};
@@ -22,7 +22,7 @@ struct Use {
     place: Option<SourcePosition>,
     reference: SecretRef,
     /// The declaration, if the secret is declared.
-    declared: Option<Declared>,
+    declared: Option<DeclaredSecret>,
 }
 
 impl Use {
@@ -279,7 +279,7 @@ fn object(problem: &Problem) -> Value {
     json!({
         "place": problem.place,
         "secret": problem.what,
-        "kind": kind_word(problem.error.kind()),
+        "kind": problem.error.kind().as_str(),
         "message": problem.error.message(),
         "provider": problem.error.provider(),
         "hint": problem.error.hint(),

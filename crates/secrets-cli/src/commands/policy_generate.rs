@@ -1,6 +1,6 @@
 //! `secrets policy generate`: the least permissions that the vendors must grant.
 
-use secrets::{Error, ProviderGrants, SecretRef};
+use secrets::{Error, ProviderPermissions, SecretRef};
 use serde_json::{Value, json};
 
 use crate::cli::Vendor;
@@ -23,7 +23,7 @@ pub(crate) fn generate(
             return Err(Failure::input("no secrets to grant access to")
                 .with_hint("declare secrets in the configuration, or name files with references"));
         }
-        Ok(secrets.grants(&references, scheme).await?)
+        Ok(secrets.least_privilege(&references, scheme).await?)
     })?;
     if let (Some(scheme), true) = (scheme, granted.is_empty()) {
         return Err(
@@ -31,7 +31,9 @@ pub(crate) fn generate(
                 .with_hint("`secrets status` shows the provider of each secret"),
         );
     }
-    let failed = granted.iter().find_map(|one| one.grants.as_ref().err());
+    let failed = granted
+        .iter()
+        .find_map(|one| one.permissions.as_ref().err());
     match as_json {
         true => output::json(object(&granted))?,
         false => print(settings, &granted)?,
@@ -39,10 +41,10 @@ pub(crate) fn generate(
     failed.map_or(Ok(Exit::Ok), |error| Err(Error::clone(error).into()))
 }
 
-fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
+fn print(settings: &Settings, granted: &[ProviderPermissions]) -> Outcome<()> {
     let texts: Vec<_> = granted
         .iter()
-        .filter_map(|one| Some((one, one.grants.as_ref().ok()?.as_ref()?)))
+        .filter_map(|one| Some((one, one.permissions.as_ref().ok()?.as_ref()?)))
         .collect();
     // Print a single policy without a heading, ready for the vendor's command.
     let is_alone = texts.len() == 1;
@@ -68,7 +70,7 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
             output::say(format!("  {}", output::printable(note)));
         }
     }
-    let is_failed = granted.iter().any(|one| one.grants.is_err());
+    let is_failed = granted.iter().any(|one| one.permissions.is_err());
     if texts.is_empty() && !is_failed {
         output::warn(
             settings.palette,
@@ -78,7 +80,7 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
     Ok(())
 }
 
-fn object(granted: &[ProviderGrants]) -> Value {
+fn object(granted: &[ProviderPermissions]) -> Value {
     let all: Vec<Value> = granted
         .iter()
         .map(|one| {
@@ -88,7 +90,7 @@ fn object(granted: &[ProviderGrants]) -> Value {
                 "type": one.scheme,
                 "secrets": names,
             });
-            match &one.grants {
+            match &one.permissions {
                 Ok(Some(grants)) => {
                     object["title"] = json!(grants.title);
                     object["language"] = json!(grants.language);

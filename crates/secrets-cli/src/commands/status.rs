@@ -1,17 +1,17 @@
 //! `secrets status`.
 
-use secrets::{Answer, Declared, ErrorKind, Health, HealthStatus, Result, Secrets};
+use secrets::{Answer, DeclaredSecret, ErrorKind, Health, HealthStatus, Result, Secrets};
 use serde_json::{Value, json};
 
 use super::check::table_message;
 use crate::cli::Status;
 use crate::exit::Exit;
-use crate::failure::{Outcome, kind_word};
+use crate::failure::Outcome;
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{progress, show};
 
-type Found = (Declared, Result<Option<Answer>>);
+type Found = (DeclaredSecret, Result<Option<Answer>>);
 
 /// A configured provider and its health.
 struct ProviderHealth {
@@ -129,9 +129,9 @@ fn secret((declared, answer): &Found) -> Value {
             );
             show::add_origin(&mut object, &answer.origin);
         }
-        Ok(None) => object["state"] = json!(kind_word(ErrorKind::NotFound)),
+        Ok(None) => object["state"] = json!(ErrorKind::NotFound.as_str()),
         Err(error) => {
-            object["state"] = json!(kind_word(error.kind()));
+            object["state"] = json!(error.kind().as_str());
             object["message"] = json!(error.message());
             object["hint"] = json!(error.hint());
             object["provider"] = json!(error.provider());

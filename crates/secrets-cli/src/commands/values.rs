@@ -1,7 +1,7 @@
 //! Fetches the values of declared and named secrets for a command.
 
 use secrets::mask::{MaskOptions, Masker};
-use secrets::{Answer, Declared, Error, SecretName, SecretRef, SecretValue, Secrets};
+use secrets::{Answer, DeclaredSecret, Error, SecretName, SecretRef, SecretValue, Secrets};
 
 use crate::cli::Masking;
 use crate::failure::{Failure, Outcome};
@@ -10,7 +10,7 @@ use crate::progress;
 use crate::settings::Settings;
 
 /// Fetches every declared secret, leaving out optional ones that are missing. One failure reports all errors.
-pub(super) async fn declared(secrets: &Secrets) -> Outcome<Vec<(Declared, Answer)>> {
+pub(super) async fn declared(secrets: &Secrets) -> Outcome<Vec<(DeclaredSecret, Answer)>> {
     let count = secrets.declared().len();
     let message = format!("fetching {}", output::count(count, "secret"));
     let answers = progress::during(&message, secrets.get_declared()).await;
@@ -74,7 +74,7 @@ pub(super) fn to_hide(
 }
 
 /// Builds the masker for the values.
-pub(super) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> Masker {
+pub(crate) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> Masker {
     let options = MaskOptions::default()
         .with_shortest(usize::from(masking.mask_min))
         .with_replacement(masking.mask_with.into());
@@ -82,7 +82,7 @@ pub(super) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> M
 }
 
 /// Whether a value is long enough to mask.
-pub(super) fn is_masked(value: &[u8], masking: &Masking) -> bool {
+fn is_masked(value: &[u8], masking: &Masking) -> bool {
     value.trim_ascii().len() >= usize::from(masking.mask_min)
 }
 
@@ -111,7 +111,7 @@ pub(super) fn tell_short(palette: Palette, masking: &Masking, values: &[(String,
 }
 
 /// Adds the name of the secret whose value has the wrong format.
-fn format_error(declared: &Declared, error: Error) -> Error {
+fn format_error(declared: &DeclaredSecret, error: Error) -> Error {
     match SecretName::new(&declared.name) {
         Ok(name) => error.with_name(&name),
         Err(_) => error.with_name(declared.reference.name()),
@@ -119,7 +119,7 @@ fn format_error(declared: &Declared, error: Error) -> Error {
 }
 
 /// Adds the position of the declaration, where a wrong reference must be fixed.
-fn located(declared: &Declared, error: Error) -> Error {
+fn located(declared: &DeclaredSecret, error: Error) -> Error {
     match &declared.position {
         Some(position) if error.position().is_none() => error.with_position(position.clone()),
         _ => error,

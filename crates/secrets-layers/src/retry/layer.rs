@@ -222,7 +222,7 @@ impl Policy<Request, Response, Error> for RetryPolicy {
                 match (wait, self.kept.take()) {
                     (Some(wait), kept) => {
                         self.kept = kept;
-                        request.tell_setback(error);
+                        request.report_retry(error);
                         Some(self.again(wait, operation, Some(error)))
                     }
                     // The whole second attempt failed; what the first one brought is still an answer.

@@ -125,7 +125,7 @@ impl Contents {
     ) -> Result<Secret> {
         let entry = self.find(name, version)?;
         if entry.facts.state == State::Deleted {
-            return Err(Error::of(ErrorKind::Deleted)
+            return Err(Error::from(ErrorKind::Deleted)
                 .with_name(name)
                 .with_hint("bring it back with `secrets restore`"));
         }
@@ -240,7 +240,7 @@ impl Contents {
         match (&options.mode, &current) {
             (PutMode::Upsert, _) | (PutMode::Create, None) => {}
             (PutMode::Create, Some(current)) => {
-                let error = Error::of(ErrorKind::AlreadyExists).with_name(name);
+                let error = Error::from(ErrorKind::AlreadyExists).with_name(name);
                 return Err(match current.facts.state {
                     State::Deleted => {
                         error.with_hint("it is deleted; restore it, or purge it first")
@@ -251,7 +251,7 @@ impl Contents {
             (PutMode::IfVersion(version), Some(current))
                 if current.facts.state == State::Enabled && current.version() == *version => {}
             (PutMode::IfVersion(_), _) => {
-                return Err(Error::of(ErrorKind::Conflict)
+                return Err(Error::from(ErrorKind::Conflict)
                     .with_name(name)
                     .with_hint("read it again, then write with the version that was read"));
             }
@@ -294,7 +294,7 @@ impl Contents {
                 Ok(())
             }
             DeleteMode::Soft if current.facts.state == State::Deleted => {
-                Err(Error::of(ErrorKind::Deleted).with_name(name))
+                Err(Error::from(ErrorKind::Deleted).with_name(name))
             }
             DeleteMode::Soft => self.switch(name, State::Enabled, State::Deleted, now),
             _ => Err(Error::new(

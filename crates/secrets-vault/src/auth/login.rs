@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    Credential, HttpResponse, Life, Method as HttpMethod, decode, encode, sensitive_header,
+    Credential, HttpResponse, Method as HttpMethod, TokenLifetime, decode, encode, sensitive_header,
 };
 
 use super::method::{Method, Token};
@@ -148,7 +148,7 @@ impl Inner {
             let lasts = Duration::from_secs(login.lease_duration);
             token.granted = Some(lasts);
             token.renewable = login.renewable;
-            token.life = Life::ending(self.shared.now(), lasts, MARGIN);
+            token.life = TokenLifetime::expiring(self.shared.now(), lasts, MARGIN);
         } else {
             // A root token never expires.
             token.granted = Some(Duration::MAX);

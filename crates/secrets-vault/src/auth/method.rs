@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use secrets_core::{Result, SecretValue};
-use secrets_provider::{Credential, Expiring, HeaderValue, Life, NamedFile, sensitive_header};
+use secrets_provider::{
+    Credential, Expiring, HeaderValue, NamedFile, TokenLifetime, sensitive_header,
+};
 
 /// How we get a token.
 pub(crate) enum Method {
@@ -58,7 +60,7 @@ impl Method {
 /// A token and its known lifetime.
 pub(crate) struct Token {
     pub(crate) header: HeaderValue,
-    pub(super) life: Life,
+    pub(super) life: TokenLifetime,
     /// The lifetime that the server granted.
     pub(super) granted: Option<Duration>,
     pub(super) renewable: bool,
@@ -68,7 +70,7 @@ impl Token {
     pub(super) fn given(value: &SecretValue, what: &str) -> Result<Self> {
         Ok(Self {
             header: sensitive_header(value, what)?,
-            life: Life::endless(),
+            life: TokenLifetime::endless(),
             granted: None,
             renewable: false,
         })
@@ -76,7 +78,7 @@ impl Token {
 }
 
 impl Expiring for Token {
-    fn life(&self) -> &Life {
+    fn life(&self) -> &TokenLifetime {
         &self.life
     }
 }

@@ -67,14 +67,14 @@ pub(super) async fn keep_renewed(inner: Weak<Inner>, token: Weak<Token>, first_w
                 wait = renew_after(lives);
             }
             (Ok(Some(lives)), Some(before)) if lives >= before / 2 => {
-                token.life.prolong(inner.shared.now(), lives, MARGIN);
+                token.life.extend(inner.shared.now(), lives, MARGIN);
                 granted = Some(lives);
                 backoff.reset();
                 wait = renew_after(lives);
             }
             // Less than half of what it was: the server is about to stop renewing.
             (Ok(Some(lives)), Some(_)) => {
-                token.life.prolong(inner.shared.now(), lives, MARGIN);
+                token.life.extend(inner.shared.now(), lives, MARGIN);
                 return;
             }
             (Ok(None), _) => return,

@@ -1,11 +1,10 @@
 //! For programs that already have a client of the crate `vaultrs`. Only its settings are used: requests go through our own
 //! client, which never shows tokens or bodies and keeps leases, versions and `Retry-After`.
 
-use secrets_core::Result;
+use secrets_core::{Error, Result};
 use vaultrs::client::VaultClient;
 
 use super::VaultConfig;
-use crate::error::invalid_config;
 
 impl VaultConfig {
     /// Creates a configuration with the client's address, namespace, token and CA file. Set [`mount`](Self::mount) and the
@@ -34,7 +33,7 @@ impl VaultConfig {
     pub fn from_vaultrs(client: &VaultClient) -> Result<Self> {
         let settings = &client.settings;
         let refused = |what: &'static str, hint: &'static str| {
-            Err(invalid_config(format!("the vaultrs client has {what}")).with_hint(hint))
+            Err(Error::invalid_config(format!("the vaultrs client has {what}")).with_hint(hint))
         };
         if !settings.verify && settings.address.scheme() == "https" {
             return refused(

@@ -2,14 +2,13 @@
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_core::{
-    ErrorKind, ListOptions, MAX_NAME_BYTES, Metadata, Page, PageToken, Result, SecretName,
+    Error, ErrorKind, ListOptions, MAX_NAME_BYTES, Metadata, Page, PageToken, Result, SecretName,
     SecretState,
 };
 
 use super::VaultProvider;
 use crate::Engine;
 use crate::client::{Keys, Rest, SecretFacts};
-use crate::error;
 use crate::limits::{CONCURRENT_DESCRIBES, KEYS_PER_PAGE};
 use crate::names::{folder_of, path_for};
 
@@ -150,7 +149,7 @@ fn starting_points(prefix: &str, after: Option<&str>) -> Result<Vec<Folder>> {
     };
     let below = after
         .strip_prefix(folder)
-        .ok_or_else(error::foreign_page_token)?;
+        .ok_or_else(Error::invalid_page_token)?;
     let mut folders = Vec::new();
     let mut path = folder.to_owned();
     let mut rest = below;

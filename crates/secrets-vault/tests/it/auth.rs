@@ -671,7 +671,7 @@ async fn a_lease_that_cannot_be_revoked_is_reported_and_the_rest_is_revoked() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.message().contains("of 4 leases"), "{error}");
     assert!(error.hint().unwrap().contains("sys/leases/revoke"));
-    assert!(error.hint().unwrap().contains("end by themselves"));
+    assert!(error.hint().unwrap().contains("expire by themselves"));
     assert!(!format!("{error} {error:?}").contains("creds"), "{error:?}");
     assert_eq!(leases.held().len(), 2);
 

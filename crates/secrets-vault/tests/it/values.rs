@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use polysecrets_vault::{Engine, Shape, VaultProvider};
-use secrets_core::{DescribeOptions, ErrorKind, PutMode, PutOptions, SecretProvider, SecretState};
+use secrets_core::{
+    DescribeOptions, ErrorKind, Permissions, PutMode, PutOptions, SecretProvider, SecretState,
+};
 use secrets_provider::Method;
 use serde_json::{Value, json};
 
@@ -249,13 +251,13 @@ async fn generated_policies_allow_what_they_name() {
     let mount = admin.mount(2).await;
     let provider = open(admin.root_config(&mount, Engine::KvV2)).await;
     for template in ["a{{b", "a{{b}}", "a}}b", "{{identity.entity.id}}"] {
-        let error = provider.grants(&[name(template)]).unwrap_err();
+        let error = provider.least_privilege(&[name(template)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidName, "{template}");
         assert!(error.hint().unwrap().contains("{{"), "{error:?}");
     }
     for plain in ["a{b", "a}b", "a\"b", "a${b", "a\\b"] {
         put(&provider, plain, "x").await.unwrap();
-        let policy = provider.grants(&[name(plain)]).unwrap().unwrap();
+        let policy = provider.least_privilege(&[name(plain)]).unwrap();
         let reader = admin.restricted(&mount, Engine::KvV2, &policy.text).await;
         assert_eq!(text(&reader, plain).await, "x", "{plain}");
     }

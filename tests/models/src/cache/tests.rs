@@ -66,10 +66,10 @@ struct Inside {
 impl Provider {
     fn read(&self, name: &SecretName) -> Result<Secret> {
         if self.0.denies.load(SeqCst) {
-            return Err(Error::of(ErrorKind::PermissionDenied));
+            return Err(Error::from(ErrorKind::PermissionDenied));
         }
         if thread_rng().gen_range(0..100) < self.0.failing.load(SeqCst) {
-            return Err(Error::of(ErrorKind::Unavailable));
+            return Err(Error::from(ErrorKind::Unavailable));
         }
         let text = format!("{name} {}", self.0.value.load(SeqCst));
         Ok(Secret::new(

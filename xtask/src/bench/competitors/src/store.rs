@@ -29,7 +29,7 @@ impl Store {
     pub(crate) fn new(delay: Duration) -> Arc<Self> {
         let capabilities = Capabilities::new(&[Capability::Put]);
         let mut info =
-            ProviderInfo::new("bench", "main", Location::of_scheme("bench"), capabilities);
+            ProviderInfo::new("bench", "main", Location::from_scheme("bench"), capabilities);
         info.concurrency = Some(1024);
         Arc::new(Self {
             info,
@@ -76,7 +76,7 @@ impl SecretProvider for Store {
             tokio::time::sleep(self.delay).await;
         }
         if self.down.load(Ordering::SeqCst) {
-            return Err(Error::of(ErrorKind::RateLimited));
+            return Err(Error::from(ErrorKind::RateLimited));
         }
         Ok(Secret::new(self.value.clone(), Metadata::new(name.clone())))
     }

@@ -1,9 +1,22 @@
 use std::borrow::Cow;
+use std::fmt::Debug;
 
-/// What has to be allowed at a vendor so that some secrets can be read, and nothing else.
+use crate::{Result, SecretName};
+
+/// The rights that reads need at a vendor.
+pub trait Permissions: Debug + Send + Sync {
+    /// The least that the vendor has to allow so that these secrets can be read, one by one and together, and nothing else.
+    /// Sends nothing.
+    ///
+    /// # Errors
+    /// [`InvalidName`](crate::ErrorKind::InvalidName) for a name that the vendor cannot hold.
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege>;
+}
+
+/// The least that a vendor has to allow so that some secrets can be read, in the vendor's own policy language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Grants {
+pub struct LeastPrivilege {
     /// What it is, such as `IAM policy`.
     pub title: Cow<'static, str>,
     /// The language of the text: `json`, `hcl` or `sh`.
@@ -14,7 +27,7 @@ pub struct Grants {
     pub notes: Vec<Cow<'static, str>>,
 }
 
-impl Grants {
+impl LeastPrivilege {
     /// This text, which leaves nothing open.
     pub fn new(
         title: impl Into<Cow<'static, str>>,

@@ -1,7 +1,5 @@
 //! The scanner finds what leaks, in every form, and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
-
 use std::fmt;
 use std::process::Command;
 use std::time::Duration;

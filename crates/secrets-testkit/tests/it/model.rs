@@ -13,13 +13,13 @@ use polysecrets_testkit::conformance::{Fixture, KnownGap};
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page,
-    PageToken, PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    PageToken, PlannedCall, Planner, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions,
+    Secret, SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
 
 /// What the provider does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Defect {
+pub(crate) enum Defect {
     None,
     TrimsNewlines,
     TrimsSpaces,
@@ -79,7 +79,7 @@ pub enum Defect {
     HangsOnGet,
 }
 
-pub const LIMIT: usize = 64 * 1024;
+pub(crate) const LIMIT: usize = 64 * 1024;
 
 #[derive(Debug, Clone)]
 struct Revision {
@@ -106,7 +106,7 @@ struct Shared {
     busy: AtomicBool,
 }
 
-pub struct Model {
+pub(crate) struct Model {
     shared: Arc<Shared>,
     clock: Arc<ManualClock>,
     info: ProviderInfo,
@@ -151,7 +151,7 @@ impl Model {
         self.shared.requests.fetch_add(1, Ordering::SeqCst);
         if self.is(Defect::StaysBusyWhenDropped) {
             if self.shared.busy.swap(true, Ordering::SeqCst) {
-                return Err(Error::of(ErrorKind::Unavailable));
+                return Err(Error::from(ErrorKind::Unavailable));
             }
             tokio::task::yield_now().await;
             self.shared.busy.store(false, Ordering::SeqCst);
@@ -214,10 +214,10 @@ impl Model {
         match self.defect {
             Defect::ErrorShowsValue => Error::new(kind, format!("cannot put {shown:.20}")),
             Defect::SourceShowsValue => {
-                Error::of(kind).with_source(std::io::Error::other(format!("body: {shown}")))
+                Error::from(kind).with_source(std::io::Error::other(format!("body: {shown}")))
             }
             Defect::ErrorOfTwoLines => Error::new(kind, "cannot put\nbecause of something"),
-            _ => Error::of(kind),
+            _ => Error::from(kind),
         }
     }
 
@@ -264,14 +264,14 @@ impl Model {
         if entry.deleted {
             return Err(match self.is(Defect::SwallowsDeleted) {
                 true => Error::not_found(name),
-                false => Error::of(ErrorKind::Deleted).with_name(name),
+                false => Error::from(ErrorKind::Deleted).with_name(name),
             });
         }
         let is_expired = revision
             .expires_at
             .is_some_and(|end| end <= self.clock.wall());
         if is_expired && !self.is(Defect::GivesOutExpired) {
-            return Err(Error::of(ErrorKind::Disabled).with_name(name));
+            return Err(Error::from(ErrorKind::Disabled).with_name(name));
         }
         if revision.value.is_empty() && self.is(Defect::EmptyIsMissing) {
             return Err(Error::not_found(name));
@@ -397,14 +397,8 @@ impl SecretProvider for Model {
         secret
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        match items.len() {
-            0 => Vec::new(),
-            count if self.is(Defect::ClaimsBatch) => (0..count)
-                .map(|item| PlannedCall::new("read", vec![item], 1))
-                .collect(),
-            count => vec![PlannedCall::new("read", (0..count).collect(), 1)],
-        }
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
@@ -560,7 +554,7 @@ impl SecretProvider for Model {
             return Ok(());
         }
         if entry.deleted {
-            return Err(Error::of(ErrorKind::Deleted).with_name(name));
+            return Err(Error::from(ErrorKind::Deleted).with_name(name));
         }
         if !self.info.capabilities.has(Capability::Restore) {
             entries.remove(&key);
@@ -662,6 +656,18 @@ impl SecretProvider for Model {
     }
 }
 
+impl Planner for Model {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        match items.len() {
+            0 => Vec::new(),
+            count if self.is(Defect::ClaimsBatch) => (0..count)
+                .map(|item| PlannedCall::new("read", vec![item], 1))
+                .collect(),
+            count => vec![PlannedCall::new("read", (0..count).collect(), 1)],
+        }
+    }
+}
+
 impl Model {
     /// The check and the write under one lock, as it should be, unless the defect is that they are not.
     fn write_if_still_allowed(
@@ -683,24 +689,24 @@ impl Model {
 }
 
 /// A store of [`Model`]s.
-pub struct ModelFixture {
+pub(crate) struct ModelFixture {
     shared: Arc<Shared>,
     clock: Arc<ManualClock>,
     capabilities: Capabilities,
     defect: Defect,
-    pub gaps: Vec<KnownGap>,
-    pub is_shared: bool,
-    pub is_disposable: bool,
-    pub cannot_open: bool,
+    pub(crate) gaps: Vec<KnownGap>,
+    pub(crate) is_shared: bool,
+    pub(crate) is_disposable: bool,
+    pub(crate) cannot_open: bool,
 }
 
 impl ModelFixture {
     /// How many secrets the store holds, deleted ones included.
-    pub fn secrets(&self) -> usize {
+    pub(crate) fn secrets(&self) -> usize {
         self.shared.entries.lock().unwrap().len()
     }
 
-    pub fn new(defect: Defect) -> Self {
+    pub(crate) fn new(defect: Defect) -> Self {
         let all = Capabilities::new(Capability::ALL);
         Self::with_capabilities(
             match defect {
@@ -712,7 +718,7 @@ impl ModelFixture {
         )
     }
 
-    pub fn with_capabilities(capabilities: Capabilities, defect: Defect) -> Self {
+    pub(crate) fn with_capabilities(capabilities: Capabilities, defect: Defect) -> Self {
         Self {
             shared: Arc::default(),
             clock: Arc::new(ManualClock::new()),
@@ -741,7 +747,7 @@ impl Fixture for ModelFixture {
             info: ProviderInfo::new(
                 "model",
                 "model",
-                Location::of_scheme("model"),
+                Location::from_scheme("model"),
                 self.capabilities,
             ),
             defect: self.defect,
@@ -753,7 +759,7 @@ impl Fixture for ModelFixture {
         if !self.capabilities.has(Capability::Binary) {
             let text = value.expose_str()?;
             if text.contains('\0') {
-                return Err(Error::of(ErrorKind::InvalidValue));
+                return Err(Error::from(ErrorKind::InvalidValue));
             }
         }
         let revision = Revision {

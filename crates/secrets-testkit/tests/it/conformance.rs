@@ -1,19 +1,15 @@
 //! The suite passes what is right and catches what is wrong.
 
-#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
-
 #[allow(
     clippy::unwrap_used,
     unreachable_pub,
     missing_docs,
     reason = "shared by the tests of this file alone"
 )]
-mod model;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{Defect, ModelFixture};
+use crate::model::{Defect, ModelFixture};
 use polysecrets_testkit::canary::CommandCapture;
 use polysecrets_testkit::conformance::{self, KnownGap, Outcome};
 use secrets_core::{Capabilities, Capability};
@@ -122,7 +118,7 @@ async fn a_provider_that_does_not_open_fails() {
 fn the_variable_names_a_folder_for_reports() {
     let folder = std::env::temp_dir().join(format!("testkit-runs-{}", std::process::id()));
     let mut run = std::process::Command::new(std::env::current_exe().unwrap());
-    run.args(["--exact", "it_passes_on_one_thread_too"])
+    run.args(["--exact", "conformance::it_passes_on_one_thread_too"])
         .env(conformance::REPORT_DIR_VARIABLE, &folder);
     let capture = CommandCapture::run(&mut run, b"", Duration::from_secs(60)).unwrap();
     assert!(capture.status.success());

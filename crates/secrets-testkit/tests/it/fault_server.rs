@@ -1,7 +1,5 @@
 //! The fault server does what its script says, seen from a bare TCP client.
 
-#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
-
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};

@@ -1,16 +1,37 @@
-//! Roots are parsed for the first TLS handshake, and not before. Alone in its file, since the count is the process's.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
+//! Roots are parsed for the first TLS handshake, and not before.
 use polysecrets_provider::{
     BaseUrl, ClientOptions, HttpRequest, Method, Transport, root_stores_parsed,
 };
 use secrets_core::{Environment, ErrorKind};
 use secrets_testkit::fault::{FaultServer, Reply};
 
-mod support;
+use crate::support;
 
-#[tokio::test]
-async fn roots_are_parsed_once_and_only_for_tls() {
+/// Set in the process that counts.
+const ALONE: &str = "POLYSECRETS_TEST_ALONE";
+
+/// The count is the process's, so the test runs in one of its own.
+#[test]
+fn roots_are_parsed_once_and_only_for_tls() {
+    if std::env::var_os(ALONE).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        return runtime.block_on(counts_parsed_roots());
+    }
+    let own = "lazy_roots::roots_are_parsed_once_and_only_for_tls";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", own])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("1 passed"), "{shown}");
+}
+
+async fn counts_parsed_roots() {
     let pki = support::Pki::generate();
     let folder = std::env::temp_dir().join(format!("polysecrets-roots-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

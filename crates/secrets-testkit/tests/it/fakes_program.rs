@@ -1,7 +1,4 @@
 //! The program that starts the fakes says where they are, and ends when it should.
-#![cfg(feature = "fakes")]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,4 @@
 //! Whom a client trusts, and what it says when it does not.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use polysecrets_provider::{
     BaseUrl, ClientIdentity, ClientOptions, HttpRequest, HttpResponse, Method, SettingNames,
     Transport,
@@ -8,7 +6,7 @@ use polysecrets_provider::{
 use secrets_core::{ErrorKind, Result};
 use secrets_testkit::fault::{Fault, FaultServer};
 
-mod support;
+use crate::support;
 
 async fn get(address: &str, options: ClientOptions) -> Result<HttpResponse> {
     let url = BaseUrl::parse(address)?.join("");

@@ -1,6 +1,4 @@
 //! What a client of ours does when the network or the server misbehaves.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::time::{Duration, Instant};
 
 use polysecrets_provider::{

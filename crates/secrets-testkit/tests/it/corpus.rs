@@ -1,6 +1,4 @@
 //! A corpus is read strictly, and tells where it is wrong and what differs.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -25,7 +23,7 @@ fn refused(text: &str) -> String {
 }
 
 fn throttled() -> Error {
-    Error::of(ErrorKind::RateLimited).with_retry_after(Duration::from_secs(3))
+    Error::from(ErrorKind::RateLimited).with_retry_after(Duration::from_secs(3))
 }
 
 /// Asks the server for something, and gives all that comes back.
@@ -174,7 +172,7 @@ fn each_difference_is_told() {
     let recorded = &corpus.entries()[0];
     recorded.check(&throttled()).unwrap();
     let mismatch = recorded
-        .check(&Error::of(ErrorKind::PermissionDenied))
+        .check(&Error::from(ErrorKind::PermissionDenied))
         .unwrap_err();
     assert_eq!(
         mismatch.to_string(),
@@ -207,7 +205,7 @@ async fn a_replay_checks_every_answer() {
 
     let says = |name: &str| match name {
         "again" => Ok(()),
-        _ => Err(Error::of(ErrorKind::Timeout).with_retry_after(Duration::from_secs(3))),
+        _ => Err(Error::from(ErrorKind::Timeout).with_retry_after(Duration::from_secs(3))),
     };
     assert_eq!(
         replay(says, true).await.unwrap(),

@@ -1,30 +1,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use secrets_core::{Grants, Result, SecretName};
+use secrets_core::{LeastPrivilege, Result, SecretName};
 
 use crate::router::Router;
 
-/// What has to be allowed at the vendor of one provider, so that a project can read its secrets and nothing else.
+/// The rights that a project needs at one provider's vendor to read its secrets, and no more.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct ProviderGrants {
+pub struct ProviderPermissions {
     /// The provider.
     pub provider: Arc<str>,
     /// Its kind.
     pub scheme: String,
     /// The secrets that it is asked for.
     pub names: Vec<SecretName>,
-    /// What has to be allowed; `None` for a store where nothing is granted; an error of a provider that cannot be opened.
-    pub grants: Result<Option<Grants>>,
+    /// The least privilege; `None` for a store without an access policy of its own; the error of a provider that cannot be
+    /// opened.
+    pub permissions: Result<Option<LeastPrivilege>>,
 }
 
 /// Asks the providers that these secrets lead to, those of a chain all; of one kind alone if that is given.
-pub(crate) async fn of(
+pub(crate) async fn least_privilege(
     router: &Router,
     asked: impl IntoIterator<Item = (Option<Arc<str>>, SecretName)>,
     scheme: Option<&str>,
-) -> Result<Vec<ProviderGrants>> {
+) -> Result<Vec<ProviderPermissions>> {
     let mut providers: BTreeMap<Arc<str>, BTreeSet<SecretName>> = BTreeMap::new();
     for (target, name) in asked {
         for member in router.members(target.as_deref())? {
@@ -38,12 +39,12 @@ pub(crate) async fn of(
             continue;
         }
         let names: Vec<SecretName> = names.into_iter().collect();
-        let grants = router.grants(&provider, &names).await;
-        all.push(ProviderGrants {
+        let permissions = router.least_privilege(&provider, &names).await;
+        all.push(ProviderPermissions {
             provider,
             scheme: own,
             names,
-            grants,
+            permissions,
         });
     }
     Ok(all)
