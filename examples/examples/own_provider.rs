@@ -1,22 +1,20 @@
-//! A provider of one's own: what it cannot do is one line each, and its capabilities say so.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
-
-use std::sync::Arc;
+//! Your own provider. Unsupported operations take one line each and are not in its capabilities.
+#![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
 use async_trait::async_trait;
 use polysecrets::{
     Capabilities, DeleteOptions, DescribeOptions, Error, GetOptions, Health, HealthStatus,
-    ListOptions, Location, Metadata, Operation, Page, ProviderInfo, PutOptions, Registry, Result,
-    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Secrets, Version,
-    VersionsOptions,
+    ListOptions, Location, Metadata, OpenContext, Operation, Page, ProviderInfo, ProviderKind,
+    PutOptions, Registry, Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue,
+    Secrets, Version, VersionsOptions,
 };
-
-const SCHEME: &str = "greeting";
+use serde::Deserialize;
 
 /// Answers every name with a greeting.
 #[derive(Debug)]
 struct GreetingProvider {
     info: ProviderInfo,
+    word: String,
 }
 
 #[async_trait]
@@ -29,7 +27,7 @@ impl SecretProvider for GreetingProvider {
         match options.version {
             Some(_) => Err(Error::not_found(name)),
             None => {
-                let value = format!("hello, {name}").into();
+                let value = format!("{}, {name}", self.word).into();
                 Ok(Secret::new(value, Metadata::new(name.clone())))
             }
         }
@@ -72,18 +70,44 @@ impl SecretProvider for GreetingProvider {
     }
 }
 
+/// Its settings: the word that it greets with.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GreetingConfig {
+    word: String,
+}
+
+impl Default for GreetingConfig {
+    fn default() -> Self {
+        Self {
+            word: "hello".to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl ProviderKind for GreetingProvider {
+    const SCHEME: &'static str = "greeting";
+
+    type Config = GreetingConfig;
+
+    async fn open(config: GreetingConfig, context: OpenContext) -> Result<Self> {
+        let location = Location::from_scheme(Self::SCHEME);
+        let capabilities = Capabilities::default();
+        Ok(Self {
+            info: ProviderInfo::new(Self::SCHEME, context.provider, location, capabilities),
+            word: config.word,
+        })
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut registry = Registry::builtin();
-    registry.register(SCHEME, |opening| async move {
-        let name = opening.context.provider;
-        let location = Location::of_scheme(SCHEME);
-        let info = ProviderInfo::new(SCHEME, name, location, Capabilities::default());
-        Ok(Arc::new(GreetingProvider { info }) as Arc<dyn SecretProvider>)
-    });
+    registry.register::<GreetingProvider>();
     let secrets = Secrets::builder()
         .registry(registry)
-        .default_provider(SCHEME)
+        .default_provider(GreetingProvider::SCHEME)
         .build()?;
 
     let greeting = secrets.get("world").await?;

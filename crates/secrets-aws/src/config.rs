@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 
-use secrets_core::{Location, Result, SecretValue};
-
-use crate::error::invalid_config;
+use secrets_core::{Error, Location, Result, SecretValue};
 
 /// Which secrets of AWS Secrets Manager are meant, and who we are to it.
 ///
@@ -39,9 +37,9 @@ pub struct AwsConfig {
     pub session_token: Option<SecretValue>,
     /// The ARN of a role that is assumed with the credentials.
     pub role_arn: Option<String>,
-    /// What the owner of the role wants to be told by whoever assumes it.
+    /// The external id that the role's trust policy requires.
     pub external_id: Option<String>,
-    /// What the session of the role is called in AWS's logs. Default: `polysecrets`.
+    /// The name of the role's session in AWS's logs. Default: `polysecrets`.
     pub role_session_name: Option<String>,
     /// A PEM file with the CAs to trust instead of the system's. Default: `AWS_CA_BUNDLE`.
     pub ca_cert: Option<PathBuf>,
@@ -58,7 +56,7 @@ impl AwsConfig {
         location.expect_parameters(&["endpoint", "profile", "secret_name", "secret_prefix"])?;
         if location.port().is_some() || !location.path().trim_matches('/').is_empty() {
             return Err(
-                invalid_config("the location is more than a region and parameters").with_hint(
+                Error::invalid_config("the location is more than a region and parameters").with_hint(
                     "a location looks like `aws-sm://eu-central-1?secret_prefix=app/`; another address is `endpoint=…`",
                 ),
             );

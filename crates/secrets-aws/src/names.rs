@@ -1,17 +1,31 @@
 //! Our names and those of the service, to and fro.
 
-use secrets_core::{Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
+use secrets_core::{CanonicalName, Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
 
-use crate::error::invalid_config;
 use crate::limits::{MAX_FILTER_BYTES, MAX_NAME_BYTES};
 
 /// What AWS takes in a name besides ASCII letters and digits (API reference, CreateSecret, Name).
 const EXTRA: &str = "/_+=.@-";
 const ESCAPE: char = '_';
+/// How many random characters AWS appends to a name in an ARN, after a hyphen (IAM policy examples of AWS Secrets Manager).
+const SUFFIX_CHARS: usize = 6;
 /// What the translation of a name that AWS does not take begins with.
 const TRANSLATED: &str = "x__";
 
 const MAPPING: NameMapping = NameMapping::new(NameRules::new(EXTRA, ESCAPE, MAX_NAME_BYTES));
+
+/// Whether AWS's own services made the name, such as `rds!db-…` (user guide, "Secrets managed by other AWS services"). Nobody
+/// else can make a name with `!`, so such a name is never a translation of ours.
+fn is_managed(name: &str) -> bool {
+    let Some((service, rest)) = name.split_once('!') else {
+        return false;
+    };
+    let is_service = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    service.starts_with(|first: char| first.is_ascii_lowercase())
+        && service.bytes().all(is_service)
+        && !rest.is_empty()
+        && is_native(rest)
+}
 
 /// An Amazon Resource Name of a secret: `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +68,9 @@ impl Names {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if AWS takes no such name.
     pub(crate) fn under(prefix: &str) -> Result<Self> {
-        if !is_native(prefix) || prefix.len() >= MAX_NAME_BYTES {
-            return Err(invalid_config(
+        let is_legal = is_native(prefix) || is_managed(&format!("{prefix}x"));
+        if !is_legal || prefix.len() >= MAX_NAME_BYTES {
+            return Err(Error::invalid_config(
                 "`secret_prefix` holds a character that no name in AWS has, or is too long",
             )
             .with_hint("names have ASCII letters, digits and the characters / _ + = . @ -"));
@@ -73,7 +88,11 @@ impl Names {
         if Arn::parse(name.as_str()).is_some() {
             return Ok(name.as_str().to_owned());
         }
-        let id = format!("{}{}", self.prefix, MAPPING.encode(name)?);
+        let as_it_is = format!("{}{name}", self.prefix);
+        let id = match is_managed(&as_it_is) {
+            true => as_it_is,
+            false => format!("{}{}", self.prefix, MAPPING.encode(name)?),
+        };
         if id.len() > MAX_NAME_BYTES {
             return Err(Error::new(
                 ErrorKind::InvalidName,
@@ -86,7 +105,34 @@ impl Names {
 
     /// Our name for what the service calls so; `None` for what lies outside the prefix or cannot be a name of ours.
     pub(crate) fn name(&self, id: &str) -> Option<SecretName> {
-        MAPPING.decode(id.strip_prefix(&self.prefix)?).ok()
+        let name = id.strip_prefix(&self.prefix)?;
+        match is_managed(id) {
+            true => SecretName::new(name).ok(),
+            false => MAPPING.decode(name).ok(),
+        }
+    }
+
+    /// Whether what the service calls so lies below the prefix.
+    pub(crate) fn covers(&self, id: &str) -> bool {
+        id.starts_with(&self.prefix)
+    }
+
+    /// The name that an ARN addresses. If its end may be the suffix that AWS appends, or the name's own, both readings count.
+    pub(crate) fn canonical(&self, name: &SecretName) -> CanonicalName {
+        if Arn::parse(name.as_str()).is_none() {
+            return CanonicalName::AsAsked;
+        }
+        let id = name.as_str().splitn(7, ':').last().unwrap_or_default();
+        let short = id.rsplit_once('-').filter(|(_, suffix)| {
+            suffix.len() == SUFFIX_CHARS && suffix.chars().all(|c| c.is_ascii_alphanumeric())
+        });
+        let ids = [Some(id), short.map(|(id, _)| id)];
+        let mut readings = ids.into_iter().flatten().filter_map(|id| self.name(id));
+        match (readings.next(), readings.next()) {
+            (None, _) => CanonicalName::AsAsked,
+            (Some(one), None) => CanonicalName::Other(one),
+            (Some(one), Some(other)) => CanonicalName::AnyOf(vec![one, other]),
+        }
     }
 
     /// How the service is asked for the names that begin with a text.
@@ -98,12 +144,17 @@ impl Names {
             };
         }
         let mut values = vec![format!("{}{TRANSLATED}", self.prefix)];
-        if is_native(text) {
+        if is_native(text) || is_managed(&format!("{}{text}x", self.prefix)) {
             values.push(format!("{}{text}", self.prefix));
         }
         values.retain(|value| value.len() <= MAX_FILTER_BYTES);
         Filter::BeginningWith(values)
     }
+}
+
+/// Whether AWS has such names.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && (is_native(text) || is_managed(text))
 }
 
 fn is_native(text: &str) -> bool {
@@ -117,6 +168,24 @@ mod tests {
 
     fn name(text: &str) -> SecretName {
         SecretName::new(text).unwrap()
+    }
+
+    #[test]
+    fn an_arn_is_known_by_the_names_that_it_may_address() {
+        let names = Names::under("prod/").unwrap();
+        let arn = |id: &str| name(&format!("arn:aws:secretsmanager:eu-west-1:1:secret:{id}"));
+        for (asked, canonical) in [
+            (name("db/password"), CanonicalName::AsAsked),
+            (arn("prod/db"), CanonicalName::Other(name("db"))),
+            (arn("prod/db-a-b"), CanonicalName::Other(name("db-a-b"))),
+            (
+                arn("prod/db-AbC123"),
+                CanonicalName::AnyOf(vec![name("db-AbC123"), name("db")]),
+            ),
+            (arn("dev/db-AbC123"), CanonicalName::AsAsked),
+        ] {
+            assert_eq!(names.canonical(&asked), canonical, "{asked}");
+        }
     }
 
     #[test]
@@ -138,6 +207,33 @@ mod tests {
         assert_eq!(names.id(&name("db/password")).unwrap(), "/prod/db/password");
         assert_eq!(names.name("/dev/db"), None);
         assert_eq!(Names::default().name("/dev/db"), None);
+    }
+
+    #[test]
+    fn a_name_that_a_service_of_aws_made_stays_as_it_is() {
+        let managed = "rds!db-0b4e1a2c-1111-2222";
+        let all = Names::default();
+        assert_eq!(all.id(&name(managed)).unwrap(), managed);
+        assert_eq!(all.name(managed), Some(name(managed)));
+        assert_eq!(
+            all.filter("rds!"),
+            Filter::BeginningWith(vec!["x__".to_owned(), "rds!".to_owned()])
+        );
+        let rds = Names::under("rds!").unwrap();
+        assert_eq!(rds.id(&name("db-1")).unwrap(), "rds!db-1");
+        assert_eq!(rds.name(managed), Some(name("db-0b4e1a2c-1111-2222")));
+        for (other, is_name) in [
+            ("rds!", false),
+            ("!db", false),
+            ("Rds!db", false),
+            ("a!b!c", false),
+            ("events!connection/x/y", true),
+        ] {
+            assert_eq!(is_managed(other), is_name, "{other}");
+        }
+        let id = all.id(&name("a/b!c")).unwrap();
+        assert!(is_native(&id));
+        assert_eq!(all.name(&id), Some(name("a/b!c")));
     }
 
     #[test]

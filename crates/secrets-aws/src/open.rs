@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use secrets_core::{
-    Environment, Error, ErrorKind, Location, NamedPath, OpenContext, ProviderInfo, Result,
-    SecretValue,
+    Environment, Error, ErrorKind, Location, NamedPath, OpenContext, ProviderInfo, ProviderKind,
+    Result, SecretValue,
 };
 use secrets_provider::{
     BaseUrl, ClientOptions, NamedFile, SettingNames, Transport, sensitive_header,
@@ -13,9 +14,8 @@ use secrets_provider::{
 use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
 use crate::client::http::AwsHttpClient;
-use crate::error::invalid_config;
 use crate::limits::{IN_FLIGHT, READS_A_SECOND, RECOVERY_DAYS};
-use crate::names::{Arn, Names};
+use crate::names::{self, Arn, Names};
 use crate::provider::{JsonKeys, KEY_CAPABILITIES, PerSecret, Store};
 use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME};
 
@@ -86,14 +86,14 @@ pub async fn open(
     if let Some(days) = config.recovery_window_days
         && !RECOVERY_DAYS.contains(&days)
     {
-        return Err(invalid_config(format!(
+        return Err(Error::invalid_config(format!(
             "`recovery_window_days` is {days}, not 7 to 30"
         )));
     }
     let (store, capabilities) = match (&config.secret_name, &config.secret_prefix) {
         (Some(_), Some(_)) => {
             return Err(
-                invalid_config("both `secret_name` and `secret_prefix` are set").with_hint(
+                Error::invalid_config("both `secret_name` and `secret_prefix` are set").with_hint(
                     "`secret_name` is one secret that holds all keys, `secret_prefix` what the names of many secrets begin with; keep one",
                 ),
             );
@@ -114,6 +114,22 @@ pub async fn open(
         .with_concurrency(IN_FLIGHT)
         .with_rate(READS_A_SECOND);
     Ok(AwsProvider::new(info, store))
+}
+
+#[async_trait]
+impl ProviderKind for AwsProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = AwsConfig;
+
+    fn set_location(config: &mut AwsConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: AwsConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
 }
 
 /// The access key of the configuration, else that of the environment. A named profile goes before the latter.
@@ -137,8 +153,10 @@ fn keys(
         }
         (id, secret) => {
             if config.profile.is_some() {
-                return Err(invalid_config("both an access key and `profile` are set")
-                    .with_hint("keep one of them"));
+                return Err(
+                    Error::invalid_config("both an access key and `profile` are set")
+                        .with_hint("keep one of them"),
+                );
             }
             (
                 ["`access_key_id`", "`secret_access_key`", "`session_token`"],
@@ -154,11 +172,11 @@ fn keys(
                 None => (names[0], names[1]),
                 Some(_) => (names[1], names[0]),
             };
-            return Err(invalid_config(format!("{missing} is missing"))
+            return Err(Error::invalid_config(format!("{missing} is missing"))
                 .with_hint(format!("it belongs to {present}; set both or neither")));
         }
     };
-    // Both go into headers, where a stray line feed would be told of as a wrong signature.
+    // Both go into headers, where a stray line feed would be reported as a wrong signature.
     sensitive_header(&id, names[0])?;
     if let Some(token) = &token {
         sensitive_header(token, names[2])?;
@@ -188,7 +206,7 @@ fn role(config: &AwsConfig) -> Result<Option<Role>> {
             session: config.role_session_name.clone(),
         })),
         None if config.external_id.is_some() || config.role_session_name.is_some() => {
-            Err(invalid_config("`role_arn` is missing")
+            Err(Error::invalid_config("`role_arn` is missing")
                 .with_hint("`external_id` and `role_session_name` belong to it"))
         }
         None => Ok(None),
@@ -216,7 +234,7 @@ fn region(config: &AwsConfig, environment: &Environment) -> Result<Option<String
         && region.starts_with(|c: char| c.is_ascii_lowercase());
     match is_sound {
         true => Ok(Some(region)),
-        false => Err(invalid_config(format!("{setting} is not a region"))
+        false => Err(Error::invalid_config(format!("{setting} is not a region"))
             .with_hint("a region looks like `eu-central-1`")),
     }
 }
@@ -238,7 +256,7 @@ fn endpoint(config: &AwsConfig, environment: &Environment) -> Result<Option<Base
     let Some((setting, text)) = given else {
         return Ok(None);
     };
-    let base = BaseUrl::of_setting(setting, text, "https://host:port")?;
+    let base = BaseUrl::from_setting(setting, text, "https://host:port")?;
     base.refuse_clear("values", config.allow_http)?;
     Ok(Some(base))
 }
@@ -266,7 +284,7 @@ fn setting_names() -> SettingNames {
 }
 
 fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>) -> Location {
-    let mut location = Location::of_scheme(SCHEME);
+    let mut location = Location::from_scheme(SCHEME);
     if let Some(region) = region {
         location = location.with_host(region, None);
     }
@@ -286,12 +304,7 @@ fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>
 }
 
 fn check_secret_name(id: &str) -> Result<()> {
-    let is_name = !id.is_empty()
-        && id.len() <= 512
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c));
-    match is_name || Arn::parse(id).is_some() {
+    match names::is_name(id) || Arn::parse(id).is_some() {
         true => Ok(()),
         false => Err(Error::new(
             ErrorKind::InvalidConfig,

@@ -1,6 +1,6 @@
 //! The least that IAM has to allow.
 
-use secrets_core::{Grants, Result, SecretName};
+use secrets_core::{LeastPrivilege, Result, SecretName};
 use serde_json::{Value, json};
 
 use crate::limits::MAX_POLICY_CHARS;
@@ -15,7 +15,7 @@ pub(crate) fn for_names(
     provider: &AwsProvider,
     region: &str,
     names: &[SecretName],
-) -> Result<Grants> {
+) -> Result<LeastPrivilege> {
     let (ids, key) = match provider.store() {
         Store::JsonKeys(keys) => (vec![keys.id().to_owned()], keys.kms_key()),
         Store::PerSecret(secrets) => {
@@ -48,7 +48,7 @@ pub(crate) fn for_names(
     }
     let policy = json!({ "Version": "2012-10-17", "Statement": statements });
     let is_long = policy.to_string().len() > MAX_POLICY_CHARS;
-    let mut grants = Grants::new("IAM policy", "json", format!("{policy:#}\n"));
+    let mut grants = LeastPrivilege::new("IAM policy", "json", format!("{policy:#}\n"));
     let is_open = |resource: &String| resource.contains(":*:secret:");
     if resources.iter().any(is_open) {
         grants = grants.with_note("put the account's id in place of `*` before `:secret:`");
@@ -122,13 +122,13 @@ fn partition(region: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use secrets_core::{OpenContext, SecretProvider};
+    use secrets_core::{OpenContext, Permissions};
     use secrets_provider::Transport;
 
     use super::*;
     use crate::{AwsConfig, open};
 
-    async fn granted(config: AwsConfig, names: &[&str]) -> (Value, Grants) {
+    async fn granted(config: AwsConfig, names: &[&str]) -> (Value, LeastPrivilege) {
         let context = OpenContext::new("main");
         let transport = Transport::new(secrets_core::Environment::default());
         let provider = open(config, context, transport).await.unwrap();
@@ -136,7 +136,7 @@ mod tests {
             .iter()
             .map(|name| SecretName::new(name).unwrap())
             .collect();
-        let grants = provider.grants(&names).unwrap().unwrap();
+        let grants = provider.least_privilege(&names).unwrap();
         (serde_json::from_str(&grants.text).unwrap(), grants)
     }
 

@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 
-use secrets_core::{Location, Result, SecretValue};
-
-use crate::error::invalid_config;
+use secrets_core::{Error, Location, Result, SecretValue};
 
 /// What a location's host without a dot is a vault of.
 const PUBLIC_VAULTS: &str = "vault.azure.net";
@@ -118,7 +116,7 @@ impl AzureConfig {
                 true => "the location names no vault",
                 false => "the location has a path, but a vault has none",
             };
-            return Err(invalid_config(problem)
+            return Err(Error::invalid_config(problem)
                 .with_hint("a location looks like `azure-kv://contoso.vault.azure.net`"));
         }
         let is_name = !host.contains(['.', ':']) && host != "localhost";

@@ -1,7 +1,6 @@
 //! The one place where what Key Vault, Entra and metadata services answer becomes errors of ours: by status and code,
 //! never by text. Their own words are not passed on: they may quote what was sent.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use secrets_core::{Error, ErrorKind, Version};
@@ -33,11 +32,7 @@ pub(crate) fn is_passing(error: &Error) -> bool {
         && [BEING_DELETED, BEING_RESTORED].contains(&error.message())
 }
 
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
-}
-
-/// The error for an answer of the vault that is no success.
+/// The error for an answer of the vault that is not a success.
 pub(crate) fn from_vault(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
     let error = match VaultError::read(&response.body) {
@@ -56,14 +51,14 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             Error::new(ErrorKind::InvalidValue, "key vault refuses the value or its tags")
                 .with_hint("a value has at most 25 KB, a secret at most 15 tags of 512 characters")
         }
-        (400, _) => invalid_config("key vault does not understand the request")
+        (400, _) => Error::invalid_config("key vault does not understand the request")
             .with_hint("check the name, the version and `vault_url`"),
         (401, _) => Error::new(
             ErrorKind::Unauthenticated,
             "key vault does not accept the token",
         )
         .with_hint("check that the credential is of the vault's own tenant and cloud, and this machine's clock"),
-        (403, "SecretDisabled") => Error::of(ErrorKind::Disabled)
+        (403, "SecretDisabled") => Error::from(ErrorKind::Disabled)
             .with_hint("enable the version again, or read another one"),
         (403, "ForbiddenByFirewall") => denied(
             "the vault's firewall does not let this machine in",
@@ -89,8 +84,8 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             "permission denied",
             "check the identity's roles or access policy, and the vault's firewall",
         ),
-        (404, _) => Error::of(ErrorKind::NotFound),
-        (409, "ObjectIsDeletedButRecoverable") => Error::of(ErrorKind::Deleted)
+        (404, _) => Error::from(ErrorKind::NotFound),
+        (409, "ObjectIsDeletedButRecoverable") => Error::from(ErrorKind::Deleted)
             .with_hint("restore it or purge it first: its name stays taken until then"),
         (409, "ObjectIsBeingDeleted") if asked == Asked::Write => {
             // After a purge the name is free then, after a delete it stays taken.
@@ -100,11 +95,11 @@ fn of_code(status: u16, code: &str, asked: Asked) -> Error {
             .with_hint("restore it or purge it once that is done"),
         (409, "ObjectIsBeingRecovered") => Error::new(ErrorKind::Unavailable, BEING_RESTORED)
             .with_hint("try again in a moment"),
-        (409, _) => Error::of(ErrorKind::Conflict)
+        (409, _) => Error::from(ErrorKind::Conflict)
             .with_hint("another change of the secret, or of a deleted one of its name, is in the way"),
         (413, _) => Error::new(ErrorKind::InvalidValue, "key vault finds the value too large")
             .with_hint("a value has at most 25 KB"),
-        (429, _) => Error::of(ErrorKind::RateLimited)
+        (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("the vault takes 4,000 reads in 10 seconds; ask more slowly or use the cache"),
         (500..=599, _) => Error::new(
             ErrorKind::Unavailable,
@@ -127,7 +122,7 @@ fn not_vault(status: u16) -> Error {
             "key vault does not accept the token",
         )
         .with_hint("check that the credential is of the vault's own tenant and cloud"),
-        429 => Error::of(ErrorKind::RateLimited).with_hint("ask more slowly, or use the cache"),
+        429 => Error::from(ErrorKind::RateLimited).with_hint("ask more slowly, or use the cache"),
         408 | 500..=599 => Error::new(
             ErrorKind::Unavailable,
             format!("the vault or a gateway in front of it answers with status {status}"),
@@ -149,7 +144,7 @@ pub(crate) fn from_login(response: &HttpResponse, now: SystemTime) -> Error {
     };
     let Some(error) = LoginError::read(&response.body) else {
         let error = match status {
-            429 => Error::of(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
+            429 => Error::from(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
             408 | 500..=599 => login_unavailable(status),
             _ => Error::new(
                 ErrorKind::InvalidResponse,
@@ -161,7 +156,7 @@ pub(crate) fn from_login(response: &HttpResponse, now: SystemTime) -> Error {
     };
     let code = |code: i64| error.error_codes.contains(&code);
     let error = match (status, error.error.as_ref()) {
-        (429, _) => Error::of(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
+        (429, _) => Error::from(ErrorKind::RateLimited).with_hint("azure asks for fewer logins"),
         (408 | 500..=599, _) | (_, "temporarily_unavailable" | "server_error") => {
             login_unavailable(status)
         }
@@ -177,10 +172,10 @@ pub(crate) fn from_login(response: &HttpResponse, now: SystemTime) -> Error {
             "no federated credential of the application matches the token's issuer, subject and audience",
         ),
         _ if code(90_002) || code(900_023) || code(900_021) => {
-            invalid_config("azure knows no such tenant")
+            Error::invalid_config("azure knows no such tenant")
                 .with_hint("check `tenant_id`, and that `authority_host` is that of its cloud")
         }
-        _ if code(500_011) => invalid_config("the tenant does not know the resource")
+        _ if code(500_011) => Error::invalid_config("the tenant does not know the resource")
             .with_hint("check `resource`; it looks like `https://vault.azure.net`"),
         (400..=403, _) => refused("check tenant, client id and credential"),
         _ => Error::new(
@@ -214,9 +209,9 @@ pub(crate) fn from_identity(response: &HttpResponse, now: SystemTime) -> Error {
             "the metadata service refuses to give a token",
         )
         .with_hint("check that a managed identity is switched on for this machine"),
-        429 => Error::of(ErrorKind::RateLimited)
+        429 => Error::from(ErrorKind::RateLimited)
             .with_hint("the metadata service asks for fewer requests"),
-        // 404 and 410 are told for the time of an update.
+        // The service answers 404 and 410 during an update.
         404 | 408 | 410 | 500..=599 => Error::new(
             ErrorKind::Unavailable,
             format!("the metadata service answers with status {status}"),
@@ -253,7 +248,7 @@ pub(crate) fn from_sdk(failure: &azure_core::Error, doing: &'static str) -> Erro
 
 /// The resource in the vault's challenge is not that of its host: a token for it must not go there.
 pub(crate) fn foreign_resource() -> Error {
-    invalid_config("the vault asks for a token of another service than its host belongs to")
+    Error::invalid_config("the vault asks for a token of another service than its host belongs to")
         .with_hint(
             "check `vault_url`; for a host of your own, set `resource` to what its tokens are for",
         )
@@ -268,5 +263,5 @@ pub(crate) fn no_version(version: &Version) -> Error {
 }
 
 pub(crate) fn deleted() -> Error {
-    Error::of(ErrorKind::Deleted).with_hint("restore it, or purge it to use its name again")
+    Error::from(ErrorKind::Deleted).with_hint("restore it, or purge it to use its name again")
 }

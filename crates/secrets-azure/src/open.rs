@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{Location, OpenContext, ProviderInfo, Result, SecretValue, looks_like_content};
+use async_trait::async_trait;
+use secrets_core::{
+    Error, Location, OpenContext, ProviderInfo, ProviderKind, Result, SecretValue,
+    looks_like_content,
+};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, NamedFile, Transport, Url, at_most_one_credential, missing,
     required,
@@ -16,7 +20,6 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::client::http::AzureHttpClient;
-use crate::error::invalid_config;
 use crate::limits::{CALLS_A_SECOND, GETS_IN_FLIGHT};
 use crate::{AzureConfig, AzureProvider, CAPABILITIES, SCHEME};
 
@@ -55,7 +58,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<AzureProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let vault = vault(&config, ambient)?;
     let cloud = CLOUDS
         .iter()
@@ -96,7 +99,7 @@ pub async fn open(
     let http = transport.client(options("`vault_url`, `location` or AZURE_KEYVAULT_URL"))?;
     let port = vault.port();
     let location =
-        Location::of_scheme(SCHEME).with_host(vault.host(), (port != 443).then_some(port));
+        Location::from_scheme(SCHEME).with_host(vault.host(), (port != 443).then_some(port));
     let client = Client::new(
         vault.join(""),
         AzureHttpClient::new(http),
@@ -116,6 +119,22 @@ pub async fn open(
     ))
 }
 
+#[async_trait]
+impl ProviderKind for AzureProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = AzureConfig;
+
+    fn set_location(config: &mut AzureConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: AzureConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
+}
+
 fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain)
         .is_some_and(|label| label.len() > 1 && label.ends_with('.'))
@@ -128,7 +147,7 @@ fn vault(config: &AzureConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
             .iter()
             .find_map(|name| Some((*name, ambient.text(&[name])?)))
             .ok_or_else(|| {
-                invalid_config("the address of the vault is missing").with_hint(
+                Error::invalid_config("the address of the vault is missing").with_hint(
                     "set `vault_url`, or `location = \"azure-kv://contoso.vault.azure.net\"`, or AZURE_KEYVAULT_URL",
                 )
             })?,
@@ -139,7 +158,7 @@ fn vault(config: &AzureConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
 /// An address that is https and nothing but an origin.
 fn https(setting: &str, text: &str, example: &str) -> Result<BaseUrl> {
     let wrong = |why: &str| {
-        Err(invalid_config(format!("`{setting}`: {why}"))
+        Err(Error::invalid_config(format!("`{setting}`: {why}"))
             .with_hint(format!("it looks like `{example}`")))
     };
     // What it holds is not repeated: it may be a password.
@@ -253,6 +272,9 @@ impl Opening<'_> {
             )?]);
         }
         let file = self.variable("AZURE_FEDERATED_TOKEN_FILE");
+        if tenant_id.is_some() && client_id.is_some() && file.is_none() {
+            self.refuse_half_a_principal()?;
+        }
         if let (Some(tenant_id), Some(client_id), Some(file)) = (tenant_id, &client_id, file) {
             let (client_id, setting) = (client_id.clone(), "AZURE_FEDERATED_TOKEN_FILE");
             let workload = self.workload(tenant_id, client_id, Path::new(&file), setting)?;
@@ -262,8 +284,30 @@ impl Opening<'_> {
         Ok(vec![self.identity(client_id)?, self.tools(tenant)?])
     }
 
+    /// Tenant and application are named for a login that we cannot make; the machine's identity would be somebody else.
+    fn refuse_half_a_principal(&self) -> Result<()> {
+        let environment = &self.context.environment;
+        if environment.text("AZURE_CLIENT_CERTIFICATE_PATH").is_some() {
+            return Err(Error::invalid_config(
+                "AZURE_CLIENT_CERTIFICATE_PATH: a client certificate is not supported",
+            )
+            .with_hint(
+                "set AZURE_CLIENT_SECRET, or unset the variable to use the machine's identity",
+            ));
+        }
+        match environment.var(CLIENT_SECRET) {
+            Some(secret) if secret.is_empty() => Err(Error::invalid_config(format!(
+                "{CLIENT_SECRET} is set and empty"
+            ))
+            .with_hint("set the secret, or unset the variable to use the machine's identity")),
+            _ => Ok(()),
+        }
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
-        Ambient::of(self.context).text(&[name]).map(str::to_owned)
+        Ambient::for_context(self.context)
+            .text(&[name])
+            .map(str::to_owned)
     }
 
     fn tenant(&self, own: &Option<String>) -> Option<String> {
@@ -275,8 +319,10 @@ impl Opening<'_> {
         if secret.expose_str().is_ok_and(|text| !text.is_empty()) {
             return self.application(tenant_id, client_id, Proof::Secret(secret));
         }
-        Err(invalid_config("the client secret is empty or no text")
-            .with_hint("it is the secret's value, which is shown once when it is made"))
+        Err(
+            Error::invalid_config("the client secret is empty or no text")
+                .with_hint("it is the secret's value, which is shown once when it is made"),
+        )
     }
 
     fn workload(
@@ -354,7 +400,7 @@ fn metadata_url(variable: &str, address: &str) -> Result<Url> {
         .filter(|address| !looks_like_content(address))
         .and_then(|address| Url::parse(address).ok())
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| invalid_config(format!("{variable} does not hold an address")))
+        .ok_or_else(|| Error::invalid_config(format!("{variable} does not hold an address")))
 }
 
 /// A tenant stands in the path of a login.
@@ -366,7 +412,9 @@ fn check_tenant(tenant: &str) -> Result<()> {
         && !tenant.starts_with('.');
     match is_sound {
         true => Ok(()),
-        false => Err(invalid_config("`tenant_id` is neither an id nor a domain")
-            .with_hint("it looks like `72f988bf-86f1-41af-91ab-2d7cd011db47` or `contoso.com`")),
+        false => Err(
+            Error::invalid_config("`tenant_id` is neither an id nor a domain")
+                .with_hint("it looks like `72f988bf-86f1-41af-91ab-2d7cd011db47` or `contoso.com`"),
+        ),
     }
 }

@@ -1,6 +1,6 @@
 //! The least role that Azure has to assign.
 
-use secrets_core::{Grants, Location, Result, SecretName};
+use secrets_core::{LeastPrivilege, Location, Result, SecretName};
 
 use crate::names;
 
@@ -8,7 +8,7 @@ use crate::names;
 const ROLE: &str = "Key Vault Secrets User";
 
 /// The role assignments for reading these secrets, each on one secret alone.
-pub(crate) fn for_names(location: &Location, names: &[SecretName]) -> Result<Grants> {
+pub(crate) fn for_names(location: &Location, names: &[SecretName]) -> Result<LeastPrivilege> {
     let names = names.iter().map(names::encode);
     let mut names = names.collect::<Result<Vec<_>>>()?;
     names.sort();
@@ -20,7 +20,7 @@ pub(crate) fn for_names(location: &Location, names: &[SecretName]) -> Result<Gra
             "az role assignment create --assignee \"$ASSIGNEE\" --role \"{ROLE}\" --scope \"$vault/secrets/{name}\"\n"
         ));
     }
-    let grants = Grants::new("Azure role assignments", "sh", text)
+    let grants = LeastPrivilege::new("Azure role assignments", "sh", text)
         .with_note("ASSIGNEE is the client or object id of the identity; the vault has to use roles, not access policies");
     Ok(grants)
 }

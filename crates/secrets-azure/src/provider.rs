@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, StreamExt as _};
 use secrets_core::{
     Clock, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions,
-    Grants, Health, HealthStatus, ListOptions, Metadata, Operation, Page, PageToken, PlannedCall,
-    ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
-    SecretState, SecretValue, Version, VersionsOptions,
+    Health, HealthStatus, LeastPrivilege, ListOptions, Metadata, Operation, Page, PageToken,
+    Permissions, PlannedCall, Planner, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions,
+    Secret, SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
+use secrets_provider::run_to_completion;
 
 use crate::OutsideValidity;
 use crate::client::{Client, Facts};
 use crate::error;
-use crate::limits::{GETS_IN_FLIGHT, PAGE, VERSION_LENGTH};
+use crate::limits::{PAGE, VERSION_LENGTH};
 use crate::names;
 use crate::permissions;
 use crate::value::{self, Invalidity};
@@ -145,7 +145,7 @@ impl AzureProvider {
             }
         }
         if all.is_empty() {
-            let failure = Error::of(ErrorKind::NotFound);
+            let failure = Error::from(ErrorKind::NotFound);
             return Err(self.missing(failure, own, None).await);
         }
         let rank = |facts: &Facts| (facts.attributes.created, names::sequence(facts));
@@ -450,22 +450,12 @@ impl SecretProvider for AzureProvider {
             .map_err(|failure| failure.with_name(name))
     }
 
-    async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
-        let gets: Vec<_> = items
-            .iter()
-            .map(|item| self.get(&item.name, &item.options))
-            .collect();
-        stream::iter(gets).buffered(GETS_IN_FLIGHT).collect().await
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        (0..items.len())
-            .map(|item| PlannedCall::new(GET, vec![item], 1))
-            .collect()
-    }
-
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        permissions::for_names(&self.info.location, names).map(Some)
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -475,7 +465,7 @@ impl SecretProvider for AzureProvider {
             let id = version.map(version_id).transpose()?;
             let all = match self.all_versions(&own).await {
                 Ok(all) => all,
-                // It is told as such, with what is known of it.
+                // It is reported as such, with what is known about it.
                 Err(failure) if failure.kind() == ErrorKind::Deleted && version.is_none() => {
                     let facts = self.client.deleted(&own).await?;
                     names::expect(name, &facts)?;
@@ -503,10 +493,7 @@ impl SecretProvider for AzureProvider {
             None => None,
             Some(token) if token.as_str().contains('=') => Some(token.as_str()),
             Some(_) => {
-                return Err(
-                    error::invalid_config("the page token is not of this listing")
-                        .with_hint("start the listing again"),
-                );
+                return Err(Error::invalid_page_token());
             }
         };
         let size = options.page_size.unwrap_or(PAGE);
@@ -549,10 +536,7 @@ impl SecretProvider for AzureProvider {
                 DeleteMode::Soft => delete_softly(&client, &own).await,
                 DeleteMode::Purge => {
                     // Several requests, that a caller who goes away must not separate.
-                    let task = tokio::spawn(async move { purge(&client, &own).await });
-                    task.await.map_err(|_| {
-                        Error::new(ErrorKind::Unexpected, "the purge did not come to its end")
-                    })?
+                    run_to_completion("purge", async move { purge(&client, &own).await }).await
                 }
                 _ => Err(Error::new(
                     ErrorKind::Unsupported,
@@ -588,10 +572,7 @@ impl SecretProvider for AzureProvider {
                     .iter()
                     .position(|facts| facts.version.as_deref() == Some(token.as_str()))
                     .map(|at| at + 1)
-                    .ok_or_else(|| {
-                        error::invalid_config("the page token is not of this listing")
-                            .with_hint("start the listing again")
-                    })?,
+                    .ok_or_else(Error::invalid_page_token)?,
             };
             let size = options.page_size.map_or(usize::MAX, |size| size.max(1));
             let end = start.saturating_add(size).min(all.len());
@@ -638,5 +619,19 @@ impl SecretProvider for AzureProvider {
     async fn close(&self) -> Result<()> {
         self.client.close();
         Ok(())
+    }
+}
+
+impl Planner for AzureProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        (0..items.len())
+            .map(|item| PlannedCall::new(GET, vec![item], 1))
+            .collect()
+    }
+}
+
+impl Permissions for AzureProvider {
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
+        permissions::for_names(&self.info.location, names)
     }
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use zeroize::Zeroizing;
+use secrets_provider::decode_base64;
 
 use crate::limits::{MAX_BINARY_BYTES, MAX_VALUE_BYTES};
 use crate::wire::Attributes;
 
-/// The content type of a value that is stored in base64, because it is no text.
+/// The content type of a value that is stored in base64, because it is not text.
 pub(crate) const BINARY: &str = "application/octet-stream; polysecrets-encoding=base64";
 
 /// A value as it is sent.
@@ -51,7 +51,7 @@ pub(crate) fn write(value: &SecretValue) -> Result<Written<'_>> {
             is_binary: false,
         }),
         _ if bytes.len() > MAX_BINARY_BYTES => {
-            too_large(MAX_BINARY_BYTES, "the value, which is no plain text,")
+            too_large(MAX_BINARY_BYTES, "the value, which is not plain text,")
         }
         _ => {
             let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -76,13 +76,7 @@ pub(crate) fn read(text: SecretValue, content_type: Option<&str>) -> Result<Secr
         )
         .with_hint("another program has changed the value or its content type; write it again")
     };
-    let encoded = text.expose_bytes();
-    let mut bytes = Zeroizing::new(vec![0; encoded.len() / 4 * 3 + 3]);
-    let length = STANDARD
-        .decode_slice(encoded, &mut bytes)
-        .map_err(|_| damaged())?;
-    bytes.truncate(length);
-    Ok(SecretValue::from_zeroizing(bytes))
+    decode_base64(text.expose_bytes()).ok_or_else(damaged)
 }
 
 /// Why a value is not valid now.
@@ -109,7 +103,7 @@ impl Invalidity {
 
     pub(crate) fn error(self) -> Error {
         match self {
-            Self::Disabled => Error::of(ErrorKind::Disabled)
+            Self::Disabled => Error::from(ErrorKind::Disabled)
                 .with_hint("enable the version again, or read another one"),
             Self::Expired => Error::new(ErrorKind::Disabled, "the secret has expired").with_hint(
                 "write a new version; `outside_validity = \"allow\"` reads it all the same",

@@ -2,7 +2,7 @@ use std::fmt;
 
 macro_rules! capabilities {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal),+ $(,)?) => {
-        /// Something that a provider can or cannot do. What it cannot do answers
+        /// An ability of a provider. Without it the operation returns
         /// [`Unsupported`](crate::ErrorKind::Unsupported); the testkit proves that both agree.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -12,7 +12,7 @@ macro_rules! capabilities {
         }
 
         impl Capability {
-            /// Every capability, in the order in which they are shown.
+            /// Every capability, in display order.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
             /// The name in tables and reports: lowercase, with hyphens.
@@ -38,7 +38,7 @@ capabilities! {
     Restore = "restore",
     /// A secret can be deleted for good.
     Purge = "purge",
-    /// A delete can set the time for which it can be undone.
+    /// A delete can set how long it can be undone.
     DeleteWindow = "delete-window",
     /// Secrets can be listed.
     List = "list",
@@ -50,11 +50,11 @@ capabilities! {
     Rollback = "rollback",
     /// Tags are kept.
     Tags = "tags",
-    /// A value can have an end of validity.
+    /// A value can expire.
     Expiry = "expiry",
     /// Any bytes can be a value, not only text.
     Binary = "binary",
-    /// Many secrets cost fewer calls than one call each.
+    /// Reading many secrets costs fewer calls than one call each.
     Batch = "batch",
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Capability {
 #[non_exhaustive]
 pub struct Capabilities {
     set: u32,
-    /// The largest value in bytes; a larger one is refused before any call. `None` where the provider names no limit.
+    /// The largest value in bytes; a larger one is refused before any call. `None` for no limit.
     pub max_value_bytes: Option<usize>,
 }
 
@@ -88,7 +88,7 @@ impl Capabilities {
         }
     }
 
-    /// With this limit for values, in bytes.
+    /// Sets the largest value, in bytes.
     pub const fn with_max_value_bytes(mut self, limit: usize) -> Self {
         self.max_value_bytes = Some(limit);
         self
@@ -100,12 +100,12 @@ impl Capabilities {
         self
     }
 
-    /// Whether it is there.
+    /// Whether the provider has this capability.
     pub const fn has(self, capability: Capability) -> bool {
         self.set & (1 << capability as u8) != 0
     }
 
-    /// All that are there, in the order of [`Capability::ALL`].
+    /// All of them, in the order of [`Capability::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL
             .iter()

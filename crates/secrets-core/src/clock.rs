@@ -1,17 +1,17 @@
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
-/// Where time comes from.
+/// A source of time.
 pub trait Clock: Debug + Send + Sync {
-    /// Time since a fixed moment in the past. It never goes back and does not follow the wall clock.
+    /// Time since a fixed moment in the past. It never goes backwards and does not follow the wall clock.
     fn monotonic(&self) -> Duration;
 
     /// The wall clock.
     fn wall(&self) -> SystemTime;
 }
 
-/// The clocks of the operating system. On Linux the monotonic one is read at the resolution of the kernel's tick (1 to
-/// 10 ms), at a quarter of the cost of a precise reading, and needs no ticking task.
+/// The operating system's clocks. On Linux the monotonic clock has the resolution of the kernel's tick (1 to 10 ms) at a
+/// quarter of the cost of a precise reading.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -36,22 +36,22 @@ impl Clock for SystemClock {
     }
 }
 
-/// The moment by which a request has to be answered, on the monotonic clock it was made with.
+/// When the answer to a request is due, on the monotonic clock that it was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline(Duration);
 
 impl Deadline {
-    /// So long from now.
+    /// `limit` from now.
     pub fn after(clock: &dyn Clock, limit: Duration) -> Self {
         Self(clock.monotonic().saturating_add(limit))
     }
 
-    /// How much time is left; zero once it has passed.
+    /// The remaining time; zero once it has passed.
     pub fn remaining(self, clock: &dyn Clock) -> Duration {
         self.0.saturating_sub(clock.monotonic())
     }
 
-    /// Whether no time is left.
+    /// Whether it has passed.
     pub fn has_passed(self, clock: &dyn Clock) -> bool {
         self.remaining(clock).is_zero()
     }

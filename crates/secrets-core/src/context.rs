@@ -1,3 +1,4 @@
+use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -5,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{Clock, Error, ErrorKind, Result, SecretValue, SystemClock};
 
-/// A snapshot of environment variables. Whoever makes it decides what is in it; the contract reads no environment itself.
+/// A snapshot of environment variables. The caller decides what it holds; this crate reads no environment itself.
 #[derive(Clone, Default)]
 pub struct Environment(Arc<BTreeMap<String, SecretValue>>);
 
@@ -45,7 +46,7 @@ impl fmt::Debug for Environment {
 }
 
 /// Whether a provider may use credentials that its configuration does not name: variables such as `VAULT_TOKEN`, files
-/// in the home folder, metadata services. They must not reach a location that somebody else chose.
+/// in the home folder, metadata services. They must not reach a location that someone else chose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AmbientCredentials {
@@ -59,24 +60,35 @@ pub enum AmbientCredentials {
     },
 }
 
-/// What a provider is given when it is opened, apart from its own configuration.
+/// What a provider gets when it is opened, besides its own configuration.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenContext {
     /// The provider's name in the configuration.
     pub provider: Arc<str>,
-    /// Where time comes from.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The environment that may be read.
+    /// The environment variables that the provider may read.
     pub environment: Environment,
-    /// Whether credentials that the configuration does not name may be used.
+    /// Whether the provider may use credentials that the configuration does not name.
     pub ambient: AmbientCredentials,
-    /// The folder that relative paths in the configuration start from.
+    /// The base folder for relative paths in the configuration.
     pub base_dir: PathBuf,
     /// The user's folder for lasting settings, such as the identity file.
     pub config_dir: Option<PathBuf>,
-    /// The user's folder for what is remembered between runs.
+    /// The user's folder for state between runs.
     pub state_dir: Option<PathBuf>,
+    shared: Shared,
+}
+
+/// What all providers of a process share: one value of each type.
+#[derive(Clone, Default)]
+struct Shared(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shared({} values)", self.0.len())
+    }
 }
 
 impl OpenContext {
@@ -90,44 +102,57 @@ impl OpenContext {
             base_dir: PathBuf::from("."),
             config_dir: None,
             state_dir: None,
+            shared: Shared::default(),
         }
     }
 
-    /// With this environment.
+    /// Sets the environment.
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// With this clock.
+    /// Sets the clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// With this rule for credentials that the configuration does not name.
+    /// Sets the rule for credentials that the configuration does not name.
     pub fn with_ambient(mut self, ambient: AmbientCredentials) -> Self {
         self.ambient = ambient;
         self
     }
 
-    /// With relative paths starting from this folder.
+    /// Sets the base folder for relative paths.
     pub fn with_base_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.base_dir = folder.into();
         self
     }
 
-    /// With these folders of the user, for lasting settings and for what is remembered between runs.
+    /// Sets the user's folders for settings and for state.
     pub fn with_user_dirs(mut self, config: Option<PathBuf>, state: Option<PathBuf>) -> Self {
         self.config_dir = config;
         self.state_dir = state;
         self
     }
 
-    /// Asked by a provider before it looks for a credential that its configuration does not name.
+    /// Adds a value that all providers of a process share, such as an HTTP transport. A second value of one type replaces
+    /// the first.
+    pub fn with_shared<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.shared.0.insert(TypeId::of::<T>(), Arc::new(value));
+        self
+    }
+
+    /// The shared value of this type.
+    pub fn shared<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.shared.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    /// Checks that the provider may look for a credential that its configuration does not name.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthenticated`] if it must not look; `what` says what it would have looked for.
+    /// [`ErrorKind::Unauthenticated`] if it may not; `what` names the credential.
     pub fn allow_ambient(&self, what: &str) -> Result<()> {
         match &self.ambient {
             AmbientCredentials::Allowed => Ok(()),

@@ -11,7 +11,7 @@ use crate::{Operation, SecretName};
 /// The result of everything in polysecrets that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, and all that a caller or a layer decides on.
+/// What went wrong. Callers and layers decide on the kind alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -19,59 +19,82 @@ pub enum ErrorKind {
     NotFound,
     /// The secret or version exists, but is deleted (perhaps restorably) or destroyed.
     Deleted,
-    /// The secret or version exists, but is switched off, expired or not valid yet.
+    /// The secret or version exists, but is disabled, expired or not valid yet.
     Disabled,
-    /// A create-only write met an existing secret.
+    /// A create-only write found an existing secret.
     AlreadyExists,
-    /// A conditional write met another version than it named, or the store changed under it.
+    /// A conditional write found another version than the one it named, or the store changed meanwhile.
     Conflict,
-    /// The provider does not know who asks: no credential, or one that is wrong or expired.
+    /// There is no valid credential: none, a wrong one or an expired one.
     Unauthenticated,
-    /// The provider knows who asks, and refuses.
+    /// The provider knows the caller and refuses.
     PermissionDenied,
-    /// The provider asks for a slower pace; see [`Error::retry_after`].
+    /// The provider throttles; see [`Error::retry_after`].
     RateLimited,
-    /// The provider cannot be reached or cannot answer now.
+    /// The provider cannot be reached, or cannot answer now.
     Unavailable,
     /// The deadline passed.
     Timeout,
     /// The name cannot be a secret's name, in general or with this provider.
     InvalidName,
-    /// The value cannot be stored or used as asked: too large, not text, not a JSON object.
+    /// The value cannot be stored or used this way: too large, not text, not a JSON object.
     InvalidValue,
     /// The configuration, a reference or another input is wrong.
     InvalidConfig,
-    /// The provider answered something that is not its protocol.
+    /// The provider's answer does not follow its protocol.
     InvalidResponse,
-    /// Data is damaged, was tampered with, or is older than data seen before.
+    /// Data is damaged, tampered with, or older than data seen before.
     IntegrityFailure,
-    /// The provider cannot do this at all.
+    /// The provider does not have this operation.
     Unsupported,
-    /// Anything else; a bug of the provider or of ours.
+    /// Anything else: a bug in the provider or in polysecrets.
     Unexpected,
 }
 
 impl ErrorKind {
-    /// Whether the same call may succeed when it is repeated.
+    /// Whether a retry of the same call may succeed.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimited | Self::Unavailable | Self::Timeout)
     }
 
-    /// Whether a cache may answer with a value that it still has, within its limit for stale values.
+    /// Whether a cache may serve a stale value, within its age limit.
     ///
-    /// Never after a refusal or a deletion: those say something about the secret, not about the way to it.
+    /// Never after a refusal or a deletion: those are facts about the secret, not about the connection.
     pub fn is_stale_ok(self) -> bool {
         self.is_retryable()
     }
 
-    /// What is said when an error has no message of its own.
+    /// The name in logs, JSON output and metrics: `not_found`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Deleted => "deleted",
+            Self::Disabled => "disabled",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission_denied",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::InvalidName => "invalid_name",
+            Self::InvalidValue => "invalid_value",
+            Self::InvalidConfig => "invalid_config",
+            Self::InvalidResponse => "invalid_response",
+            Self::IntegrityFailure => "integrity_failure",
+            Self::Unsupported => "unsupported",
+            Self::Unexpected => "unexpected",
+        }
+    }
+
+    /// The message of an error that has none of its own.
     fn default_message(self) -> &'static str {
         match self {
             Self::NotFound => "secret not found",
             Self::Deleted => "secret is deleted",
             Self::Disabled => "secret is disabled",
             Self::AlreadyExists => "secret already exists",
-            Self::Conflict => "secret was changed in between",
+            Self::Conflict => "secret was changed meanwhile",
             Self::Unauthenticated => "not authenticated",
             Self::PermissionDenied => "permission denied",
             Self::RateLimited => "too many requests",
@@ -80,19 +103,25 @@ impl ErrorKind {
             Self::InvalidName => "invalid name",
             Self::InvalidValue => "invalid value",
             Self::InvalidConfig => "invalid configuration",
-            Self::InvalidResponse => "provider gave an answer that is not understood",
-            Self::IntegrityFailure => "data is damaged or was tampered with",
+            Self::InvalidResponse => "invalid response from the provider",
+            Self::IntegrityFailure => "data is damaged or tampered with",
             Self::Unsupported => "not supported by this provider",
             Self::Unexpected => "unexpected error",
         }
     }
 }
 
-/// A place in a file that a person can go to.
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A position in a source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourcePosition {
-    /// The file, where there is one.
+    /// The file, if there is one.
     pub file: Option<PathBuf>,
     /// The line, counted from 1.
     pub line: usize,
@@ -101,7 +130,7 @@ pub struct SourcePosition {
 }
 
 impl SourcePosition {
-    /// A place in a text without a file.
+    /// A position in text without a file.
     pub fn new(line: usize, column: usize) -> Self {
         Self {
             file: None,
@@ -110,7 +139,7 @@ impl SourcePosition {
         }
     }
 
-    /// The same place, in this file.
+    /// The same position, in this file.
     pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());
         self
@@ -126,10 +155,20 @@ impl fmt::Display for SourcePosition {
     }
 }
 
-/// An error of any provider or layer: one kind, one line, and a hint on what to do.
+/// An error of any provider or layer: one kind, one line, and a hint at the next action.
 ///
-/// It is cheap to clone, and holds no value and no credential. `Display` is one lowercase line without the cause, which
-/// [`source`](StdError::source) gives, and without the hint.
+/// It is cheap to clone, and holds no value and no credential. `Display` is one lowercase line without the hint and
+/// without the cause, which [`source`](StdError::source) returns.
+///
+/// ```
+/// use polysecrets_core::{Error, ErrorKind, SecretName};
+///
+/// let name = SecretName::new("db/password")?;
+/// let error = Error::not_found(&name).with_hint("list the secrets there are");
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.to_string(), "secret not found: db/password");
+/// # Ok::<(), polysecrets_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -148,20 +187,26 @@ struct Inner {
 }
 
 impl Error {
-    /// An error with a message of its own: a lowercase fragment without a full stop and without the secret's name,
-    /// which [`with_name`](Self::with_name) adds. It must never hold a value or a credential.
+    /// An error with this message: a lowercase fragment without a full stop and without the secret's name, which
+    /// [`with_name`](Self::with_name) adds. It must never hold a value or a credential.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::with(kind, Some(message.into()))
     }
 
-    /// An error that needs no other words than those of its kind.
-    pub fn of(kind: ErrorKind) -> Self {
-        Self::with(kind, None)
+    /// [`ErrorKind::InvalidConfig`] with this message.
+    pub fn invalid_config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidConfig, message)
+    }
+
+    /// [`ErrorKind::InvalidConfig`] for a page token that the provider did not issue.
+    pub fn invalid_page_token() -> Self {
+        Self::invalid_config("invalid page token")
+            .with_hint("list from the start, and pass on tokens as they come")
     }
 
     /// [`ErrorKind::NotFound`] for this name.
     pub fn not_found(name: &SecretName) -> Self {
-        Self::of(ErrorKind::NotFound).with_name(name)
+        Self::from(ErrorKind::NotFound).with_name(name)
     }
 
     /// [`ErrorKind::Unsupported`] for an operation that a provider does not have.
@@ -193,7 +238,7 @@ impl Error {
         self
     }
 
-    /// Says what the reader can do about it.
+    /// Sets the hint: what the reader can do next.
     pub fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.edit(|inner| inner.hint = Some(hint.into()))
     }
@@ -203,7 +248,7 @@ impl Error {
         self.edit(|inner| inner.operation = Some(operation))
     }
 
-    /// Names the provider as the configuration does, and its scheme. The handle does this for every provider.
+    /// Names the provider as in the configuration, and its scheme. The handle does this for every provider.
     pub fn with_provider(self, provider: Arc<str>, scheme: impl Into<Cow<'static, str>>) -> Self {
         self.edit(|inner| {
             inner.provider = Some(provider);
@@ -216,17 +261,17 @@ impl Error {
         self.edit(|inner| inner.name = Some(name.clone()))
     }
 
-    /// Names the place in a file.
+    /// Sets the position in a file.
     pub fn with_position(self, position: SourcePosition) -> Self {
         self.edit(|inner| inner.position = Some(position))
     }
 
-    /// How long the provider asked to be left alone.
+    /// Sets how long the provider asks callers to wait.
     pub fn with_retry_after(self, wait: Duration) -> Self {
         self.edit(|inner| inner.retry_after = Some(wait))
     }
 
-    /// Keeps the cause. Never an error of a vendor's SDK as it is: their `Debug` prints raw bodies.
+    /// Sets the cause. Never a vendor SDK's error as it is: its `Debug` prints raw bodies.
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)))
     }
@@ -236,12 +281,12 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether the same call may succeed when it is repeated; follows from the kind.
+    /// Whether a retry of the same call may succeed; follows from the kind.
     pub fn is_retryable(&self) -> bool {
         self.kind().is_retryable()
     }
 
-    /// Whether a cache may answer with a value that it still has; follows from the kind.
+    /// Whether a cache may serve a stale value; follows from the kind.
     pub fn is_stale_ok(&self) -> bool {
         self.kind().is_stale_ok()
     }
@@ -254,7 +299,7 @@ impl Error {
             .unwrap_or(self.kind().default_message())
     }
 
-    /// What the reader can do about it.
+    /// What the reader can do next.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -274,17 +319,17 @@ impl Error {
         self.0.scheme.as_deref()
     }
 
-    /// The secret that was asked for.
+    /// The requested secret.
     pub fn name(&self) -> Option<&SecretName> {
         self.0.name.as_ref()
     }
 
-    /// The place in a file.
+    /// The position in a file.
     pub fn position(&self) -> Option<&SourcePosition> {
         self.0.position.as_ref()
     }
 
-    /// How long the provider asked to be left alone.
+    /// How long the provider asks callers to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -340,6 +385,13 @@ impl fmt::Debug for Error {
     }
 }
 
+/// An error with the message of its kind.
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::with(kind, None)
+    }
+}
+
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
@@ -381,7 +433,7 @@ mod tests {
 
     #[test]
     fn editing_a_shared_error_leaves_the_other_one_alone() {
-        let first = Error::of(ErrorKind::Timeout);
+        let first = Error::from(ErrorKind::Timeout);
         let second = first.clone().with_hint("wait");
         assert_eq!(first.hint(), None);
         assert_eq!(second.hint(), Some("wait"));

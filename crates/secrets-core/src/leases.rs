@@ -6,37 +6,36 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::{Error, Lease, Result};
 
-/// How many leases are given back at once.
+/// How many leases are revoked at once.
 const IN_FLIGHT: usize = 8;
 
-/// Secrets that are only lent: a provider whose reads may come with a [`Lease`] can renew them and give them back.
+/// Renews and revokes the [`Lease`]s that come with a provider's secrets.
 #[async_trait]
 pub trait Leases: Debug + Send + Sync {
-    /// The leases that reads through this provider came with, and that have neither ended nor been given back. Costs no
-    /// request.
+    /// The leases of reads through this provider that have neither expired nor been revoked. Makes no request.
     fn held(&self) -> Vec<Lease>;
 
-    /// Asks that a lease lasts so long from now; zero for as long as the provider thinks best. Answers with the lease as it
-    /// is then, which may end earlier than asked for.
+    /// Extends a lease by `increment` from now; zero lets the provider choose. Returns the renewed lease, which may end
+    /// earlier than requested.
     ///
-    /// One that has ended is [`NotFound`](crate::ErrorKind::NotFound), one that cannot be renewed
+    /// An expired lease is [`NotFound`](crate::ErrorKind::NotFound), one that cannot be renewed
     /// [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn renew(&self, lease: &Lease, increment: Duration) -> Result<Lease>;
 
-    /// Gives a lease back: its secret is no longer valid, in everybody's hands. One that has ended is left as it is.
+    /// Revokes a lease: its secret becomes invalid for everyone who holds it. Does nothing for an expired lease.
     async fn revoke(&self, lease: &Lease) -> Result<()>;
 
-    /// Gives back all that are [`held`](Self::held), also if some cannot be: of those the first error, which says how many
-    /// they are. A provider that has a shorter way than one request each takes it.
+    /// Revokes all leases that are [`held`](Self::held), and goes on when some fail. Returns the first error, which says how
+    /// many failed. A provider with a cheaper way than one request a lease overrides it.
     async fn revoke_all(&self) -> Result<()> {
         revoke_each(self).await
     }
 }
 
-/// Gives back all leases that are held with one request each, as [`Leases::revoke_all`] does unless a provider knows better.
+/// Revokes all held leases with one request each: the default of [`Leases::revoke_all`].
 ///
 /// # Errors
-/// The first one, which says how many leases are not given back.
+/// The first failure; its message counts the leases that are not revoked.
 pub async fn revoke_each<L: Leases + ?Sized>(leases: &L) -> Result<()> {
     let held = leases.held();
     let revokes: Vec<_> = held.iter().map(|lease| leases.revoke(lease)).collect();
@@ -49,7 +48,7 @@ pub async fn revoke_each<L: Leases + ?Sized>(leases: &L) -> Result<()> {
         return Ok(());
     };
     let message = format!(
-        "{} of {} cannot be given back: {}",
+        "cannot revoke {} of {}: {}",
         1 + failures.count(),
         match held.len() {
             1 => "1 lease".to_owned(),
@@ -57,7 +56,7 @@ pub async fn revoke_each<L: Leases + ?Sized>(leases: &L) -> Result<()> {
         },
         first.message()
     );
-    let ends = "leases end by themselves in their time";
+    let ends = "leases expire by themselves";
     Err(
         Error::new(first.kind(), message).with_hint(match first.hint() {
             Some(hint) => format!("{hint}; {ends}"),
@@ -97,13 +96,13 @@ mod tests {
         }
     }
 
-    /// Nothing on this shelf is waited for.
+    /// Nothing on this shelf waits.
     fn revoke_all(shelf: &Shelf) -> Result<()> {
         shelf.revoke_all().now_or_never().unwrap()
     }
 
     #[test]
-    fn all_are_given_back_that_can_be() {
+    fn revoke_all_goes_on_after_a_failure() {
         let shelf = Shelf::default();
         revoke_all(&shelf).unwrap();
         let ids = (0..40).map(|number| match number % 20 {
@@ -114,11 +113,8 @@ mod tests {
         *shelf.0.lock().unwrap() = ids.map(|id| Lease::new(id, hour, true)).collect();
         let error = revoke_all(&shelf).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert_eq!(error.message(), "2 of 40 leases cannot be given back: no");
-        assert_eq!(
-            error.hint(),
-            Some("ask; leases end by themselves in their time")
-        );
+        assert_eq!(error.message(), "cannot revoke 2 of 40 leases: no");
+        assert_eq!(error.hint(), Some("ask; leases expire by themselves"));
         assert_eq!(shelf.held().len(), 2);
     }
 }

@@ -19,8 +19,16 @@ const PARAMETER: &AsciiSet = &PATH.add(b'&').add(b'=').add(b'+');
 
 /// Where a provider is: `vault://127.0.0.1:8200/secret?namespace=team`, `file:///home/me/store.txt`.
 ///
-/// It holds no credential: `user:password@` is refused, and what is refused is not repeated in the error. It is the only
-/// kind of URL that crosses the edge of a crate.
+/// It holds no credential: `user:password@` is refused, and the error does not repeat it.
+///
+/// ```
+/// use polysecrets_core::Location;
+///
+/// let location: Location = "vault://127.0.0.1:8200/secret?namespace=team".parse()?;
+/// assert_eq!(location.port(), Some(8200));
+/// assert_eq!(location.parameter("namespace"), Some("team"));
+/// # Ok::<(), polysecrets_core::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     scheme: String,
@@ -32,7 +40,7 @@ pub struct Location {
 
 impl Location {
     /// A location with a scheme alone, such as `env:`.
-    pub fn of_scheme(scheme: impl Into<String>) -> Self {
+    pub fn from_scheme(scheme: impl Into<String>) -> Self {
         Self {
             scheme: scheme.into(),
             host: String::new(),
@@ -42,20 +50,20 @@ impl Location {
         }
     }
 
-    /// With this host and port.
+    /// Sets host and port.
     pub fn with_host(mut self, host: impl Into<String>, port: Option<u16>) -> Self {
         self.host = host.into();
         self.port = port;
         self
     }
 
-    /// With this path, decoded.
+    /// Sets the decoded path.
     pub fn with_path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// With this parameter, decoded.
+    /// Adds a decoded parameter.
     pub fn with_parameter(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.insert(key.into(), value.into());
         self
@@ -93,10 +101,10 @@ impl Location {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Checks that there are no other parameters than these.
+    /// Refuses all parameters but these.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] that names the unknown parameter and lists the known ones.
+    /// [`ErrorKind::InvalidConfig`] with the unknown parameter; the hint lists the known ones.
     pub fn expect_parameters(&self, known: &[&str]) -> Result<()> {
         match self
             .parameters

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::Version;
 
-/// Asks for the next page of a listing; only the provider that gave it can read it.
+/// Asks for the next page of a listing. Only the provider that issued it can read it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PageToken(String);
 
@@ -62,11 +62,11 @@ impl DescribeOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ListOptions {
-    /// Only names that start with this text; empty lists all. It is plain text, not a folder: `a/b` matches `a/bc`.
+    /// Only names that start with this text; empty lists all. Plain text, not a folder: `a/b` matches `a/bc`.
     pub prefix: String,
-    /// At most so many items on a page; the provider's own limit if `None`. At least 1.
+    /// The most items on a page, at least 1; `None` for the provider's own limit.
     pub page_size: Option<usize>,
-    /// The page that an earlier one pointed to.
+    /// [`Page::next`](crate::Page::next) of the previous page; `None` for the first page.
     pub page_token: Option<PageToken>,
 }
 
@@ -77,30 +77,30 @@ impl ListOptions {
         self
     }
 
-    /// At most so many items on a page.
+    /// Sets the most items on a page.
     pub fn with_page_size(mut self, size: impl Into<Option<usize>>) -> Self {
         self.page_size = size.into();
         self
     }
 
-    /// The page that an earlier one pointed to.
+    /// Sets the page, by [`Page::next`](crate::Page::next) of the previous one.
     pub fn with_page_token(mut self, token: impl Into<Option<PageToken>>) -> Self {
         self.page_token = token.into();
         self
     }
 }
 
-/// What must be true for a write to happen. Each is atomic or [`Unsupported`](crate::ErrorKind::Unsupported): a provider
-/// never reads first and writes then.
+/// The condition of a write. It is atomic or [`Unsupported`](crate::ErrorKind::Unsupported): a provider never reads first
+/// and writes afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PutMode {
-    /// Nothing: create the secret or add a version to it.
+    /// No condition: creates the secret or adds a version to it.
     #[default]
     Upsert,
-    /// The secret does not exist; else [`AlreadyExists`](crate::ErrorKind::AlreadyExists).
+    /// The secret must not exist; otherwise [`AlreadyExists`](crate::ErrorKind::AlreadyExists).
     Create,
-    /// The current version is this one; else [`Conflict`](crate::ErrorKind::Conflict).
+    /// The current version must be this one; otherwise [`Conflict`](crate::ErrorKind::Conflict).
     IfVersion(Version),
 }
 
@@ -108,19 +108,19 @@ pub enum PutMode {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PutOptions {
-    /// What must be true for the write to happen.
+    /// The condition of the write.
     pub mode: PutMode,
-    /// Replaces the tags; `None` leaves them as they are.
+    /// Replaces the tags; `None` leaves them unchanged.
     pub tags: Option<BTreeMap<String, String>>,
-    /// When the value ends to be valid; needs [`Capability::Expiry`](crate::Capability::Expiry).
+    /// When the value expires; needs [`Capability::Expiry`](crate::Capability::Expiry).
     pub expires_at: Option<SystemTime>,
-    /// Makes a repeated write one write, where the provider has
+    /// Deduplicates repeated writes, if the provider has
     /// [`Capability::IdempotentPut`](crate::Capability::IdempotentPut).
     pub idempotency_token: Option<String>,
 }
 
 impl PutOptions {
-    /// Writes only if this holds.
+    /// Sets the condition.
     pub fn with_mode(mut self, mode: PutMode) -> Self {
         self.mode = mode;
         self
@@ -132,29 +132,29 @@ impl PutOptions {
         self
     }
 
-    /// The value ends to be valid then.
+    /// Sets when the value expires.
     pub fn with_expires_at(mut self, time: impl Into<Option<SystemTime>>) -> Self {
         self.expires_at = time.into();
         self
     }
 
-    /// Makes a repeated write one write.
+    /// Deduplicates repeated writes with this token.
     pub fn with_idempotency_token(mut self, token: impl Into<Option<String>>) -> Self {
         self.idempotency_token = token.into();
         self
     }
 }
 
-/// How thoroughly a secret is deleted.
+/// How a secret is deleted: restorably or for good.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeleteMode {
-    /// The provider's default: restorable where [`Capability::Restore`](crate::Capability::Restore) is there.
+    /// The provider's default: restorable if it has [`Capability::Restore`](crate::Capability::Restore).
     #[default]
     Soft,
-    /// All versions, for good.
+    /// Deletes all versions for good.
     Purge,
-    /// Restorable for so long, then gone for good.
+    /// Restorable for this long, then deleted for good.
     Window(Duration),
 }
 
@@ -162,12 +162,12 @@ pub enum DeleteMode {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeleteOptions {
-    /// How thoroughly.
+    /// Restorably or for good.
     pub mode: DeleteMode,
 }
 
 impl DeleteOptions {
-    /// Deletes this thoroughly.
+    /// Sets the mode.
     pub fn with_mode(mut self, mode: DeleteMode) -> Self {
         self.mode = mode;
         self
@@ -178,20 +178,20 @@ impl DeleteOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct VersionsOptions {
-    /// At most so many items on a page; the provider's own limit if `None`. At least 1.
+    /// The most items on a page, at least 1; `None` for the provider's own limit.
     pub page_size: Option<usize>,
-    /// The page that an earlier one pointed to.
+    /// [`Page::next`](crate::Page::next) of the previous page; `None` for the first page.
     pub page_token: Option<PageToken>,
 }
 
 impl VersionsOptions {
-    /// At most so many items on a page.
+    /// Sets the most items on a page.
     pub fn with_page_size(mut self, size: impl Into<Option<usize>>) -> Self {
         self.page_size = size.into();
         self
     }
 
-    /// The page that an earlier one pointed to.
+    /// Sets the page, by [`Page::next`](crate::Page::next) of the previous one.
     pub fn with_page_token(mut self, token: impl Into<Option<PageToken>>) -> Self {
         self.page_token = token.into();
         self

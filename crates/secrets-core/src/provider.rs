@@ -6,36 +6,68 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
 use crate::{
-    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Grants, Health, Leases, ListOptions,
-    Location, Metadata, Page, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretValue,
-    Version, VersionsOptions,
+    Capabilities, DeleteOptions, DescribeOptions, GetOptions, Health, Leases, ListOptions,
+    Location, Metadata, Page, Permissions, PutOptions, Result, RollbackOptions, Secret, SecretName,
+    SecretValue, Version, VersionsOptions,
 };
 
-/// How many single gets the default [`SecretProvider::get_many`] has in flight.
+/// How many gets the default [`SecretProvider::get_many`] has in flight where the provider names no number.
 const GETS_IN_FLIGHT: usize = 16;
 
-/// What a provider says about itself without asking anyone.
+/// How a provider groups the reads of [`SecretProvider::get_many`].
+pub trait Planner: Debug + Send + Sync {
+    /// The calls that `get_many` makes for these items; sends nothing.
+    ///
+    /// Every item is in exactly one of the calls, and the items of a call, asked for alone, are that one call again: a
+    /// caller may make the calls one by one, each with its own retries and timeout.
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall>;
+}
+
+/// The provider's plan for these items: its [`Planner`]'s, else one `get` with one request for each item.
+pub fn plan_reads(provider: &dyn SecretProvider, items: &[GetItem]) -> Vec<PlannedCall> {
+    match provider.planner() {
+        Some(planner) => planner.plan(items),
+        None => (0..items.len())
+            .map(|item| PlannedCall::new("get", vec![item], 1))
+            .collect(),
+    }
+}
+
+/// The secret that a name addresses; see [`SecretProvider::canonical_name`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CanonicalName {
+    /// The name itself.
+    AsAsked,
+    /// Another name of the same secret, by which it is known: the name in an ARN.
+    Other(SecretName),
+    /// Any of these, which only the vendor can tell apart. A rule must allow all of them, and one that denies any of them
+    /// applies.
+    AnyOf(Vec<SecretName>),
+}
+
+/// What a provider is and can do.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProviderInfo {
-    /// Its kind, such as `vault`.
+    /// The kind of provider, such as `vault`.
     pub scheme: &'static str,
-    /// Its name in the configuration.
+    /// The provider's name in the configuration.
     pub name: Arc<str>,
-    /// Where it is.
+    /// Where it stores its secrets.
     pub location: Location,
     /// What it can do.
     pub capabilities: Capabilities,
-    /// The environment variables that hold credentials of its own, which a child process must not inherit.
+    /// Environment variables with the provider's own credentials, which a child process must not inherit.
     pub credential_variables: Vec<String>,
-    /// How many calls the vendor takes well side by side; `None` where it does not matter.
+    /// How many calls the vendor handles well at once; `None` for no limit.
     pub concurrency: Option<usize>,
-    /// How many calls a second the vendor's quota allows; `None` where there is none.
+    /// The vendor's quota in calls per second; `None` for no quota.
     pub rate: Option<u32>,
 }
 
 impl ProviderInfo {
-    /// A provider without credential variables.
+    /// A provider without credential variables, concurrency limit and quota.
     pub fn new(
         scheme: &'static str,
         name: impl Into<Arc<str>>,
@@ -53,19 +85,19 @@ impl ProviderInfo {
         }
     }
 
-    /// With this many calls a second, unless the configuration says otherwise.
+    /// Sets the default rate limit, in calls per second; the configuration overrides it.
     pub fn with_rate(mut self, calls_per_second: u32) -> Self {
         self.rate = Some(calls_per_second);
         self
     }
 
-    /// With this many calls side by side, unless the configuration says otherwise.
+    /// Sets the default limit of calls at once; the configuration overrides it.
     pub fn with_concurrency(mut self, calls: usize) -> Self {
         self.concurrency = Some(calls);
         self
     }
 
-    /// With these variables, which hold credentials of the provider.
+    /// Sets the environment variables that hold the provider's credentials.
     pub fn with_credential_variables(mut self, names: Vec<String>) -> Self {
         self.credential_variables = names;
         self
@@ -78,31 +110,31 @@ impl ProviderInfo {
 pub struct GetItem {
     /// Which secret.
     pub name: SecretName,
-    /// How it is read.
+    /// Read options.
     pub options: GetOptions,
 }
 
 impl GetItem {
-    /// This secret, read this way.
+    /// A read of this secret.
     pub fn new(name: SecretName, options: GetOptions) -> Self {
         Self { name, options }
     }
 }
 
-/// One call of a vendor that a [`SecretProvider::get_many`] would make.
+/// One vendor call of a [`SecretProvider::get_many`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedCall {
-    /// What the vendor calls it, such as `BatchGetSecretValue`.
+    /// The vendor's name of the call, such as `BatchGetSecretValue`.
     pub call: Cow<'static, str>,
-    /// The items that it answers, as indices into those that were asked for.
+    /// The items that it reads, as indices into the items of the request.
     pub items: Vec<usize>,
-    /// How many requests go over the network when all goes well and a session is open; 0 where no server is asked.
+    /// Network requests that it makes when a session is open and nothing fails; 0 for a local store.
     pub requests: usize,
 }
 
 impl PlannedCall {
-    /// This call for these items, which costs these requests.
+    /// A call that reads `items` with this many network requests.
     pub fn new(call: impl Into<Cow<'static, str>>, items: Vec<usize>, requests: usize) -> Self {
         Self {
             call: call.into(),
@@ -111,7 +143,7 @@ impl PlannedCall {
         }
     }
 
-    /// The plan of a store that asks no server: one reading for all of these items.
+    /// The plan of a local store: one read for all items.
     pub fn local(items: &[GetItem]) -> Vec<Self> {
         match items.len() {
             0 => Vec::new(),
@@ -122,13 +154,13 @@ impl PlannedCall {
 
 /// A store of secrets.
 ///
-/// Every method is one request and one answer. What a provider cannot do answers
+/// Every method is one request and one answer. What a provider cannot do returns
 /// [`Error::unsupported`](crate::Error::unsupported), and the matching [`Capability`](crate::Capability) is absent; the
 /// conformance suite of the testkit tests that, and every sentence below. Dropping a returned future is safe at any time:
-/// a write has then happened in full or not at all. Errors need no provider or operation, the caller attaches both.
+/// a write has then happened in full or not at all. Errors need no provider, operation or name; the caller attaches them.
 #[async_trait]
 pub trait SecretProvider: Debug + Send + Sync {
-    /// What the provider is and can do. Costs nothing.
+    /// What the provider is and can do. Makes no request.
     fn info(&self) -> &ProviderInfo;
 
     /// Reads one secret: exactly the bytes that were put, and the metadata with the version that was read.
@@ -137,49 +169,50 @@ pub trait SecretProvider: Debug + Send + Sync {
     /// [`Deleted`](crate::ErrorKind::Deleted), a disabled one [`Disabled`](crate::ErrorKind::Disabled).
     async fn get(&self, name: &SecretName, options: &GetOptions) -> Result<Secret>;
 
-    /// Reads many secrets: one result an item, in the order asked. An item that fails does not harm the others.
+    /// Reads many secrets: one result an item, in the order asked. An item that fails does not harm the others. Default: as
+    /// many gets at once as [`ProviderInfo::concurrency`] says, 16 where it says nothing.
     async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
         let gets: Vec<_> = items
             .iter()
             .map(|item| self.get(&item.name, &item.options))
             .collect();
-        stream::iter(gets).buffered(GETS_IN_FLIGHT).collect().await
+        let in_flight = self.info().concurrency.unwrap_or(GETS_IN_FLIGHT).max(1);
+        stream::iter(gets).buffered(in_flight).collect().await
     }
 
-    /// What [`get_many`](Self::get_many) would send for these items, without sending anything. Every item is in exactly one
-    /// of the calls, and the items of a call, asked for alone, are that one call again: a caller may make the calls one by
-    /// one, each with retries and a timeout of its own. Default: one `get` with one request for each item.
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        (0..items.len())
-            .map(|item| PlannedCall::new("get", vec![item], 1))
-            .collect()
+    /// How [`get_many`](Self::get_many) groups its reads. Default: `None`, for a provider that reads them one by one.
+    fn planner(&self) -> Option<&dyn Planner> {
+        None
     }
 
-    /// What has to be allowed at the vendor so that these secrets can be read, one by one and together, and nothing else.
-    /// Sends nothing. Default: `None`, for a store where nothing is granted.
-    ///
-    /// A name that the vendor cannot hold is [`InvalidName`](crate::ErrorKind::InvalidName).
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        let _ = names;
-        Ok(None)
+    /// The rights that reads need. Default: `None`, for a store without an access policy of its own.
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        None
     }
 
-    /// The leases of its secrets. Default: `None`, for a store that lends nothing: its secrets come without a lease.
+    /// The leases of its secrets. Default: `None`, for a store whose secrets come without a lease.
     fn leases(&self) -> Option<&dyn Leases> {
         None
     }
 
-    /// Reads metadata, never the value. A deleted secret that can be restored is described with its state where the
-    /// provider can tell, else it is [`Deleted`](crate::ErrorKind::Deleted) or
+    /// The secret that a name addresses, for whoever decides by name. Two names with one canonical name are one secret.
+    /// Costs nothing. Default: each name addresses its own secret.
+    fn canonical_name(&self, name: &SecretName) -> CanonicalName {
+        let _ = name;
+        CanonicalName::AsAsked
+    }
+
+    /// Reads metadata, never the value. A deleted secret that can be restored is described with its state if the
+    /// provider knows it; otherwise it is [`Deleted`](crate::ErrorKind::Deleted) or
     /// [`NotFound`](crate::ErrorKind::NotFound).
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata>;
 
-    /// Lists one page of secrets that are not deleted, without values. Following [`Page::next`] to the end gives every
+    /// Lists one page of secrets that are not deleted, without values. Following [`Page::next`] to the end returns every
     /// secret that existed throughout exactly once.
     async fn list(&self, options: &ListOptions) -> Result<Page>;
 
-    /// Writes a value, and answers with the metadata of the new version. A value over
-    /// [`Capabilities::max_value_bytes`] is [`InvalidValue`](crate::ErrorKind::InvalidValue) before any call.
+    /// Writes a value and returns the metadata of the new version. A value over [`Capabilities::max_value_bytes`] is
+    /// [`InvalidValue`](crate::ErrorKind::InvalidValue) before any call.
     async fn put(
         &self,
         name: &SecretName,
@@ -187,18 +220,18 @@ pub trait SecretProvider: Debug + Send + Sync {
         options: &PutOptions,
     ) -> Result<Metadata>;
 
-    /// Deletes a secret. One that does not exist, or is deleted already, is [`NotFound`](crate::ErrorKind::NotFound) or
-    /// [`Deleted`](crate::ErrorKind::Deleted); a purge also removes one that is deleted but restorable.
+    /// Deletes a secret. A secret that does not exist or is already deleted is [`NotFound`](crate::ErrorKind::NotFound) or
+    /// [`Deleted`](crate::ErrorKind::Deleted); a purge also removes a deleted secret that could be restored.
     async fn delete(&self, name: &SecretName, options: &DeleteOptions) -> Result<()>;
 
-    /// Undoes a soft delete. A secret that is not deleted is left as it is.
+    /// Undoes a soft delete. Leaves a secret that is not deleted unchanged.
     async fn restore(&self, name: &SecretName) -> Result<()>;
 
     /// Lists one page of a secret's versions, newest first, without values.
     async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page>;
 
-    /// Makes the content of an earlier version current again, and answers with the metadata of what is current now: a
-    /// new version with the old content, or the old version itself.
+    /// Makes the content of an earlier version current again and returns the metadata of the current version: a new version
+    /// with the old content, or the old version itself.
     async fn rollback(
         &self,
         name: &SecretName,
@@ -206,11 +239,11 @@ pub trait SecretProvider: Debug + Send + Sync {
         options: &RollbackOptions,
     ) -> Result<Metadata>;
 
-    /// Asks whether the provider can serve. That it cannot is an answer, not an error.
+    /// Checks whether the provider can serve. An unhealthy provider is an answer, not an error.
     async fn health(&self) -> Result<Health>;
 
-    /// Gives back what is held: connections, and tokens that no lease depends on. Leases are given back with
-    /// [`leases`](Self::leases), by whoever knows that nobody uses their secrets. Calling it again does nothing; a later
-    /// call of another method may fail, but does not panic.
+    /// Releases connections, and revokes tokens that no lease depends on. [`leases`](Self::leases) revokes leases: the
+    /// caller decides when their secrets are no longer in use. A second call does nothing; a later call of another method
+    /// may fail, but does not panic.
     async fn close(&self) -> Result<()>;
 }

@@ -20,7 +20,7 @@ const PARAMETER: &AsciiSet = &NAME.add(b'&').add(b'=');
 /// The address of a secret: `[provider://]name[?version=V&default=D][#field]`.
 ///
 /// The word before `://` is the name of a configured provider or chain. `? # % { }` and space are percent-encoded inside
-/// the parts. What is printed is read back as the same reference.
+/// the parts. `Display` and `FromStr` are inverse.
 ///
 /// ```
 /// use polysecrets_core::SecretRef;
@@ -52,7 +52,7 @@ impl SecretRef {
         }
     }
 
-    /// Of this provider or chain.
+    /// Sets the provider or chain.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if this is not a provider's name: a lowercase letter, then lowercase letters, digits,
@@ -71,19 +71,19 @@ impl SecretRef {
         Ok(self)
     }
 
-    /// This version of it.
+    /// Sets the version.
     pub fn with_version(mut self, version: Version) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// This text where the secret is missing.
+    /// Sets the text to use if the secret is missing.
     pub fn with_default(mut self, default: &str) -> Self {
         self.default = Some(default.into());
         self
     }
 
-    /// This field of it.
+    /// Sets the field.
     pub fn with_field(mut self, field: &str) -> Self {
         self.field = Some(field.into());
         self
@@ -104,7 +104,7 @@ impl SecretRef {
         self.version.as_ref()
     }
 
-    /// What stands in for a missing secret.
+    /// The text to use if the secret is missing.
     pub fn default(&self) -> Option<&str> {
         self.default.as_deref()
     }
@@ -235,45 +235,45 @@ impl From<&SecretRef> for SecretRef {
     }
 }
 
-/// What tells which secret is meant: a [`SecretRef`], its text, or a name.
+/// Addresses a secret: a [`SecretRef`], its text, or a name.
 ///
-/// A reference that a program keeps is used as it is, without a clone, so that readers on many threads do not meet at its
-/// count of references; a text is parsed at each use.
-pub trait AsSecretRef {
+/// A [`SecretRef`] is borrowed, so readers on many threads do not contend for its reference count; text is parsed on each
+/// use.
+pub trait ToSecretRef {
     /// The reference.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] or [`ErrorKind::InvalidName`] for a text that is none.
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>>;
+    /// [`ErrorKind::InvalidConfig`] or [`ErrorKind::InvalidName`] for text that is not a reference.
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>>;
 }
 
-impl<T: AsSecretRef + ?Sized> AsSecretRef for &T {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
-        (**self).as_secret_ref()
+impl<T: ToSecretRef + ?Sized> ToSecretRef for &T {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        (**self).to_secret_ref()
     }
 }
 
-impl AsSecretRef for SecretRef {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+impl ToSecretRef for SecretRef {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
         Ok(Cow::Borrowed(self))
     }
 }
 
-impl AsSecretRef for SecretName {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+impl ToSecretRef for SecretName {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
         Ok(Cow::Owned(SecretRef::new(self.clone())))
     }
 }
 
-impl AsSecretRef for str {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+impl ToSecretRef for str {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
         self.parse().map(Cow::Owned)
     }
 }
 
-impl AsSecretRef for String {
-    fn as_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
-        self.as_str().as_secret_ref()
+impl ToSecretRef for String {
+    fn to_secret_ref(&self) -> Result<Cow<'_, SecretRef>> {
+        self.as_str().to_secret_ref()
     }
 }
 

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,31 +61,28 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What goes down through the layers: a call, for whom it is, and by when.
+/// What goes down through the layers: a call, its target and its deadline.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Request {
-    /// The provider or chain that shall answer; `None` for the default one.
+    /// The provider or chain to ask; `None` for the default one.
     pub target: Option<Arc<str>>,
-    /// The moment by which the answer has to be there. Queues, sleeps and attempts all live within it.
+    /// When the answer is due. Queues, sleeps and attempts all count against it.
     pub deadline: Option<Deadline>,
-    /// How often a provider may be asked at most; `None` for as often as its retries say.
+    /// The most attempts at a provider; `None` for the retry policy's own number.
     pub max_attempts: Option<u32>,
-    /// Why the caller wants it, for the audit.
+    /// The caller's reason, for the audit log.
     pub reason: Option<Arc<str>>,
-    /// What is asked.
+    /// The operation and its arguments.
     pub call: Call,
-    setbacks: Option<Setbacks>,
+    /// Who hears of retries. A caller that holds another answer need not wait for the last attempt.
+    pub retry_observer: Option<Arc<dyn RetryObserver>>,
 }
 
-/// Who is told of attempts that fail.
-#[derive(Clone)]
-struct Setbacks(Arc<dyn Fn(&Error) + Send + Sync>);
-
-impl fmt::Debug for Setbacks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Setbacks(..)")
-    }
+/// Hears of each attempt that failed and that another attempt follows.
+pub trait RetryObserver: Debug + Send + Sync {
+    /// Runs before each retry, on the task that retries: it must not block.
+    fn on_retry(&self, error: &Error);
 }
 
 impl Request {
@@ -97,7 +94,7 @@ impl Request {
             max_attempts: None,
             reason: None,
             call,
-            setbacks: None,
+            retry_observer: None,
         }
     }
 
@@ -107,46 +104,42 @@ impl Request {
         self
     }
 
-    /// For this provider or chain.
+    /// Sets the provider or chain to ask.
     pub fn with_target(mut self, target: impl Into<Option<Arc<str>>>) -> Self {
         self.target = target.into();
         self
     }
 
-    /// With the reason that the caller gives.
+    /// Sets the caller's reason.
     pub fn with_reason(mut self, reason: impl Into<Option<Arc<str>>>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// With someone to be told of each attempt that fails and that another one follows: who has something else to give
-    /// need not wait for the end of all.
-    pub fn with_setbacks(mut self, told: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.setbacks = Some(Setbacks(Arc::new(told)));
+    /// Registers who hears of retries.
+    pub fn with_retry_observer(
+        mut self,
+        observer: impl Into<Option<Arc<dyn RetryObserver>>>,
+    ) -> Self {
+        self.retry_observer = observer.into();
         self
     }
 
-    /// With the one of another request, of which this is a part; with nobody for `None`.
-    pub fn with_setbacks_of(mut self, whole: Option<&Request>) -> Self {
-        self.setbacks = whole.and_then(|whole| whole.setbacks.clone());
-        self
-    }
-
-    /// Tells that an attempt failed, and that another one follows.
-    pub fn tell_setback(&self, error: &Error) {
-        if let Some(Setbacks(told)) = &self.setbacks {
-            told(error);
+    /// Reports a failed attempt that another attempt follows.
+    pub fn report_retry(&self, error: &Error) {
+        if let Some(observer) = &self.retry_observer {
+            observer.on_retry(error);
         }
     }
 
-    /// To be answered by then.
+    /// Sets the deadline.
     pub fn with_deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
         self.deadline = deadline.into();
         self
     }
 }
 
-/// What is asked: one variant an operation.
+/// An operation and its arguments.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 #[expect(
@@ -216,7 +209,7 @@ impl Call {
         }
     }
 
-    /// The secret that it is about, if it is about one.
+    /// The secret that it concerns; `None` for a call about many or none.
     pub fn name(&self) -> Option<&SecretName> {
         match self {
             Self::Get { name, .. }
@@ -230,10 +223,10 @@ impl Call {
         }
     }
 
-    /// Whether doing it twice is the same as doing it once, so that it may be repeated after an answer got lost.
+    /// Whether a retry is safe after an answer was lost.
     ///
-    /// A put is, if it carries an idempotency token and the provider honours it; a conditional one is not, since its
-    /// repetition meets its own first success.
+    /// A put is idempotent if it carries an idempotency token and the provider honours it. A conditional put is not: a
+    /// retry would find its own first success.
     pub fn is_idempotent(&self, put_tokens_honoured: bool) -> bool {
         match self {
             Self::Get { .. }
@@ -253,20 +246,20 @@ impl Call {
     }
 }
 
-/// How old an answer is.
+/// The age of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// It came from the provider.
+    /// The provider answered.
     Fresh,
-    /// It came from the cache, within its time to live.
+    /// The cache answered within the time to live.
     Cached {
-        /// How long ago the provider gave it.
+        /// How long ago the provider answered.
         age: Duration,
     },
-    /// It came from the cache after its time to live, because the provider could not be reached.
+    /// The cache answered after the time to live, because the provider could not be reached.
     Stale {
-        /// How long ago the provider gave it.
+        /// How long ago the provider answered.
         age: Duration,
     },
 }
@@ -277,14 +270,14 @@ pub enum Freshness {
 pub struct Origin {
     /// The provider's name in the configuration.
     pub provider: Arc<str>,
-    /// The chain that led to it.
+    /// The chain that led to the provider.
     pub via: Option<Arc<str>>,
-    /// How old it is.
+    /// The age of the answer.
     pub freshness: Freshness,
 }
 
 impl Origin {
-    /// A fresh answer of this provider.
+    /// A fresh answer from this provider.
     pub fn fresh(provider: Arc<str>) -> Self {
         Self {
             provider,
@@ -293,20 +286,20 @@ impl Origin {
         }
     }
 
-    /// Found through this chain.
+    /// Sets the chain.
     pub fn with_via(mut self, chain: impl Into<Option<Arc<str>>>) -> Self {
         self.via = chain.into();
         self
     }
 
-    /// Of this age.
+    /// Sets the age.
     pub fn with_freshness(mut self, freshness: Freshness) -> Self {
         self.freshness = freshness;
         self
     }
 }
 
-/// A secret and where it came from.
+/// A secret and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
@@ -317,7 +310,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A secret from there.
+    /// A secret from this origin.
     pub fn new(secret: Secret, origin: Origin) -> Self {
         Self { secret, origin }
     }
@@ -334,7 +327,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer from there.
+    /// An answer from this origin.
     pub fn new(reply: Reply, origin: Origin) -> Self {
         Self { reply, origin }
     }
@@ -359,7 +352,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The error for a layer or provider that answers another call than it was asked.
+    /// The error for a layer or provider whose answer does not fit the call.
     pub fn mismatch(operation: Operation) -> Error {
         Error::new(
             ErrorKind::Unexpected,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{PageToken, SecretName, SecretValue};
 
-/// The opaque id of one revision of a secret; what it looks like is the provider's business.
+/// The opaque id of one revision of a secret. Each provider has its own format.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(Arc<str>);
 
@@ -46,11 +46,11 @@ pub enum SecretState {
     /// It can be read.
     #[default]
     Enabled,
-    /// It is switched off, or outside its time of validity.
+    /// It is disabled, or outside its time of validity.
     Disabled,
     /// It is deleted and can be restored.
     Deleted,
-    /// Its value is gone for good.
+    /// Its value is destroyed.
     Destroyed,
 }
 
@@ -65,20 +65,20 @@ impl fmt::Display for SecretState {
     }
 }
 
-/// A right to a dynamic secret that ends unless it is renewed.
+/// The lease of a dynamic secret: it expires unless it is renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {
-    /// The id under which the provider renews and revokes it.
+    /// The provider's id of the lease.
     pub id: String,
-    /// How long it lasts from the moment of the answer.
+    /// The time to live from the moment of the answer.
     pub duration: Duration,
     /// Whether it can be renewed.
     pub renewable: bool,
 }
 
 impl Lease {
-    /// A lease of this length.
+    /// A lease with this time to live.
     pub fn new(id: impl Into<String>, duration: Duration, renewable: bool) -> Self {
         Self {
             id: id.into(),
@@ -88,30 +88,30 @@ impl Lease {
     }
 }
 
-/// All that is known about a secret, or about one version of it, except its value.
+/// Everything about a secret, or about one version of it, except its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
-    /// The logical name, as it was asked for.
+    /// The logical name, as requested.
     pub name: SecretName,
-    /// The revision that this describes; of a listed secret the current one, where the provider tells it.
+    /// The revision that this describes; for a listed secret the current one, if the provider reports it.
     pub version: Option<Version>,
-    /// When the revision was written; of a listed secret, when the secret was created.
+    /// When the revision was written; for a listed secret, when the secret was created.
     pub created_at: Option<SystemTime>,
     /// When the secret was last changed.
     pub updated_at: Option<SystemTime>,
-    /// When the value ends to be valid.
+    /// When the value expires.
     pub expires_at: Option<SystemTime>,
     /// Key/value pairs that the user attached.
     pub tags: BTreeMap<String, String>,
     /// Whether it can be read.
     pub state: SecretState,
-    /// For a dynamic secret, its lease.
+    /// The lease of a dynamic secret.
     pub lease: Option<Lease>,
 }
 
 impl Metadata {
-    /// Metadata of which only the name is known.
+    /// Metadata with a name alone.
     pub fn new(name: SecretName) -> Self {
         Self {
             name,
@@ -125,56 +125,56 @@ impl Metadata {
         }
     }
 
-    /// With this version.
+    /// Sets the version.
     pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// With this time of creation.
+    /// Sets the time of creation.
     pub fn with_created_at(mut self, time: impl Into<Option<SystemTime>>) -> Self {
         self.created_at = time.into();
         self
     }
 
-    /// With this time of the last change.
+    /// Sets the time of the last change.
     pub fn with_updated_at(mut self, time: impl Into<Option<SystemTime>>) -> Self {
         self.updated_at = time.into();
         self
     }
 
-    /// With this end of validity.
+    /// Sets when the value expires.
     pub fn with_expires_at(mut self, time: impl Into<Option<SystemTime>>) -> Self {
         self.expires_at = time.into();
         self
     }
 
-    /// With these tags.
+    /// Sets the tags.
     pub fn with_tags(mut self, tags: BTreeMap<String, String>) -> Self {
         self.tags = tags;
         self
     }
 
-    /// In this state.
+    /// Sets the state.
     pub fn with_state(mut self, state: SecretState) -> Self {
         self.state = state;
         self
     }
 
-    /// With this lease.
+    /// Sets the lease.
     pub fn with_lease(mut self, lease: impl Into<Option<Lease>>) -> Self {
         self.lease = lease.into();
         self
     }
 }
 
-/// A value and what is known about it.
+/// A value and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Secret {
     /// The plaintext.
     pub value: SecretValue,
-    /// What is known about it.
+    /// Everything else about it.
     pub metadata: Metadata,
 }
 
@@ -189,26 +189,26 @@ impl Secret {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {
-    /// What is on this page; it may be empty although more pages follow.
+    /// The items; a page may be empty although more pages follow.
     pub items: Vec<Metadata>,
-    /// Asks for the next page; `None` on the last one.
+    /// The token of the next page; `None` on the last one.
     pub next: Option<PageToken>,
 }
 
 impl Page {
-    /// A page and the way to the next one.
+    /// A page and the token of the next one.
     pub fn new(items: Vec<Metadata>, next: Option<PageToken>) -> Self {
         Self { items, next }
     }
 }
 
-/// How well a provider does.
+/// Whether a provider can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HealthStatus {
-    /// Reads and, where supported, writes work.
+    /// Reads and, if supported, writes work.
     Healthy,
-    /// It answers, but not in full: a standby, a read-only copy.
+    /// It serves in part: a standby, a read-only copy.
     Degraded,
     /// It does not answer, or cannot serve secrets: sealed, uninitialised, unreadable.
     Unavailable,

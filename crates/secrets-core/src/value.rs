@@ -24,45 +24,55 @@ use crate::{Error, ErrorKind, Result, json};
 #[derive(Clone)]
 pub struct SecretValue(Bytes);
 
-/// Whose the bytes are.
+/// Who owns the bytes.
 #[derive(Clone)]
 enum Bytes {
     Own(Arc<Zeroizing<Vec<u8>>>),
+    /// Of a field of this name.
+    Field(Arc<Zeroizing<Vec<u8>>>, Arc<str>),
     Of(Arc<dyn AsRef<[u8]> + Send + Sync>),
 }
 
 impl SecretValue {
-    /// The name under which `Deserialize` asks for a newtype struct, so that a configuration format of ours can tell
-    /// which of its settings are credentials.
-    pub const SERDE_NAME: &'static str = "$polysecrets::SecretValue";
-
-    /// Takes over a buffer that is wiped already when it is dropped.
+    /// Takes over a buffer that wipes itself on drop.
     pub fn from_zeroizing(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(Bytes::Own(Arc::new(bytes)))
     }
 
-    /// Shares the bytes of something that is kept as long as the value is, so that it and the value have one count of
-    /// references between them. The owner gives the same bytes each time, and wipes them when it is dropped.
-    pub fn from_owner<O>(owner: Arc<O>) -> Self
-    where
-        O: AsRef<[u8]> + Send + Sync + 'static,
-    {
+    pub(crate) fn from_owner(owner: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
         Self(Bytes::Of(owner))
     }
 
-    /// The same bytes without the [owner](Self::from_owner) that keeps them: a copy, if there is one.
-    #[must_use]
-    pub fn without_owner(&self) -> Self {
+    pub(crate) fn without_owner(&self) -> Self {
         match &self.0 {
-            Bytes::Own(_) => self.clone(),
+            Bytes::Own(_) | Bytes::Field(..) => self.clone(),
             Bytes::Of(owner) => (**owner).as_ref().into(),
         }
+    }
+
+    /// The same value, which is stored as the field of this name: [`field`](Self::field) finds it under that name too. For
+    /// providers that store objects alone, and a plain value as an object with one field.
+    ///
+    /// ```
+    /// use secrets_core::SecretValue;
+    ///
+    /// let value = SecretValue::from("hunter2").with_field_name("value");
+    /// assert_eq!(value.field("value")?.expose_str()?, "hunter2");
+    /// # Ok::<(), secrets_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_field_name(self, name: impl Into<Arc<str>>) -> Self {
+        let bytes = match self.0 {
+            Bytes::Own(bytes) | Bytes::Field(bytes, _) => bytes,
+            Bytes::Of(owner) => Arc::new(Zeroizing::new((*owner).as_ref().to_vec())),
+        };
+        Self(Bytes::Field(bytes, name.into()))
     }
 
     /// The bytes.
     pub fn expose_bytes(&self) -> &[u8] {
         match &self.0 {
-            Bytes::Own(bytes) => bytes,
+            Bytes::Own(bytes) | Bytes::Field(bytes, _) => bytes,
             Bytes::Of(owner) => (**owner).as_ref(),
         }
     }
@@ -78,26 +88,30 @@ impl SecretValue {
         })
     }
 
-    /// How many bytes the value has.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         self.expose_bytes().len()
     }
 
-    /// Whether the value has no bytes.
+    /// Whether the value is empty.
     pub fn is_empty(&self) -> bool {
         self.expose_bytes().is_empty()
     }
 
     /// One field of a value that is a JSON object. A string field gives its text, any other its JSON source text, so
     /// that a number keeps its digits. Of a key that occurs twice the last one counts. Sibling fields are not looked at.
+    /// A value that is [stored as a field](Self::with_field_name) is found under its name, unless it has such a field itself.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if the value is not a JSON object, [`ErrorKind::NotFound`] if it has no such field.
     pub fn field(&self, key: &str) -> Result<SecretValue> {
-        json::field(self.expose_bytes(), key).map(Self::from_zeroizing)
+        match (json::field(self.expose_bytes(), key), &self.0) {
+            (Err(_), Bytes::Field(_, name)) if **name == *key => Ok(self.clone()),
+            (outcome, _) => outcome.map(Self::from_zeroizing),
+        }
     }
 
-    /// All fields of a value that is a JSON object, in the order of the text; each as [`field`](Self::field) gives it.
+    /// All fields of a value that is a JSON object, in source order; each as [`field`](Self::field) returns it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if the value is not a JSON object.
@@ -109,7 +123,7 @@ impl SecretValue {
             .collect())
     }
 
-    /// Whether the value is a JSON object, the form in which it has fields.
+    /// Whether the value is a JSON object, and so has fields.
     pub fn is_json_object(&self) -> bool {
         json::is_object(self.expose_bytes())
     }
@@ -161,7 +175,7 @@ impl fmt::Debug for SecretValue {
 
 impl<'de> Deserialize<'de> for SecretValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(Self::SERDE_NAME, ValueVisitor)
+        deserializer.deserialize_newtype_struct(crate::internal::VALUE_SERDE_NAME, ValueVisitor)
     }
 }
 
@@ -227,7 +241,7 @@ mod tests {
     #[test]
     fn bytes_of_an_owner_are_shared_and_keep_it() {
         let owner = Arc::new(Zeroizing::new(b"of another".to_vec()));
-        let value = SecretValue::from_owner(Arc::clone(&owner));
+        let value = SecretValue::from_owner(owner.clone());
         assert!(std::ptr::eq(value.expose_bytes(), owner.as_slice()));
         assert_eq!(value, SecretValue::from("of another"));
         assert_eq!((Arc::strong_count(&owner), value.len()), (2, 10));

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use secrets_core::{Location, Result, SecretValue};
+use secrets_core::{Error, Location, Result, SecretValue};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::TokenSource;
@@ -140,10 +140,10 @@ impl GcpConfig {
     /// with more than a project.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["region", "tls"])?;
-        let scheme = secrets_provider::scheme_of(location)?;
+        let scheme = secrets_provider::http_scheme(location)?;
         let path = location.path().trim_matches('/');
         if path.contains('/') {
-            return Err(crate::error::invalid_config(
+            return Err(Error::invalid_config(
                 "the path of the location is not the id of one project",
             )
             .with_hint("a location looks like `gcp-sm://my-project?region=europe-west3`"));

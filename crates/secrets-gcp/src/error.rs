@@ -1,7 +1,6 @@
 //! The one place where what Google answers becomes errors of ours: by canonical code and reason. The two states that only
 //! the text of the message tells apart are in [`Text`]. The service's own words are never passed on.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Error, ErrorKind, Version};
@@ -34,10 +33,6 @@ impl Text {
     const DISABLED: &str = "is in DISABLED state";
 }
 
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
-}
-
 pub(crate) fn invalid_response(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidResponse, message)
         .with_hint("check that `endpoint` is the address of Secret Manager")
@@ -54,7 +49,7 @@ pub(crate) fn no_version(version: &Version) -> Error {
     .with_hint("a version is a number, an alias or `latest`; see `secrets versions`")
 }
 
-/// The error for a status that is no success.
+/// The error for a status that is not a success.
 pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
     let Some(refusal) = Refusal::read(&response.body) else {
@@ -69,23 +64,23 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         ("UNAUTHENTICATED", _) => unauthenticated(reason.as_deref()),
         ("PERMISSION_DENIED", _) => denied(reason.as_deref(), asked),
         ("NOT_FOUND", Asked::Impersonation) => {
-            invalid_config("there is no such service account to impersonate")
+            Error::invalid_config("there is no such service account to impersonate")
                 .with_hint("check `service_account_impersonation_url` in the credentials file")
         }
         ("NOT_FOUND", Asked::Page | Asked::Create) => no_project(),
-        ("NOT_FOUND", _) => Error::of(ErrorKind::NotFound),
-        ("ALREADY_EXISTS", _) => Error::of(ErrorKind::AlreadyExists).with_hint(
+        ("NOT_FOUND", _) => Error::from(ErrorKind::NotFound),
+        ("ALREADY_EXISTS", _) => Error::from(ErrorKind::AlreadyExists).with_hint(
             "a secret without versions exists too, such as one whose first write broke off",
         ),
-        ("ABORTED", _) => Error::of(ErrorKind::Conflict),
+        ("ABORTED", _) => Error::from(ErrorKind::Conflict),
         ("FAILED_PRECONDITION", _) => precondition(&refusal, asked),
         ("INVALID_ARGUMENT" | "OUT_OF_RANGE", _) => invalid(reason.as_deref(), asked),
-        ("RESOURCE_EXHAUSTED", _) => Error::of(ErrorKind::RateLimited)
+        ("RESOURCE_EXHAUSTED", _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a quota of the project is used up; ask more slowly, or have it raised"),
         ("DEADLINE_EXCEEDED", _) => {
             Error::new(ErrorKind::Timeout, "the service did not answer in its time")
         }
-        ("DATA_LOSS", _) => Error::of(ErrorKind::IntegrityFailure),
+        ("DATA_LOSS", _) => Error::from(ErrorKind::IntegrityFailure),
         ("UNIMPLEMENTED", _) => {
             Error::new(ErrorKind::Unsupported, "the service does not support this")
                 .with_hint("check `endpoint`")
@@ -101,8 +96,8 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         )
         .with_hint("check that `endpoint` is the address of Secret Manager"),
     };
-    let told = refusal.retry_delay().and_then(|delay| seconds(&delay));
-    with_wait(error, retry_after(&response.headers, now).or(told))
+    let delay = refusal.retry_delay().and_then(|delay| seconds(&delay));
+    with_wait(error, retry_after(&response.headers, now).or(delay))
 }
 
 fn with_wait(error: Error, wait: Option<Duration>) -> Error {
@@ -146,12 +141,12 @@ fn unauthenticated(reason: Option<&str>) -> Error {
         _ => "the service does not accept the access token",
     };
     Error::new(ErrorKind::Unauthenticated, message).with_hint(
-        "log in anew or set another credential; a clock that is minutes off, or another service's token, has the same effect",
+        "log in again or set another credential; a clock that is minutes off, or another service's token, has the same effect",
     )
 }
 
 fn no_project() -> Error {
-    invalid_config("the project or the region does not exist").with_hint(
+    Error::invalid_config("the project or the region does not exist").with_hint(
         "check `project_id`, which is the id or the number and not the display name, and `region`",
     )
 }
@@ -160,11 +155,11 @@ fn denied(reason: Option<&str>, asked: Asked) -> Error {
     let denied = |message: &'static str| Error::new(ErrorKind::PermissionDenied, message);
     match reason {
         Some("SERVICE_DISABLED") => {
-            invalid_config("the project has not enabled the api that is called").with_hint(
+            Error::invalid_config("the project has not enabled the api that is called").with_hint(
                 "run `gcloud services enable secretmanager.googleapis.com --project PROJECT`, and wait some minutes; with a user's credential, check `quota_project`",
             )
         }
-        Some("BILLING_DISABLED") => invalid_config("the project has no billing account")
+        Some("BILLING_DISABLED") => Error::invalid_config("the project has no billing account")
             .with_hint("link one, and wait some minutes"),
         Some("CONSUMER_INVALID") => no_project(),
         Some("USER_PROJECT_DENIED") => denied("the account may not use the quota project")
@@ -181,7 +176,7 @@ fn denied(reason: Option<&str>, asked: Asked) -> Error {
             denied("the account may not impersonate the service account")
                 .with_hint("grant it `roles/iam.serviceAccountTokenCreator` on that service account")
         }
-        _ => Error::of(ErrorKind::PermissionDenied).with_hint(
+        _ => Error::from(ErrorKind::PermissionDenied).with_hint(
             "grant `roles/secretmanager.secretAccessor` for reading; a fresh grant takes some minutes, and a project that does not exist looks the same",
         ),
     }
@@ -201,7 +196,7 @@ fn precondition(refusal: &Refusal<'_>, asked: Asked) -> Error {
             "the version cannot be read in the state that it is in",
         )
         .with_hint("check the state of the version, and that of the KMS key it is encrypted with"),
-        _ => invalid_config("the service cannot do this as the project is set up").with_hint(
+        _ => Error::invalid_config("the service cannot do this as the project is set up").with_hint(
             "check `kms_key` and the rights of Secret Manager on it, `replicas`, and the organisation's policies",
         ),
     }
@@ -223,9 +218,9 @@ fn invalid(reason: Option<&str>, asked: Asked) -> Error {
         (Some("RESOURCE_PROJECT_INVALID" | "CONSUMER_INVALID"), _) => no_project(),
         (_, Asked::Write) => Error::new(ErrorKind::InvalidValue, "the service refuses the value")
             .with_hint("it takes 1 to 65536 bytes, whose checksum is right"),
-        (_, Asked::Page) => invalid_config("the service refuses to list")
+        (_, Asked::Page) => Error::invalid_config("the service refuses to list")
             .with_hint("start the listing again; check `project_id`"),
-        _ => invalid_config("the service refuses the request")
+        _ => Error::invalid_config("the service refuses the request")
             .with_hint("check `project_id`, `region`, `replicas` and `kms_key`"),
     }
 }
@@ -233,7 +228,7 @@ fn invalid(reason: Option<&str>, asked: Asked) -> Error {
 /// Statuses of load balancers and of other servers come with bodies that are not Google's.
 fn not_google(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         502..=504 => Error::new(
             ErrorKind::Unavailable,
             format!("a gateway in front of the service answers with status {status}"),

@@ -1,8 +1,7 @@
 //! Which id a name has, and which name an id.
 
-use secrets_core::{NameMapping, NameRules, Result, SecretName};
+use secrets_core::{Error, NameMapping, NameRules, Result, SecretName};
 
-use crate::error::invalid_config;
 use crate::limits::MAX_ID_BYTES;
 
 /// Names of one prefix. Ids stand for exactly one name each, so that no two names can meet in one.
@@ -15,15 +14,16 @@ pub(crate) struct Ids {
 impl Ids {
     pub(crate) fn new(prefix: &str) -> Result<Self> {
         if !prefix.chars().all(is_legal) {
-            return Err(
-                invalid_config("`secret_prefix` holds a character that no id can have").with_hint(
-                    "ids have letters, digits, `-` and `_`; use `app-` rather than `app/`",
-                ),
-            );
+            return Err(Error::invalid_config(
+                "`secret_prefix` holds a character that no id can have",
+            )
+            .with_hint("ids have letters, digits, `-` and `_`; use `app-` rather than `app/`"));
         }
         // Room for names is left, also for those that grow by translation.
         if prefix.len() > MAX_ID_BYTES / 2 {
-            return Err(invalid_config("`secret_prefix` is longer than 127 bytes"));
+            return Err(Error::invalid_config(
+                "`secret_prefix` is longer than 127 bytes",
+            ));
         }
         Ok(Self {
             prefix: prefix.to_owned(),

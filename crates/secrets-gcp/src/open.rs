@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrets_core::{Environment, Location, OpenContext, Result, SecretValue};
+use async_trait::async_trait;
+use secrets_core::{Environment, Error, Location, OpenContext, ProviderKind, Result, SecretValue};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, HeaderValue, HttpClient, NamedFile, SettingNames, Transport,
     at_most_one_credential,
@@ -16,7 +17,6 @@ use crate::auth::{
 };
 use crate::client::{Client, Placement, Project};
 use crate::config::{GcpConfig, ReplicaConfig};
-use crate::error::invalid_config;
 use crate::names::Ids;
 use crate::provider::GcpProvider;
 use crate::wire::{Automatic, Encryption, Replica, Replication, UserManaged};
@@ -46,7 +46,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<GcpProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let base = base(&config, ambient)?;
     base.refuse_clear("values and credentials", config.allow_http)?;
     let ids = Ids::new(config.secret_prefix.as_deref().unwrap_or_default())?;
@@ -67,7 +67,7 @@ pub async fn open(
         None => match login.metadata {
             Some(server) => Project::of_machine(server),
             None => {
-                return Err(invalid_config("the project is missing").with_hint(
+                return Err(Error::invalid_config("the project is missing").with_hint(
                     "set `project_id`, or `location = \"gcp-sm://my-project\"`, or GOOGLE_CLOUD_PROJECT",
                 ));
             }
@@ -86,7 +86,7 @@ pub async fn open(
         .map(|project| {
             check_project(&project)?;
             HeaderValue::from_str(&project)
-                .map_err(|_| invalid_config("`quota_project` is not the id of a project"))
+                .map_err(|_| Error::invalid_config("`quota_project` is not the id of a project"))
         })
         .transpose()?;
 
@@ -110,6 +110,22 @@ pub async fn open(
     ))
 }
 
+#[async_trait]
+impl ProviderKind for GcpProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = GcpConfig;
+
+    fn set_location(config: &mut GcpConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: GcpConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
+}
+
 fn base(config: &GcpConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     if let Some(region) = &config.region {
         check_region(region, "region")?;
@@ -118,7 +134,7 @@ fn base(config: &GcpConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
         return BaseUrl::parse(endpoint);
     }
     if let Some(endpoint) = ambient.text(&[ENDPOINT_VARIABLE]) {
-        return BaseUrl::of_setting(ENDPOINT_VARIABLE, endpoint, GLOBAL);
+        return BaseUrl::from_setting(ENDPOINT_VARIABLE, endpoint, GLOBAL);
     }
     match &config.region {
         None => BaseUrl::parse(GLOBAL),
@@ -137,7 +153,7 @@ fn check_region(region: &str, what: &str) -> Result<()> {
         return Ok(());
     }
     Err(
-        invalid_config(format!("`{what}` is not the name of a region"))
+        Error::invalid_config(format!("`{what}` is not the name of a region"))
             .with_hint("a region looks like `europe-west3`"),
     )
 }
@@ -151,13 +167,13 @@ fn check_project(project: &str) -> Result<()> {
     if is_sound {
         return Ok(());
     }
-    Err(invalid_config("the project is given by something that is not its id").with_hint(
+    Err(Error::invalid_config("the project is given by something that is not its id").with_hint(
         "an id has lowercase letters, digits and hyphens; it is not the display name: see `gcloud projects list`",
     ))
 }
 
 fn location(config: &GcpConfig, base: &BaseUrl, project: Option<&str>) -> Location {
-    let mut location = Location::of_scheme(SCHEME);
+    let mut location = Location::from_scheme(SCHEME);
     if config.endpoint.is_some() {
         location = location.with_host(base.host(), Some(base.port()));
         if !base.is_https() {
@@ -186,7 +202,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
         .chain(config.kms_key.as_deref())
     {
         if !key.starts_with("projects/") || !key.contains("/cryptoKeys/") {
-            return Err(invalid_config("`kms_key` is not the name of a key").with_hint(
+            return Err(Error::invalid_config("`kms_key` is not the name of a key").with_hint(
                 "it looks like `projects/P/locations/L/keyRings/R/cryptoKeys/K`, without a version",
             ));
         }
@@ -194,7 +210,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
     if let Some(region) = &config.region {
         if !config.replicas.is_empty() {
             return Err(
-                invalid_config("`region` and `replicas` exclude each other").with_hint(
+                Error::invalid_config("`region` and `replicas` exclude each other").with_hint(
                     "a regional secret is in its region alone; leave `region` out for a global one with replicas",
                 ),
             );
@@ -210,7 +226,7 @@ fn placement(config: &GcpConfig) -> Result<Placement> {
         })));
     }
     if config.kms_key.is_some() {
-        return Err(invalid_config("`kms_key` beside `replicas` fits no replica").with_hint(
+        return Err(Error::invalid_config("`kms_key` beside `replicas` fits no replica").with_hint(
             "give each replica its own: `replicas = [{ region = \"europe-west1\", kms_key = \"…\" }]`",
         ));
     }
@@ -291,7 +307,7 @@ impl Login {
             return Self::given(token, "the token of `token`");
         }
         if let Some(path) = &config.token_file {
-            let file = NamedFile::of_credential("`token_file`", path, context)?;
+            let file = NamedFile::for_credential("`token_file`", path, context)?;
             let what = format!("the token in {file}");
             return Ok(Self::with(Arc::new(TokenFile(file)), what));
         }
@@ -300,7 +316,7 @@ impl Login {
             return Self::by_json(json, exchange, context);
         }
         if let Some(path) = &config.credentials_file {
-            let file = NamedFile::of_credential("`credentials_file`", path, context)?;
+            let file = NamedFile::for_credential("`credentials_file`", path, context)?;
             let json = CredentialsJson::File(file);
             return Self::by_json(json, exchange, context);
         }
@@ -321,9 +337,14 @@ impl Login {
             login.variables.push(name.to_owned());
             return Ok(login);
         }
-        if let Some(path) = well_known_file(context.environment.clone()) {
+        if let Some(path) = well_known_file(&context.environment) {
             let file = NamedFile::new("`gcloud auth application-default login`", path)?;
-            return Self::by_json(CredentialsJson::File(file), exchange, context);
+            let mut login = Self::by_json(CredentialsJson::File(file), exchange, context)?;
+            // A person's login belongs to no project; what gcloud works in is Google's own default then.
+            if login.project.is_none() {
+                login.project = gcloud_project(&context.environment);
+            }
+            return Ok(login);
         }
         let host = ambient.text(&["GCE_METADATA_HOST"]);
         let server = MetadataServer::new(host, Arc::clone(&context.clock))?;
@@ -358,12 +379,34 @@ impl Login {
 }
 
 /// The file of `gcloud auth application-default login`, if it is there.
-fn well_known_file(environment: Environment) -> Option<PathBuf> {
-    let folder = match environment.text("CLOUDSDK_CONFIG") {
+fn well_known_file(environment: &Environment) -> Option<PathBuf> {
+    let file = gcloud_folder(environment)?.join(WELL_KNOWN_FILE);
+    file.is_file().then_some(file)
+}
+
+/// The folder of gcloud's own settings.
+fn gcloud_folder(environment: &Environment) -> Option<PathBuf> {
+    Some(match environment.text("CLOUDSDK_CONFIG") {
         Some(folder) => PathBuf::from(folder),
         None if cfg!(windows) => Path::new(environment.text("APPDATA")?).join("gcloud"),
         None => Path::new(environment.text("HOME")?).join(".config/gcloud"),
-    };
-    let file = folder.join(WELL_KNOWN_FILE);
-    file.is_file().then_some(file)
+    })
+}
+
+/// The project of gcloud's active configuration, as `gcloud config set project` leaves it.
+fn gcloud_project(environment: &Environment) -> Option<String> {
+    let folder = gcloud_folder(environment)?;
+    let active = std::fs::read_to_string(folder.join("active_config")).ok();
+    let active = active.as_deref().map(str::trim);
+    let name = environment.text("CLOUDSDK_ACTIVE_CONFIG_NAME").or(active);
+    let file = format!("config_{}", name.unwrap_or("default"));
+    let text = std::fs::read_to_string(folder.join("configurations").join(file)).ok()?;
+    let mut is_core = false;
+    text.lines().map(str::trim).find_map(|line| {
+        if line.starts_with('[') {
+            is_core = line == "[core]";
+        }
+        let (key, value) = line.split_once('=')?;
+        (is_core && key.trim() == "project").then(|| value.trim().to_owned())
+    })
 }

@@ -1,6 +1,6 @@
 //! The least that Google Cloud's IAM has to bind.
 
-use secrets_core::{Grants, Location, Result, SecretName};
+use secrets_core::{LeastPrivilege, Location, Result, SecretName};
 
 use crate::names::Ids;
 
@@ -13,7 +13,7 @@ pub(crate) fn for_names(
     project: Option<&str>,
     location: &Location,
     names: &[SecretName],
-) -> Result<Grants> {
+) -> Result<LeastPrivilege> {
     let ids = names.iter().map(|name| ids.id_of(name));
     let mut ids = ids.collect::<Result<Vec<_>>>()?;
     ids.sort();
@@ -28,7 +28,7 @@ pub(crate) fn for_names(
             region.as_deref().unwrap_or_default(),
         ));
     }
-    let grants = Grants::new("Google Cloud IAM bindings", "sh", text).with_note(
+    let grants = LeastPrivilege::new("Google Cloud IAM bindings", "sh", text).with_note(
         "MEMBER is who reads, such as serviceAccount:app@my-project.iam.gserviceaccount.com",
     );
     Ok(match project {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    Credential, Expiring, HeaderValue, HttpResponse, Life, Method as HttpMethod, NamedFile,
-    SharedToken, WipedBuffer, decode, encode, renew_after, sensitive_header,
+    Credential, Expiring, HeaderValue, HttpResponse, Method as HttpMethod, NamedFile, SharedToken,
+    TokenLifetime, WipedBuffer, decode, encode, renew_after, sensitive_header,
 };
 
 use crate::client::endpoint::{Call, Endpoint};
@@ -46,7 +46,7 @@ pub(crate) struct Token {
     value: SecretValue,
     /// When the login was; renewals are counted from it.
     born: Duration,
-    life: Life,
+    life: TokenLifetime,
     /// How long the server said that it lives; zero where it has no end, or none that is known.
     granted: Duration,
     /// Beyond this moment the server does not renew it.
@@ -54,7 +54,7 @@ pub(crate) struct Token {
 }
 
 impl Expiring for Token {
-    fn life(&self) -> &Life {
+    fn life(&self) -> &TokenLifetime {
         &self.life
     }
 }
@@ -76,7 +76,7 @@ impl Token {
             header: sensitive_header(&bearer.into_value(), what)?,
             value,
             born: now,
-            life: Life::endless(),
+            life: TokenLifetime::endless(),
             granted: Duration::ZERO,
             last: None,
         })
@@ -96,7 +96,8 @@ impl Token {
                 .last
                 .map_or(ends, |last| ends.min(last))
                 .saturating_sub(now);
-            token.life = Life::ending(now, left, MARGIN).with_due(now + renew_after(left));
+            token.life =
+                TokenLifetime::expiring(now, left, MARGIN).with_due(now + renew_after(left));
         }
         Ok(token)
     }
@@ -160,7 +161,7 @@ impl Auth {
         let shared = &self.0.shared;
         if let Some(token) = shared.usable() {
             if token.life.is_due(shared.now())
-                && let Some(turn) = shared.try_turn()
+                && let Some(turn) = shared.try_refresh_guard()
             {
                 // In the background: the token at hand still serves.
                 let (inner, old) = (Arc::clone(&self.0), Arc::clone(&token));
@@ -174,7 +175,7 @@ impl Auth {
         }
         let inner = Arc::clone(&self.0);
         let login = async move { inner.log_in().await };
-        let token = shared.one_for_all(|| shared.usable(), login).await?;
+        let token = shared.get_or_refresh(|| shared.usable(), login).await?;
         token.ok_or_else(short_lived)
     }
 
@@ -184,7 +185,7 @@ impl Auth {
         let (inner, old) = (Arc::clone(&self.0), Arc::clone(used));
         let replace = async move { inner.replace(&old).await };
         let token = shared
-            .one_for_all(|| shared.other_than(used), replace)
+            .get_or_refresh(|| shared.other_than(used), replace)
             .await?;
         token.ok_or_else(short_lived)
     }
@@ -358,7 +359,7 @@ impl Inner {
         if let Err(failure) = &fresh {
             tracing::debug!(error = %failure, "the token was not renewed");
             let wait = failure.retry_after().unwrap_or(BACKOFF).max(BACKOFF);
-            old.life.put_off(now + wait);
+            old.life.defer_refresh(now + wait);
         }
         fresh
     }

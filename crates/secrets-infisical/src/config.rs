@@ -151,7 +151,7 @@ impl InfisicalConfig {
     /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for another parameter or another value of `tls`.
     pub fn set_location(&mut self, location: &Location) -> Result<()> {
         location.expect_parameters(&["base", "tls"])?;
-        let scheme = secrets_provider::scheme_of(location)?;
+        let scheme = secrets_provider::http_scheme(location)?;
         if !location.host().is_empty() {
             let port = location.port().map(|port| format!(":{port}"));
             let base = location.parameter("base").unwrap_or_default();

@@ -2,7 +2,6 @@
 //! facts that it tells by nothing but text are in [`Text`]; they choose words and waits, and tell a missing service token
 //! from a missing secret. The server's own words are never passed on.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use secrets_core::{Error, ErrorKind, Version};
@@ -24,7 +23,7 @@ pub(crate) enum Asked {
     Create,
     /// A secret that is there.
     Update,
-    /// A secret that shall go.
+    /// The deletion of a secret.
     Delete,
     /// A folder.
     Folder,
@@ -36,7 +35,7 @@ pub(crate) enum Asked {
 struct Code;
 
 impl Code {
-    /// A JWT that is expired or not one of this server; told as 403.
+    /// A JWT that is expired or not one of this server; reported as 403.
     const TOKEN: &str = "TokenError";
     /// Fastify's own, for a path that the server has no route for. The server's is `NotFound`.
     const NO_ROUTE: &str = "Not Found";
@@ -49,10 +48,6 @@ impl Text {
     const WAIT: &str = "try again in ";
     /// The server says "not found" of a service token too, by the code that it has for secrets.
     const NO_SERVICE_TOKEN: &str = "Service token with ID";
-}
-
-pub(crate) fn invalid_config(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message)
 }
 
 /// Whether a new token may help: 401, or 403 with the code of a bad token.
@@ -81,13 +76,13 @@ pub(crate) fn is_of_endpoint(response: &HttpResponse) -> bool {
 }
 
 pub(crate) fn no_api(address: &impl std::fmt::Display) -> Error {
-    invalid_config(format!("{address} has no API of Infisical that is known"))
+    Error::invalid_config(format!("{address} has no API of Infisical that is known"))
         .with_hint("check `base_url`, and `api` if it is set")
 }
 
 /// A secret that is not there, as far as the server tells.
 pub(crate) fn missing() -> Error {
-    Error::of(ErrorKind::NotFound).with_hint(
+    Error::from(ErrorKind::NotFound).with_hint(
         "the server says the same of a project, environment or folder that is missing or may not be seen",
     )
 }
@@ -157,7 +152,7 @@ pub(crate) fn not_understood(what: &'static str) -> Error {
     )
 }
 
-/// The error for a status that is no success.
+/// The error for a status that is not a success.
 pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
     let Some(refusal) = Refusal::read(&response.body) else {
@@ -172,7 +167,7 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         .with_hint("it may refer to a secret that does not exist, be rotated by the server, or the project may want capital letters in keys"),
         (400, Asked::Delete) => Error::new(ErrorKind::Conflict, "the server refuses to delete the secret")
             .with_hint("one that the server rotates is deleted together with its rotation"),
-        (400, _) => invalid_config("the server refuses the request")
+        (400, _) => Error::invalid_config("the server refuses the request")
             .with_hint("check `project_id`, `environment` and `path`"),
         (401, _) => Error::new(
             ErrorKind::Unauthenticated,
@@ -187,7 +182,7 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         (403, _) => Error::new(ErrorKind::PermissionDenied, "permission denied")
             .with_hint("the token is valid, but the identity's role in the project does not allow this"),
         (404, _) if refusal.error == Code::NO_ROUTE => {
-            invalid_config("the server has no such endpoint")
+            Error::invalid_config("the server has no such endpoint")
                 .with_hint("check `base_url`, and `api` if it is set")
         }
         (404, _) if refusal.text().starts_with(Text::NO_SERVICE_TOKEN) => Error::new(
@@ -195,15 +190,15 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
             "the server does not know the service token",
         )
         .with_hint("it is wrong, expired or revoked; use a machine identity with universal auth"),
-        (404, Asked::Folder) => invalid_config("the server has no such project or environment")
+        (404, Asked::Folder) => Error::invalid_config("the server has no such project or environment")
             .with_hint("check `project_id` and `environment`; the server says the same of what the identity may not see"),
         (404, _) => missing(),
-        (409, Asked::Create) => Error::of(ErrorKind::AlreadyExists),
-        (409, _) => Error::of(ErrorKind::Conflict)
+        (409, Asked::Create) => Error::from(ErrorKind::AlreadyExists),
+        (409, _) => Error::from(ErrorKind::Conflict)
             .with_hint("read the secret again, then repeat the change"),
         (413, _) => Error::new(ErrorKind::InvalidValue, "the server finds the request too large"),
         (422, _) => invalid_field(&refusal.fields()),
-        (429, _) => Error::of(ErrorKind::RateLimited)
+        (429, _) => Error::from(ErrorKind::RateLimited)
             .with_hint("a rate limit of the plan is reached; ask more slowly, or for more at once"),
         (500..=599, _) => Error::new(
             ErrorKind::Unavailable,
@@ -231,11 +226,11 @@ fn with_wait(
     if !error.is_retryable() {
         return error;
     }
-    let told = retry_after(&response.headers, now).or_else(|| {
+    let wait = retry_after(&response.headers, now).or_else(|| {
         let text = refusal.filter(|_| response.status.as_u16() == 429)?.text();
         told_wait(text)
     });
-    match told {
+    match wait {
         Some(wait) => error.with_retry_after(wait),
         None => error,
     }
@@ -255,7 +250,7 @@ fn told_wait(text: &str) -> Option<Duration> {
 
 fn login_refused(status: u16, refusal: &Refusal<'_>) -> Error {
     if refusal.error == Code::NO_ROUTE {
-        return invalid_config("the server has no such login").with_hint("check `base_url`");
+        return Error::invalid_config("the server has no such login").with_hint("check `base_url`");
     }
     if status == 401 && refusal.text().contains(Text::LOCKED) {
         return Error::new(
@@ -289,7 +284,7 @@ fn invalid_field(fields: &[&str]) -> Error {
             "the server does not take the value or its tags",
         )
     } else {
-        invalid_config("the server does not take the request")
+        Error::invalid_config("the server does not take the request")
             .with_hint("check `project_id`, `environment` and `path`")
     }
 }
@@ -306,7 +301,7 @@ fn request_id(refusal: &Refusal<'_>) -> String {
 /// Statuses of load balancers and of other servers come with bodies that are not Infisical's.
 fn not_infisical(status: u16) -> Error {
     match status {
-        429 => Error::of(ErrorKind::RateLimited),
+        429 => Error::from(ErrorKind::RateLimited),
         502..=504 => Error::new(
             ErrorKind::Unavailable,
             format!("a gateway in front of the server answers with status {status}"),

@@ -1,6 +1,7 @@
 //! From configuration and context to a provider, without a request.
 
-use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
+use async_trait::async_trait;
+use secrets_core::{Error, ErrorKind, Location, OpenContext, ProviderKind, Result};
 use secrets_provider::{
     Ambient, BaseUrl, ClientOptions, Credential, NamedFile, SettingNames, Transport,
     at_most_one_credential, required,
@@ -11,7 +12,6 @@ use crate::auth::{Auth, Method};
 use crate::client::Client;
 use crate::client::endpoint::Endpoint;
 use crate::config::{InfisicalConfig, Region, UniversalAuthConfig};
-use crate::error::invalid_config;
 use crate::names::Root;
 use crate::provider::{Behaviour, InfisicalProvider};
 use crate::value::Codec;
@@ -33,7 +33,7 @@ pub async fn open(
     context: OpenContext,
     transport: Transport,
 ) -> Result<InfisicalProvider> {
-    let ambient = Ambient::of(&context);
+    let ambient = Ambient::for_context(&context);
     let base = base(&config, ambient)?;
     base.refuse_clear("credentials", config.allow_http)?;
     let setting = |given: &Option<String>, variable: &str| {
@@ -43,21 +43,22 @@ pub async fn open(
             .filter(|text| !text.is_empty())
     };
     let project = setting(&config.project_id, "INFISICAL_PROJECT_ID").ok_or_else(|| {
-        invalid_config("`project_id` is missing")
+        Error::invalid_config("`project_id` is missing")
             .with_hint("copy it from the settings of the project; INFISICAL_PROJECT_ID will do too")
     })?;
     let environment = setting(&config.environment, "INFISICAL_ENVIRONMENT").ok_or_else(|| {
-        invalid_config("`environment` is missing")
+        Error::invalid_config("`environment` is missing")
             .with_hint("set it to the slug of an environment, such as `prod`")
     })?;
     let path = setting(&config.path, "INFISICAL_SECRET_PATH").unwrap_or_default();
-    let root = Root::new(&path)
-        .ok_or_else(|| invalid_config("`path` is not the path of a folder, such as `/team/api`"))?;
+    let root = Root::new(&path).ok_or_else(|| {
+        Error::invalid_config("`path` is not the path of a folder, such as `/team/api`")
+    })?;
     if [&project, &environment]
         .iter()
         .any(|text| text.chars().any(char::is_control))
     {
-        return Err(invalid_config(
+        return Err(Error::invalid_config(
             "`project_id` or `environment` holds a control character",
         ));
     }
@@ -89,11 +90,29 @@ pub async fn open(
     ))
 }
 
+#[async_trait]
+impl ProviderKind for InfisicalProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = InfisicalConfig;
+
+    fn set_location(config: &mut InfisicalConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: InfisicalConfig, context: OpenContext) -> Result<Self> {
+        let transport = Transport::from_context(&context);
+        open(config, context, transport).await
+    }
+}
+
 fn base(config: &InfisicalConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     if let Some(address) = &config.base_url {
         if config.region.is_some() {
-            return Err(invalid_config("both `base_url` and `region` are set")
-                .with_hint("keep `base_url` for a server of your own, `region` for the cloud"));
+            return Err(
+                Error::invalid_config("both `base_url` and `region` are set")
+                    .with_hint("keep `base_url` for a server of your own, `region` for the cloud"),
+            );
         }
         return BaseUrl::parse(without_api(address));
     }
@@ -103,7 +122,7 @@ fn base(config: &InfisicalConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     for variable in ADDRESSES {
         if let Some(address) = ambient.text(&[variable]) {
             let example = "https://infisical.example";
-            return BaseUrl::of_setting(variable, without_api(address), example);
+            return BaseUrl::from_setting(variable, without_api(address), example);
         }
     }
     BaseUrl::parse(Region::Us.url())
@@ -117,7 +136,7 @@ fn without_api(address: &str) -> &str {
 
 fn location(base: &BaseUrl, project: &str, environment: &str, root: &Root) -> Location {
     let below = root.path().trim_end_matches('/');
-    let mut location = Location::of_scheme(SCHEME)
+    let mut location = Location::from_scheme(SCHEME)
         .with_host(base.host(), Some(base.port()))
         .with_path(format!("/{project}/{environment}{below}"));
     let address = base.to_string();
@@ -165,13 +184,13 @@ fn method(
         return Ok(Method::Token(token.clone(), "`service_token`"));
     }
     if let Some(path) = &config.token_file {
-        return NamedFile::of_credential("`token_file`", path, context).map(Method::TokenFile);
+        return NamedFile::for_credential("`token_file`", path, context).map(Method::TokenFile);
     }
     ambient_method(context, ambient, variables)
 }
 
 fn universal_auth(config: &UniversalAuthConfig, context: &OpenContext) -> Result<Method> {
-    let client_secret = Credential::of(
+    let client_secret = Credential::from_settings(
         ("universal_auth", "client_secret"),
         config.client_secret.as_ref(),
         config.client_secret_file.as_deref(),

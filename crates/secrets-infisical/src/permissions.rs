@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secrets_core::{Grants, Result, SecretName};
+use secrets_core::{LeastPrivilege, Result, SecretName};
 use serde_json::{Value, json};
 
 use crate::names::Root;
@@ -14,7 +14,7 @@ pub(crate) fn for_names(
     project: &str,
     environment: &str,
     names: &[SecretName],
-) -> Result<Grants> {
+) -> Result<LeastPrivilege> {
     let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for name in names {
         let place = root.place(name)?;
@@ -42,7 +42,7 @@ pub(crate) fn for_names(
         "type": { "isTemporary": false },
         "permissions": permissions,
     });
-    let grants = Grants::new("Infisical identity privilege", "json", format!("{privilege:#}\n"))
+    let grants = LeastPrivilege::new("Infisical identity privilege", "json", format!("{privilege:#}\n"))
         .with_note("IDENTITY_ID is the machine identity, which needs a role of the project that allows nothing more (`no-access`)")
         .with_note("`permissions` is also what a project role takes; folders that import need read on secret-folders and secret-imports");
     Ok(grants)
@@ -58,9 +58,9 @@ mod tests {
         let names = ["db/user", "db/password", "TOKEN", "TOKEN"];
         let names = names.map(|name| SecretName::new(name).unwrap());
         let grants = for_names(&root, "p-1", "prod", &names).unwrap();
-        let told: Value = serde_json::from_str(&grants.text).unwrap();
-        assert_eq!(told["projectId"], "p-1");
-        let permissions = told["permissions"].as_array().unwrap();
+        let parsed: Value = serde_json::from_str(&grants.text).unwrap();
+        assert_eq!(parsed["projectId"], "p-1");
+        let permissions = parsed["permissions"].as_array().unwrap();
         assert_eq!(permissions.len(), 2);
         assert_eq!(
             permissions[0]["conditions"],

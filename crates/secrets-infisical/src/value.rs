@@ -4,11 +4,8 @@
 //! is stored in base64 behind a mark in the value itself: metadata would not do, since the server does not tell that of an
 //! earlier version, and keeps it when somebody else writes another value.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
-use secrets_provider::WipedBuffer;
-use zeroize::Zeroizing;
+use secrets_provider::{WipedBuffer, decode_base64, encode_base64};
 
 use crate::config::{Encoding, UnresolvedReferences};
 use crate::limits::{MAX_JSON_BYTES, MAX_VALUE_BYTES};
@@ -105,23 +102,17 @@ impl Codec {
 }
 
 fn encoded(value: &SecretValue) -> SecretValue {
-    let length = MARK.len() + value.len().div_ceil(3) * 4;
-    let mut text = Zeroizing::new(String::with_capacity(length));
-    text.push_str(MARK);
-    STANDARD.encode_string(value.expose_bytes(), &mut text);
-    text.into()
+    encode_base64(MARK, value.expose_bytes())
 }
 
 fn decoded(encoded: &[u8]) -> Result<SecretValue> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len() / 4 * 3 + 3));
-    match STANDARD.decode_vec(encoded, &mut bytes) {
-        Ok(()) => Ok(SecretValue::from_zeroizing(bytes)),
-        Err(_) => Err(Error::new(
+    decode_base64(encoded).ok_or_else(|| {
+        Error::new(
             ErrorKind::IntegrityFailure,
-            "the value has the mark of an encoded one, but is not base64",
+            "the value is marked as base64, but is not",
         )
-        .with_hint("somebody has changed it by hand; write it again")),
-    }
+        .with_hint("another program may have changed it; write it again")
+    })
 }
 
 /// Whether the server's trimming leaves a text as it is: it trims both ends, and puts one line feed back.
@@ -175,7 +166,7 @@ pub(crate) fn text_of(raw: &str) -> Result<SecretValue> {
         }
         None => Err(Error::new(
             ErrorKind::InvalidResponse,
-            "the answer holds a value that is no text",
+            "the answer holds a value that is not text",
         )),
     }
 }

@@ -447,7 +447,7 @@ mod tests {
                     let health = Health::new(HealthStatus::Healthy, "up");
                     Ok(Response::new(Reply::Health(health), origin))
                 }
-                (_, Some(kind)) => Err(Error::of(kind)),
+                (_, Some(kind)) => Err(Error::from(kind)),
                 _ => {
                     let metadata = Metadata::new(SecretName::new("a").unwrap());
                     let secret = Secret::new("1".into(), metadata);
@@ -657,7 +657,7 @@ mod tests {
         let outcomes = |answers: &[Option<ErrorKind>]| {
             let origin = Origin::fresh("backend".into());
             let answers = answers.iter().map(|kind| match kind {
-                Some(kind) => Err(Error::of(*kind)),
+                Some(kind) => Err(Error::from(*kind)),
                 None => {
                     let metadata = Metadata::new(SecretName::new("a").unwrap());
                     let secret = Secret::new("1".into(), metadata);
@@ -716,7 +716,7 @@ mod tests {
             }
 
             fn call(&mut self, _: Request) -> Self::Future {
-                at_once(Err(Error::of(ErrorKind::Unexpected)))
+                at_once(Err(Error::from(ErrorKind::Unexpected)))
             }
         }
         let clock = Arc::new(ManualClock::new());

@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn ours_comes_back_as_it_was() {
-        let boxed: BoxError = Error::of(ErrorKind::Conflict).into();
+        let boxed: BoxError = Error::from(ErrorKind::Conflict).into();
         assert_eq!(error_from_boxed(boxed).kind(), ErrorKind::Conflict);
     }
 

@@ -1,5 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::print_stderr,
+        reason = "a test that cannot go on panics, and a long one shows its progress"
+    )
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod audit;

@@ -2,6 +2,7 @@
 //!
 //! Each is a module of its own behind a feature of its own, with the same names in it: `SCHEME`, `CAPABILITIES`, a
 //! configuration, a provider and `open`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(any(feature = "dotenv", feature = "file"))]

@@ -38,10 +38,10 @@ impl Fixture for Variables {
     async fn seed(&self, name: &SecretName, value: &SecretValue) -> Result<()> {
         // The system takes neither of these, so a snapshot of a real environment never holds them.
         if name.as_str().contains('=') {
-            return Err(Error::of(ErrorKind::InvalidName).with_name(name));
+            return Err(Error::from(ErrorKind::InvalidName).with_name(name));
         }
         if value.expose_bytes().contains(&0) {
-            return Err(Error::of(ErrorKind::InvalidValue).with_name(name));
+            return Err(Error::from(ErrorKind::InvalidValue).with_name(name));
         }
         self.0
             .lock()

@@ -1,8 +1,11 @@
-//! How fast text is masked, beside bare searches for the same spellings with `aho-corasick`: for all places, as masking
-//! needs them, and for the leftmost ones, which has the vector search of few spellings and misses what overlaps.
-//! Prints a line for each figure: what, whose, and the best of all rounds.
-#![allow(clippy::print_stdout, reason = "figures are what it is for")]
-#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+//! Measures masking beside bare searches for the same patterns with `aho-corasick`: for all matches, as masking needs
+//! them, and for leftmost ones, which use a vector search for few patterns and miss overlaps.
+//! Prints a line for each figure: measurement, program, and the best of all rounds.
+#![allow(clippy::print_stdout, reason = "prints figures")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark panics when it cannot continue"
+)]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,10 +15,10 @@ use polysecrets_mask::{Masker, spellings};
 use secrets_core::SecretValue;
 
 const ROUNDS: usize = 5;
-/// In MiB: an eighth of it is more than a processor caches.
+/// In MiB. An eighth of it exceeds the processor's cache.
 const TEXT: usize = 64;
 const MIB: usize = 1024 * 1024;
-/// What a pipe gives at once.
+/// The capacity of a pipe.
 const PIECE: usize = 64 * 1024;
 
 fn main() {
@@ -77,10 +80,10 @@ fn main() {
     }
 }
 
-/// Seconds that this thread has had a processor, where the system tells: a long turn must not seem slow because others run. Else
-/// those since the start.
+/// The processor time of this thread in seconds, if the system reports it, so other processes do not count. Otherwise the
+/// time since the start.
 fn clock(begun: Instant) -> f64 {
-    // The account is brought up to date by whoever gives way.
+    // Yielding updates the statistics.
     std::thread::yield_now();
     let account = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     account
@@ -101,13 +104,13 @@ fn stream(masker: &Masker, text: &[u8]) {
     assert!(masked + output.len() < text.len());
 }
 
-/// 32 letters and digits, the same in each run.
+/// 32 letters and digits, the same in every run.
 fn value(number: usize) -> String {
     let mut random = fastrand::Rng::with_seed(number as u64 + 1);
     (0..32).map(|_| random.alphanumeric()).collect()
 }
 
-/// Lines as servers write them, every 100th with a value.
+/// Lines of a server's log, every 100th with a value.
 fn log(bytes: usize, values: &[String]) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes + 256);
     let mut random = fastrand::Rng::with_seed(7);

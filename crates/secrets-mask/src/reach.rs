@@ -83,7 +83,7 @@ impl Reach {
         };
         let offset = state - chain.first;
         let index = offset / chain.distance;
-        if offset % chain.distance != 0 || index >= chain.count as usize {
+        if !offset.is_multiple_of(chain.distance) || index >= chain.count as usize {
             return 0;
         }
         chain.reach as usize + index

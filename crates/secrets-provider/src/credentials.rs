@@ -50,7 +50,7 @@ impl NamedFile {
     ///
     /// # Errors
     /// [`ErrorKind::Unauthenticated`] if the location is of somebody else's choice, else those of [`new`](Self::new).
-    pub fn of_credential(
+    pub fn for_credential(
         setting: impl Into<Cow<'static, str>>,
         path: &Path,
         context: &OpenContext,
@@ -155,8 +155,8 @@ impl Credential {
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidConfig`] if both are set.
-    /// - [`ErrorKind::Unauthenticated`] as for [`NamedFile::of_credential`].
-    pub fn of(
+    /// - [`ErrorKind::Unauthenticated`] as for [`NamedFile::for_credential`].
+    pub fn from_settings(
         (table, name): (&str, &str),
         given: Option<&SecretValue>,
         file: Option<&Path>,
@@ -167,7 +167,7 @@ impl Credential {
             (Some(value), None) => Ok(Some(Self::Given(value.clone()))),
             (None, Some(path)) => {
                 let setting = format!("`{table}.{name}_file`");
-                NamedFile::of_credential(setting, path, context).map(|file| Some(Self::File(file)))
+                NamedFile::for_credential(setting, path, context).map(|file| Some(Self::File(file)))
             }
             (None, None) => Ok(None),
         }
@@ -248,7 +248,7 @@ mod tests {
         let context = OpenContext::new("main").with_base_dir(folder.path());
         let (given, path) = (SecretValue::from("given"), Path::new("id"));
         let of = |given, file, context: &OpenContext| {
-            Credential::of(("approle", "secret_id"), given, file, context)
+            Credential::from_settings(("approle", "secret_id"), given, file, context)
         };
         let read = |credential: Result<Option<Credential>>| credential.unwrap().unwrap().read();
         assert_eq!(

@@ -1,15 +1,14 @@
-//! What configuration and environment say, asked and refused in the same words by each provider.
+//! Settings and variables, read and refused alike by every provider.
 
 use secrets_core::{Environment, Error, ErrorKind, Location, OpenContext, Result, SecretValue};
 
-/// The variables that say something of a provider, as far as they may be listened to: none where the location is of
-/// somebody else's choice.
+/// The environment variables that a provider may read: none if someone else chose the location.
 #[derive(Debug, Clone, Copy)]
 pub struct Ambient<'a>(Option<&'a Environment>);
 
 impl<'a> Ambient<'a> {
     /// The variables that a provider may read in this context.
-    pub fn of(context: &'a OpenContext) -> Self {
+    pub fn for_context(context: &'a OpenContext) -> Self {
         let is_allowed = context.allow_ambient("the environment's settings").is_ok();
         Self(is_allowed.then_some(&context.environment))
     }
@@ -23,16 +22,16 @@ impl<'a> Ambient<'a> {
         })
     }
 
-    /// The same as text, where it is some.
+    /// The same, if it is text.
     pub fn text(self, names: &[&str]) -> Option<&'a str> {
         self.variable(names)?.1.expose_str().ok()
     }
 }
 
-/// Says which of the credentials in a configuration are set, if that is more than one.
+/// Refuses more than one credential.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] with their names.
+/// [`ErrorKind::InvalidConfig`] with the names of those that are set.
 pub fn at_most_one_credential(given: &[(&str, bool)]) -> Result<()> {
     let given: Vec<&str> = given
         .iter()
@@ -47,11 +46,11 @@ pub fn at_most_one_credential(given: &[(&str, bool)]) -> Result<()> {
     )
 }
 
-/// `https`, or `http` where the location says `tls=off`.
+/// `https`, or `http` if the location has `tls=off`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] if it says something else of `tls`.
-pub fn scheme_of(location: &Location) -> Result<&'static str> {
+/// [`ErrorKind::InvalidConfig`] for another value of `tls`.
+pub fn http_scheme(location: &Location) -> Result<&'static str> {
     match location.parameter("tls") {
         None | Some("on") => Ok("https"),
         Some("off") => Ok("http"),
@@ -62,7 +61,7 @@ pub fn scheme_of(location: &Location) -> Result<&'static str> {
     }
 }
 
-/// The value of a setting that the chosen login cannot do without.
+/// The value of a setting that the chosen login needs.
 ///
 /// # Errors
 /// That of [`missing`].
@@ -70,12 +69,12 @@ pub fn required<T>(value: Option<T>, setting: &str) -> Result<T> {
     value.ok_or_else(|| missing(setting))
 }
 
-/// [`ErrorKind::InvalidConfig`]: the chosen login cannot do without this setting.
+/// [`ErrorKind::InvalidConfig`]: the chosen login needs this setting.
 pub fn missing(setting: &str) -> Error {
     invalid(format!("`{setting}` is missing")).with_hint("the chosen login needs it")
 }
 
-/// [`ErrorKind::InvalidConfig`]: two settings of a table say the same thing.
+/// [`ErrorKind::InvalidConfig`]: two settings of a table exclude each other.
 pub fn both(table: &str, one: &str, other: &str) -> Error {
     invalid(format!("`{table}` has both `{one}` and `{other}`")).with_hint("keep one of them")
 }
@@ -98,7 +97,7 @@ mod tests {
     #[test]
     fn the_first_variable_that_says_something_counts() {
         let context = context();
-        let ambient = Ambient::of(&context);
+        let ambient = Ambient::for_context(&context);
         assert_eq!(
             ambient.variable(&["X", "A", "B", "C"]),
             Some(("B", &"b".into()))
@@ -118,8 +117,8 @@ mod tests {
         let context = context().with_ambient(AmbientCredentials::Refused {
             config: "/repo/secrets.toml".into(),
         });
-        assert_eq!(Ambient::of(&context).variable(&["B"]), None);
-        assert_eq!(Ambient::of(&context).text(&["B"]), None);
+        assert_eq!(Ambient::for_context(&context).variable(&["B"]), None);
+        assert_eq!(Ambient::for_context(&context).text(&["B"]), None);
     }
 
     #[test]
@@ -130,8 +129,8 @@ mod tests {
             ("vault://h?tls=off", Some("http")),
             ("vault://h?tls=no", None),
         ] {
-            let scheme_of = scheme_of(&text.parse().unwrap());
-            assert_eq!(scheme_of.ok(), scheme, "{text}");
+            let found = http_scheme(&text.parse().unwrap());
+            assert_eq!(found.ok(), scheme, "{text}");
         }
     }
 

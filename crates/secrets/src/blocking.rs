@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use secrets_core::{
-    Answer, AsSecretRef, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName,
-    SecretRef, SecretValue, Version,
+    Answer, Error, ErrorKind, Health, Metadata, PutOptions, Result, SecretName, SecretRef,
+    SecretValue, ToSecretRef, Version,
 };
 use serde::Serialize;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -35,7 +35,7 @@ macro_rules! blocking {
             ///
             /// # Errors
             /// As the asynchronous method of the same name; [`ErrorKind::Unexpected`] inside an asynchronous runtime.
-            pub fn $name(&self, reference: impl AsSecretRef $(, $argument: $type)*) -> Result<$output>
+            pub fn $name(&self, reference: impl ToSecretRef $(, $argument: $type)*) -> Result<$output>
             {
                 self.block_on(self.handle.$name(reference $(, $argument)*))?
             }
@@ -83,7 +83,7 @@ impl Secrets {
         /// Reads a secret that may be missing.
         get_optional() -> Option<SecretValue>;
         /// Whether a secret is there and can be read.
-        has() -> bool;
+        exists() -> bool;
         /// Reads a secret's metadata without its value.
         describe() -> Metadata;
         /// Writes a value.
@@ -104,7 +104,7 @@ impl Secrets {
     /// As [`get_optional`](Self::get_optional).
     pub fn get_or(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         default: impl Into<SecretValue>,
     ) -> Result<SecretValue> {
         self.block_on(self.handle.get_or(reference, default))?
@@ -138,7 +138,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As the asynchronous method of the same name.
-    pub fn versions(&self, reference: impl AsSecretRef) -> Result<Vec<Metadata>> {
+    pub fn versions(&self, reference: impl ToSecretRef) -> Result<Vec<Metadata>> {
         self.block_on(self.handle.versions(reference).try_collect())?
     }
 

@@ -31,8 +31,11 @@ pub(crate) struct Member {
 impl Member {
     /// What this member is asked. That it is in trouble is no trouble of the chain's where the chain would go on.
     fn part_of(&self, request: &Request) -> Request {
-        let whole = (self.on_error == OnError::Fail).then_some(request);
-        request.clone().with_setbacks_of(whole)
+        let mut part = request.clone();
+        if self.on_error != OnError::Fail {
+            part.retry_observer = None;
+        }
+        part
     }
 }
 
@@ -199,7 +202,7 @@ impl Chain {
     }
 
     fn not_found(&self, last: Option<Error>, request: &Request) -> Error {
-        let error = Error::of(ErrorKind::NotFound)
+        let error = Error::from(ErrorKind::NotFound)
             .with_operation(request.call.operation())
             .with_provider(self.name.clone(), "chain");
         let error = match last.as_ref().and_then(Error::name).or(request.call.name()) {

@@ -103,7 +103,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Re
             "the provider does not answer about leases in time",
         )
         .with_hint(
-            "leases end by themselves in their time; `deadline` in `[timeouts]` gives it longer",
+            "leases expire by themselves; raise `deadline` in `[timeouts]` to allow more time",
         ))
     })
 }

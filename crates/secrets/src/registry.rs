@@ -1,15 +1,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use secrets_core::{Error, ErrorKind, OpenContext, Result, SecretProvider, SourcePosition};
+use secrets_core::{
+    Error, ErrorKind, OpenContext, ProviderKind, Result, SecretProvider, SourcePosition,
+};
 
 use crate::config::Settings;
-#[cfg(feature = "http")]
-use secrets_provider::Transport;
 
 /// The schemes of the built-in providers, whether or not this build has them.
 pub(crate) const KNOWN_SCHEMES: &[&str] = &[
@@ -40,34 +39,22 @@ pub fn canonical_scheme(word: &str) -> &str {
 /// What a provider is opened with.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Opening {
+pub struct ProviderSpec {
     /// The provider's own settings.
     pub settings: Settings,
     /// Its name, and what it may use of its surroundings.
     pub context: OpenContext,
-    /// The HTTP transport that all providers share.
-    #[cfg(feature = "http")]
-    pub transport: Transport,
 }
 
-impl Opening {
+impl ProviderSpec {
     /// Settings and surroundings for one provider.
-    pub fn new(
-        settings: Settings,
-        context: OpenContext,
-        #[cfg(feature = "http")] transport: Transport,
-    ) -> Self {
-        Self {
-            settings,
-            context,
-            #[cfg(feature = "http")]
-            transport,
-        }
+    pub fn new(settings: Settings, context: OpenContext) -> Self {
+        Self { settings, context }
     }
 }
 
 type Opened = BoxFuture<'static, Result<Arc<dyn SecretProvider>>>;
-type OpenFn = Arc<dyn Fn(Opening) -> Opened + Send + Sync>;
+type OpenFn = fn(ProviderSpec) -> Opened;
 
 /// The error with a place in the configuration, unless it has a more precise one.
 pub(crate) fn placed(error: Error, position: Option<SourcePosition>) -> Error {
@@ -77,28 +64,10 @@ pub(crate) fn placed(error: Error, position: Option<SourcePosition>) -> Error {
     }
 }
 
-/// Registers a provider crate or module, which all have the same names. `transport` is for those that speak HTTP.
-#[allow(unused_macros, reason = "a build without any provider registers none")]
-macro_rules! builtin {
-    ($registry:ident, $($module:ident)::+, $config:ident $(, $transport:ident)?) => {
-        $registry.register($($module)::+::SCHEME, |opening| async move {
-            let Opening { settings, context, $($transport,)? .. } = opening;
-            let mut config: $($module)::+::$config = settings.deserialize()?;
-            if let Some(location) = settings.location() {
-                config
-                    .set_location(location)
-                    .map_err(|error| placed(error, settings.location_position()))?;
-            }
-            let provider = $($module)::+::open(config, context $(, $transport)?).await?;
-            Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
-        });
-    };
-}
-
 /// Which schemes there are, and how a provider of each is opened.
 #[derive(Clone, Default)]
 pub struct Registry {
-    schemes: BTreeMap<String, OpenFn>,
+    schemes: BTreeMap<&'static str, OpenFn>,
 }
 
 impl Registry {
@@ -112,53 +81,44 @@ impl Registry {
         #[allow(unused_mut, reason = "a build without any provider registers none")]
         let mut registry = Self::empty();
         #[cfg(feature = "memory")]
-        builtin!(registry, secrets_local::memory, MemoryConfig);
+        registry.register::<secrets_local::memory::MemoryProvider>();
         #[cfg(feature = "env")]
-        builtin!(registry, secrets_local::env, EnvConfig);
+        registry.register::<secrets_local::env::EnvProvider>();
         #[cfg(feature = "dotenv")]
-        builtin!(registry, secrets_local::dotenv, DotenvConfig);
+        registry.register::<secrets_local::dotenv::DotenvProvider>();
         #[cfg(feature = "file")]
-        builtin!(registry, secrets_local::file, FileConfig);
+        registry.register::<secrets_local::file::FileProvider>();
         #[cfg(feature = "vault")]
-        builtin!(registry, secrets_vault, VaultConfig, transport);
+        registry.register::<secrets_vault::VaultProvider>();
         #[cfg(feature = "aws")]
-        builtin!(registry, secrets_aws, AwsConfig, transport);
+        registry.register::<secrets_aws::AwsProvider>();
         #[cfg(feature = "azure")]
-        builtin!(registry, secrets_azure, AzureConfig, transport);
+        registry.register::<secrets_azure::AzureProvider>();
         #[cfg(feature = "gcp")]
-        builtin!(registry, secrets_gcp, GcpConfig, transport);
+        registry.register::<secrets_gcp::GcpProvider>();
         #[cfg(feature = "infisical")]
-        builtin!(registry, secrets_infisical, InfisicalConfig, transport);
+        registry.register::<secrets_infisical::InfisicalProvider>();
         registry
     }
 
-    /// Adds a scheme, or replaces how its providers are opened.
+    /// Adds a kind of provider, in place of one with the same scheme.
     ///
     /// ```
-    /// # use std::sync::Arc;
-    /// # use polysecrets::{Registry, SecretProvider};
-    /// # fn doc(provider: Arc<dyn SecretProvider>) {
-    /// let mut registry = Registry::builtin();
-    /// registry.register("mine", move |opening| {
-    ///     let provider = provider.clone();
-    ///     async move { Ok(provider) }
-    /// });
-    /// # }
+    /// # use polysecrets::{ProviderKind, Registry};
+    /// fn with_own<P: ProviderKind>() -> Registry {
+    ///     let mut registry = Registry::builtin();
+    ///     registry.register::<P>();
+    ///     registry
+    /// }
     /// ```
-    pub fn register<F, O>(&mut self, scheme: impl Into<String>, open: F)
-    where
-        F: Fn(Opening) -> O + Send + Sync + 'static,
-        O: Future<Output = Result<Arc<dyn SecretProvider>>> + Send + 'static,
-    {
-        self.schemes.insert(
-            scheme.into(),
-            Arc::new(move |opening| open(opening).boxed()),
-        );
+    pub fn register<P: ProviderKind>(&mut self) {
+        self.schemes
+            .insert(P::SCHEME, |spec| open::<P>(spec).boxed());
     }
 
     /// All schemes, in alphabetical order.
     pub fn schemes(&self) -> impl Iterator<Item = &str> {
-        self.schemes.keys().map(String::as_str)
+        self.schemes.keys().copied()
     }
 
     /// Opens a provider.
@@ -166,12 +126,12 @@ impl Registry {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] that lists the schemes there are, if this is not one of them; else what the provider
     /// says.
-    pub async fn open(&self, scheme: &str, opening: Opening) -> Result<Arc<dyn SecretProvider>> {
+    pub async fn open(&self, scheme: &str, spec: ProviderSpec) -> Result<Arc<dyn SecretProvider>> {
         let open = self
             .schemes
             .get(canonical_scheme(scheme))
             .ok_or_else(|| self.unknown(scheme))?;
-        open(opening).await
+        open(spec).await
     }
 
     pub(crate) fn unknown(&self, scheme: &str) -> Error {
@@ -199,8 +159,98 @@ impl Registry {
     }
 }
 
+async fn open<P: ProviderKind>(spec: ProviderSpec) -> Result<Arc<dyn SecretProvider>> {
+    let ProviderSpec { settings, context } = spec;
+    let mut config: P::Config = settings.deserialize()?;
+    if let Some(location) = settings.location() {
+        P::set_location(&mut config, location)
+            .map_err(|error| placed(error, settings.location_position()))?;
+    }
+    Ok(Arc::new(P::open(config, context).await?))
+}
+
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.schemes()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use futures_util::FutureExt;
+    use secrets_core::{
+        Capabilities, GetOptions, Health, HealthStatus, Location, ProviderInfo, Secret, SecretName,
+    };
+
+    use super::*;
+
+    /// A provider of someone else's that can do nothing, and takes no location.
+    #[derive(Debug)]
+    struct Nothing(ProviderInfo);
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NoSettings {}
+
+    #[async_trait]
+    impl ProviderKind for Nothing {
+        const SCHEME: &'static str = "nothing";
+
+        type Config = NoSettings;
+
+        async fn open(_: NoSettings, context: OpenContext) -> Result<Self> {
+            let location = Location::from_scheme(Self::SCHEME);
+            let capabilities = Capabilities::default();
+            let info = ProviderInfo::new(Self::SCHEME, context.provider, location, capabilities);
+            Ok(Self(info))
+        }
+    }
+
+    #[async_trait]
+    impl SecretProvider for Nothing {
+        fn info(&self) -> &ProviderInfo {
+            &self.0
+        }
+
+        async fn get(&self, name: &SecretName, _: &GetOptions) -> Result<Secret> {
+            Err(Error::not_found(name))
+        }
+
+        async fn health(&self) -> Result<Health> {
+            Ok(Health::new(HealthStatus::Healthy, "idle"))
+        }
+
+        async fn close(&self) -> Result<()> {
+            Ok(())
+        }
+
+        secrets_core::unsupported!(describe, list, put, delete, restore, versions, rollback);
+    }
+
+    fn open(settings: Settings) -> Result<Arc<dyn SecretProvider>> {
+        let mut registry = Registry::empty();
+        registry.register::<Nothing>();
+        let spec = ProviderSpec::new(settings, OpenContext::new("mine"));
+        registry.open("nothing", spec).now_or_never().unwrap()
+    }
+
+    #[test]
+    fn a_registered_kind_opens_by_its_scheme() {
+        let provider = open(Settings::default()).unwrap();
+        assert_eq!(provider.info().scheme, "nothing");
+        assert_eq!(&*provider.info().name, "mine");
+    }
+
+    #[test]
+    fn a_location_that_the_kind_does_not_read_is_an_error() {
+        let location: Location = "nothing://somewhere".parse().unwrap();
+        let error = open(Settings::from_location(location)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert_eq!(
+            error.message(),
+            "a provider of type nothing takes no location"
+        );
+        assert_eq!(error.hint(), Some("remove `location`"));
     }
 }

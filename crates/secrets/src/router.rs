@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use secrets_core::{
-    Answer, Call, Environment, Error, ErrorKind, GetItem, Grants, OpenContext, Operation, Origin,
-    PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretName, SecretProvider,
-    SecretRef, SecretValue,
+    Answer, Call, Environment, Error, ErrorKind, GetItem, LeastPrivilege, OpenContext, Operation,
+    Origin, PlannedCall, ProviderInfo, Reply, Request, Response, Result, SecretName,
+    SecretProvider, SecretRef, SecretValue, plan_reads,
 };
 use tokio::sync::OnceCell;
 use tower::{Service, ServiceExt};
@@ -17,7 +17,7 @@ use tower::{Service, ServiceExt};
 use crate::chain::{Chain, Share};
 use crate::config::{ChainEntry, ProviderEntry, Settings};
 use crate::plan::PlannedRead;
-use crate::registry::{self, Opening, Registry};
+use crate::registry::{self, ProviderSpec, Registry};
 use crate::stack::{self, Inner, StackOptions};
 use crate::stats::ProviderStats;
 
@@ -142,15 +142,24 @@ impl Router {
     }
 
     /// What has to be allowed at a provider's vendor so that these secrets can be read; opens it.
-    pub(crate) async fn grants(&self, name: &str, names: &[SecretName]) -> Result<Option<Grants>> {
+    pub(crate) async fn least_privilege(
+        &self,
+        name: &str,
+        names: &[SecretName],
+    ) -> Result<Option<LeastPrivilege>> {
         let opened = self.open(name, &[]).await?;
-        let granted = opened.provider.grants(names);
-        granted.map_err(|error| {
-            error.with_provider(
-                name.into(),
-                self.scheme(name).unwrap_or_default().to_owned(),
-            )
-        })
+        let Some(permissions) = opened.provider.permissions() else {
+            return Ok(None);
+        };
+        permissions
+            .least_privilege(names)
+            .map(Some)
+            .map_err(|error| {
+                error.with_provider(
+                    name.into(),
+                    self.scheme(name).unwrap_or_default().to_owned(),
+                )
+            })
     }
 
     /// The providers that a target leads to: the members of a chain, or the one provider.
@@ -289,13 +298,8 @@ impl Router {
                 Source::Entry(entry) => {
                     let settings = self.bootstrap(slot, &entry.settings, path).await?;
                     let context = opener.context(slot, entry);
-                    let opening = Opening::new(
-                        settings.clone(),
-                        context,
-                        #[cfg(feature = "http")]
-                        opener.transport.clone(),
-                    );
-                    let opened = opener.registry.open(&entry.scheme, opening).await;
+                    let spec = ProviderSpec::new(settings.clone(), context);
+                    let opened = opener.registry.open(&entry.scheme, spec).await;
                     let provider = opened.map_err(|error| match error.kind() {
                         ErrorKind::InvalidConfig => registry::placed(error, entry.position.clone()),
                         _ => error,
@@ -401,7 +405,7 @@ impl Router {
         let opened = self.open(name, path).await?;
         match &request.call {
             Call::GetMany { items } => {
-                let calls = opened.provider.plan(items);
+                let calls = plan_reads(&*opened.provider, items);
                 match &calls[..] {
                     [all] if all.items.len() == items.len() => {
                         opened.inner.stack.oneshot(request).await
@@ -461,7 +465,7 @@ impl Opened {
             };
             let request = Request::new(call)
                 .with_deadline(whole.deadline)
-                .with_setbacks_of(Some(whole));
+                .with_retry_observer(whole.retry_observer.clone());
             let answered = self.inner.stack.clone().oneshot(request).await;
             (planned, answered.map(|response| response.reply))
         });
@@ -494,7 +498,7 @@ impl Opened {
     fn plan(&self, items: &[GetItem], share: Share) -> Vec<PlannedRead> {
         let info = self.provider.info();
         let asked: Vec<GetItem> = share.items.iter().map(|at| items[*at].clone()).collect();
-        let calls = self.provider.plan(&asked).into_iter();
+        let calls = plan_reads(&*self.provider, &asked).into_iter();
         let read = |call: PlannedCall| PlannedRead {
             provider: info.name.clone(),
             scheme: info.scheme,
@@ -511,12 +515,15 @@ impl Opened {
 
 impl Opener {
     fn context(&self, slot: &Slot, entry: &ProviderEntry) -> OpenContext {
-        OpenContext::new(slot.name.clone())
+        let context = OpenContext::new(slot.name.clone())
             .with_environment(self.environment.clone())
             .with_clock(self.stack.clock.clone())
             .with_ambient(entry.trust.clone())
             .with_base_dir(self.base_dir.clone())
-            .with_user_dirs(self.config_dir.clone(), self.state_dir.clone())
+            .with_user_dirs(self.config_dir.clone(), self.state_dir.clone());
+        #[cfg(feature = "http")]
+        let context = context.with_shared(self.transport.clone());
+        context
     }
 }
 

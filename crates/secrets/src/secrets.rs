@@ -7,16 +7,15 @@ use foldhash::fast::RandomState;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use secrets_core::{
-    Answer, AsSecretRef, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
-    GetOptions, Health, HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken,
-    ProviderInfo, PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret,
-    SecretName, SecretRef, SecretValue, Version, VersionsOptions,
+    Answer, Call, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health,
+    HealthStatus, ListOptions, Metadata, Operation, Origin, Page, PageToken, ProviderInfo,
+    PutOptions, Reply, Request, Response, Result, RollbackOptions, Secret, SecretName, SecretRef,
+    SecretValue, ToSecretRef, Version, VersionsOptions,
 };
 use tower::ServiceExt;
 
 use crate::builder::SecretsBuilder;
-use crate::config::{Config, Declared, LoadOptions};
-use crate::grants::{self, ProviderGrants};
+use crate::config::{Config, DeclaredSecret, LoadOptions};
 #[cfg(feature = "audit")]
 use crate::layers::AuditLayer;
 #[cfg(feature = "policy")]
@@ -24,6 +23,7 @@ use crate::layers::Policy;
 #[cfg(feature = "cache")]
 use crate::layers::{Cache, CacheHit, CachedRead};
 use crate::leases::{CloseOptions, LeasesAtClose};
+use crate::permissions::{self, ProviderPermissions};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
 use crate::stack::{Outer, StackOptions};
@@ -31,7 +31,7 @@ use crate::stats::Stats;
 
 /// The handle: typed methods over the stacks. Cheap to clone; all clones share providers and layers.
 ///
-/// A reference is [what tells a secret](AsSecretRef): a [`SecretRef`], a [`SecretName`], or a text such as `"db/password"` or `"main://db/primary#password"`. One
+/// A reference is [what tells a secret](ToSecretRef): a [`SecretRef`], a [`SecretName`], or a text such as `"db/password"` or `"main://db/primary#password"`. One
 /// without a provider whose name is declared in the configuration means the declared secret; else it means that name in
 /// the default provider or chain.
 ///
@@ -59,6 +59,10 @@ struct Shared {
     router: Router,
     config: Config,
     declared: HashMap<String, usize>,
+    #[cfg_attr(
+        not(any(feature = "audit", feature = "cache", feature = "policy")),
+        expect(dead_code, reason = "there is none to look at")
+    )]
     handles: LayerHandles,
 }
 
@@ -73,6 +77,10 @@ pub(crate) struct LayerHandles {
 }
 
 impl LayerHandles {
+    #[cfg_attr(
+        not(any(feature = "audit", feature = "cache", feature = "policy")),
+        expect(unused_variables, reason = "there is none to look at")
+    )]
     pub(crate) fn new(options: &StackOptions) -> Self {
         Self {
             #[cfg(feature = "cache")]
@@ -153,7 +161,8 @@ impl Secrets {
     pub async fn preload(&self) -> Result<()> {
         let preload: HashSet<&String> = self.config().preload.iter().collect();
         let wanted = self.declared().iter();
-        let wanted: Vec<&Declared> = wanted.filter(|one| preload.contains(&one.name)).collect();
+        let wanted: Vec<&DeclaredSecret> =
+            wanted.filter(|one| preload.contains(&one.name)).collect();
         let answers = self.read_declared(&wanted).await;
         answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
@@ -175,12 +184,12 @@ impl Secrets {
     }
 
     /// The secrets that the configuration declares.
-    pub fn declared(&self) -> &[Declared] {
+    pub fn declared(&self) -> &[DeclaredSecret] {
         &self.shared.config.secrets
     }
 
     /// The same handle with another default provider or chain. Declared secrets keep the provider they name.
-    pub fn in_provider(&self, name: impl Into<Arc<str>>) -> Self {
+    pub fn with_provider(&self, name: impl Into<Arc<str>>) -> Self {
         Self {
             shared: self.shared.clone(),
             target: Some(name.into()),
@@ -201,8 +210,8 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] with the name if there is none; else what the provider or a layer says.
-    pub async fn get(&self, reference: impl AsSecretRef) -> Result<SecretValue> {
-        let reference = reference.as_secret_ref()?;
+    pub async fn get(&self, reference: impl ToSecretRef) -> Result<SecretValue> {
+        let reference = reference.to_secret_ref()?;
         #[cfg(feature = "cache")]
         if let Some(value) = self.try_cached(&reference).and_then(CacheHit::into_value) {
             return Ok(value);
@@ -233,15 +242,13 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn get_with_origin(&self, reference: impl AsSecretRef) -> Result<Answer> {
-        let reference = reference.as_secret_ref()?;
-        match self
-            .try_cached(&reference)
-            .and_then(|kept| kept.to_answer())
-        {
-            Some(answer) => Ok(answer),
-            None => self.ask(&reference).await,
+    pub async fn get_with_origin(&self, reference: impl ToSecretRef) -> Result<Answer> {
+        let reference = reference.to_secret_ref()?;
+        #[cfg(feature = "cache")]
+        if let Some(answer) = self.try_cached(&reference).and_then(|hit| hit.to_answer()) {
+            return Ok(answer);
         }
+        self.ask(&reference).await
     }
 
     /// The same through the stack.
@@ -263,7 +270,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get`](Self::get), without [`ErrorKind::NotFound`].
-    pub async fn get_optional(&self, reference: impl AsSecretRef) -> Result<Option<SecretValue>> {
+    pub async fn get_optional(&self, reference: impl ToSecretRef) -> Result<Option<SecretValue>> {
         optional(self.get(reference).await)
     }
 
@@ -273,7 +280,7 @@ impl Secrets {
     /// As [`get_optional`](Self::get_optional).
     pub async fn get_or(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         default: impl Into<SecretValue>,
     ) -> Result<SecretValue> {
         Ok(self
@@ -286,7 +293,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`get_optional`](Self::get_optional).
-    pub async fn has(&self, reference: impl AsSecretRef) -> Result<bool> {
+    pub async fn exists(&self, reference: impl ToSecretRef) -> Result<bool> {
         Ok(self.get_optional(reference).await?.is_some())
     }
 
@@ -337,20 +344,19 @@ impl Secrets {
         Ok(plan)
     }
 
-    /// What has to be allowed at the vendors so that these references can be read, and nothing else: provider by provider,
-    /// the members of a chain all; of one kind of provider alone where a scheme is given. Nothing is read, but the
-    /// providers are opened.
+    /// The rights that reading these references needs at each vendor, and no more; every member of a chain counts. With a
+    /// scheme, only providers of that kind. Reads nothing, but opens the providers.
     ///
     /// # Errors
-    /// A provider that does not exist. That one cannot be opened, or cannot hold a name, is told beside it.
-    pub async fn grants(
+    /// A provider that does not exist. One that cannot be opened, or cannot hold a name, has its error beside it.
+    pub async fn least_privilege(
         &self,
         references: &[SecretRef],
         scheme: Option<&str>,
-    ) -> Result<Vec<ProviderGrants>> {
+    ) -> Result<Vec<ProviderPermissions>> {
         let resolved = references.iter().map(|reference| self.resolve(reference));
         let asked = resolved.map(|one| (one.target, one.name));
-        grants::of(&self.shared.router, asked, scheme).await
+        permissions::least_privilege(&self.shared.router, asked, scheme).await
     }
 
     async fn fetch(&self, target: Option<Arc<str>>, items: Vec<GetItem>) -> Vec<Result<Answer>> {
@@ -391,13 +397,13 @@ impl Secrets {
     }
 
     /// Reads every declared secret in one go: `None` where one that is not required is missing.
-    pub async fn get_declared(&self) -> Vec<(Declared, Result<Option<Answer>>)> {
-        let declared: Vec<&Declared> = self.declared().iter().collect();
+    pub async fn get_declared(&self) -> Vec<(DeclaredSecret, Result<Option<Answer>>)> {
+        let declared: Vec<&DeclaredSecret> = self.declared().iter().collect();
         let answers = self.read_declared(&declared).await;
         declared.into_iter().cloned().zip(answers).collect()
     }
 
-    async fn read_declared(&self, declared: &[&Declared]) -> Vec<Result<Option<Answer>>> {
+    async fn read_declared(&self, declared: &[&DeclaredSecret]) -> Vec<Result<Option<Answer>>> {
         let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
         let answers = self.get_many(&references).await.into_iter();
         let told = answers
@@ -434,8 +440,8 @@ impl Secrets {
     ///
     /// # Errors
     /// What the provider or a layer says.
-    pub async fn describe(&self, reference: impl AsSecretRef) -> Result<Metadata> {
-        let reference = reference.as_secret_ref()?;
+    pub async fn describe(&self, reference: impl ToSecretRef) -> Result<Metadata> {
+        let reference = reference.to_secret_ref()?;
         let resolved = self.resolve(&reference);
         let options = DescribeOptions::default().with_version(resolved.version);
         into_metadata(
@@ -454,7 +460,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if the reference has a version, a default or a field; else what the provider says.
-    pub async fn put(&self, reference: impl AsSecretRef, value: SecretValue) -> Result<Metadata> {
+    pub async fn put(&self, reference: impl ToSecretRef, value: SecretValue) -> Result<Metadata> {
         self.put_with(reference, value, PutOptions::default()).await
     }
 
@@ -464,7 +470,7 @@ impl Secrets {
     /// As [`put`](Self::put).
     pub async fn put_with(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         value: SecretValue,
         options: PutOptions,
     ) -> Result<Metadata> {
@@ -486,7 +492,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn delete(&self, reference: impl AsSecretRef) -> Result<()> {
+    pub async fn delete(&self, reference: impl ToSecretRef) -> Result<()> {
         self.delete_with(reference, DeleteOptions::default()).await
     }
 
@@ -496,7 +502,7 @@ impl Secrets {
     /// As [`put`](Self::put).
     pub async fn delete_with(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         options: DeleteOptions,
     ) -> Result<()> {
         let (target, name) = self.whole(reference, Operation::Delete)?;
@@ -509,7 +515,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn restore(&self, reference: impl AsSecretRef) -> Result<()> {
+    pub async fn restore(&self, reference: impl ToSecretRef) -> Result<()> {
         let (target, name) = self.whole(reference, Operation::Restore)?;
         self.call(target, Call::Restore { name }).await.map(drop)
     }
@@ -517,7 +523,7 @@ impl Secrets {
     /// Lists a secret's versions, newest first, without values.
     pub fn versions(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
     ) -> impl Stream<Item = Result<Metadata>> + Send + 'static {
         let (handle, whole) = (self.clone(), self.whole(reference, Operation::Versions));
         pages(move |token| {
@@ -538,7 +544,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub async fn rollback(&self, reference: impl AsSecretRef, to: Version) -> Result<Metadata> {
+    pub async fn rollback(&self, reference: impl ToSecretRef, to: Version) -> Result<Metadata> {
         let (target, name) = self.whole(reference, Operation::Rollback)?;
         let options = RollbackOptions::default();
         into_metadata(
@@ -595,7 +601,7 @@ impl Secrets {
     ///
     /// # Errors
     /// If there is no default.
-    pub fn members(&self) -> Result<Vec<Arc<str>>> {
+    pub fn default_providers(&self) -> Result<Vec<Arc<str>>> {
         self.shared.router.members(self.target.as_deref())
     }
 
@@ -728,10 +734,10 @@ impl Secrets {
     /// What a reference to a whole secret, for a write, comes to.
     fn whole(
         &self,
-        reference: impl AsSecretRef,
+        reference: impl ToSecretRef,
         operation: Operation,
     ) -> Result<(Option<Arc<str>>, SecretName)> {
-        let reference = reference.as_secret_ref()?;
+        let reference = reference.to_secret_ref()?;
         if reference.version().is_some()
             || reference.default().is_some()
             || reference.field().is_some()

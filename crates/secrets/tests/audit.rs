@@ -25,7 +25,7 @@ struct Kept {
 impl AuditSink for Kept {
     fn write(&mut self, records: &[Record]) -> Result<()> {
         if self.fails.load(Ordering::SeqCst) {
-            return Err(polysecrets::Error::of(ErrorKind::Unavailable));
+            return Err(polysecrets::Error::from(ErrorKind::Unavailable));
         }
         self.records.lock().unwrap().extend_from_slice(records);
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use polysecrets::{
-    AmbientCredentials, ChainEntry, ChainMember, Config, Declared, ErrorKind, OnError,
+    AmbientCredentials, ChainEntry, ChainMember, Config, DeclaredSecret, ErrorKind, OnError,
     ProviderEntry, SecretRef, Secrets, Settings, Version,
 };
 use support::{Failing, memory};
@@ -95,8 +95,8 @@ async fn writes_to_a_chain_need_a_member_to_write_to() {
 
     let secrets = two_memories(both().with_write("two")).await;
     secrets.put("new", "x".into()).await.unwrap();
-    assert!(secrets.has("two://new").await.unwrap());
-    assert!(!secrets.has("one://new").await.unwrap());
+    assert!(secrets.exists("two://new").await.unwrap());
+    assert!(!secrets.exists("one://new").await.unwrap());
 }
 
 #[tokio::test]
@@ -154,12 +154,15 @@ async fn an_error_of_a_member_stops_the_chain_unless_it_says_otherwise() {
 
 #[tokio::test]
 async fn declared_secrets_stand_for_their_references() {
-    let mut optional = Declared::new("MAYBE", reference("store://nothing"));
+    let mut optional = DeclaredSecret::new("MAYBE", reference("store://nothing"));
     optional.required = false;
     let config = Config::default()
         .with_default("store")
-        .with_secret(Declared::new("PASSWORD", reference("store://db#password")))
-        .with_secret(Declared::new(
+        .with_secret(DeclaredSecret::new(
+            "PASSWORD",
+            reference("store://db#password"),
+        ))
+        .with_secret(DeclaredSecret::new(
             "PORT",
             reference("store://port?default=5432"),
         ))
@@ -259,7 +262,7 @@ async fn versions_and_rollback_go_through_the_handle() {
         ErrorKind::Deleted
     );
     secrets.restore("key").await.unwrap();
-    assert!(secrets.has("key").await.unwrap());
+    assert!(secrets.exists("key").await.unwrap());
 }
 
 #[tokio::test]
@@ -272,7 +275,7 @@ async fn a_write_to_part_of_a_secret_is_refused() {
         let error = secrets.put(part, "x".into()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{part}");
     }
-    assert!(!secrets.has("a").await.unwrap());
+    assert!(!secrets.exists("a").await.unwrap());
 }
 
 #[tokio::test]
@@ -430,7 +433,7 @@ async fn a_version_read_through_a_chain_is_one_of_the_member_that_is_written_to(
 async fn a_secret_declared_as_a_part_is_not_written_over() {
     let config = Config::default()
         .with_default("memory")
-        .with_secret(Declared::new("KEY", reference("memory://api#key")));
+        .with_secret(DeclaredSecret::new("KEY", reference("memory://api#key")));
     let secrets = Secrets::builder().config(config).build().unwrap();
     secrets
         .put("api", r#"{"key":"1","other":"2"}"#.into())

@@ -39,7 +39,7 @@ struct Lender {
 
 impl Lender {
     fn new(name: &str, manner: Manner) -> Arc<Self> {
-        let location = Location::of_scheme("lender");
+        let location = Location::from_scheme("lender");
         Arc::new(Self {
             info: ProviderInfo::new("lender", name, location, Capabilities::new(&[])),
             manner,
@@ -68,7 +68,7 @@ impl Leases for Lender {
         assert!(!self.is_closed());
         match self.manner {
             Manner::Willing => {}
-            Manner::Refusing => return Err(Error::of(ErrorKind::PermissionDenied)),
+            Manner::Refusing => return Err(Error::from(ErrorKind::PermissionDenied)),
             Manner::Hanging => std::future::pending().await,
         }
         self.held.lock().unwrap().retain(|one| one.id != lease.id);
@@ -95,31 +95,31 @@ impl SecretProvider for Lender {
     }
 
     async fn describe(&self, _: &SecretName, _: &DescribeOptions) -> Result<Metadata> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn list(&self, _: &ListOptions) -> Result<Page> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn put(&self, _: &SecretName, _: &SecretValue, _: &PutOptions) -> Result<Metadata> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn delete(&self, _: &SecretName, _: &DeleteOptions) -> Result<()> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn restore(&self, _: &SecretName) -> Result<()> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn versions(&self, _: &SecretName, _: &VersionsOptions) -> Result<Page> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn rollback(&self, _: &SecretName, _: &Version, _: &RollbackOptions) -> Result<Metadata> {
-        Err(Error::of(ErrorKind::Unsupported))
+        Err(Error::from(ErrorKind::Unsupported))
     }
 
     async fn health(&self) -> Result<Health> {

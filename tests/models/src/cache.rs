@@ -13,7 +13,7 @@ mod sync {
 
     use super::doomed;
 
-    /// A load is dropped at any of its awaits, as one that panics is.
+    /// A load may be dropped at any of its awaits, like one that panics.
     pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
         doomed::begun();
         shuttle::future::spawn(async move {
@@ -26,7 +26,7 @@ mod sync {
         spawn(work);
     }
 
-    /// Any time may be over at any moment, but for a limit beyond all patience.
+    /// Any timeout may expire at any moment, except one of [`super::ENDLESS`] or more.
     pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         if limit >= super::ENDLESS {
             return Some(work.await);
@@ -47,11 +47,11 @@ mod sync {
     }
 }
 
-/// The files of the cache as they are, but for `sync.rs`.
+/// Includes the files of the cache, except for `sync.rs`.
 macro_rules! real {
     ($($name:ident $path:literal)*) => {$(
         #[path = $path]
-        #[allow(dead_code, unreachable_pub, reason = "the crate around it asks for more than the models do")]
+        #[allow(dead_code, unreachable_pub, reason = "the models use only a part")]
         mod $name;
     )*};
 }
@@ -83,10 +83,10 @@ pub use service::CacheService;
 pub use stats::CacheStats;
 pub use store::{Cache, SecretTtls};
 
-/// A time that never is over.
+/// A timeout that never expires.
 const ENDLESS: std::time::Duration = std::time::Duration::from_secs(1_000_000);
 
-/// Lets others go first, at most so often.
+/// Yields at most `most` times.
 async fn moments(most: usize) {
     use shuttle::rand::Rng;
 

@@ -1,4 +1,4 @@
-//! Mutations of the code that must not be wrong: each file by itself, so that none hides behind the others.
+//! Runs mutation tests of critical code, each file separately, so no file hides behind the others.
 
 use std::ops::RangeInclusive;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::totals::Totals;
 use crate::shell::{Result, at, cargo, has_cargo_tool, root, say, target};
 
-/// Files whose tests have to notice.
+/// The files to mutate.
 const FILES: &[&str] = &[
     "crates/secrets-layers/src/audit/actor.rs",
     "crates/secrets-layers/src/audit/pending.rs",
@@ -42,10 +42,10 @@ const FILES: &[&str] = &[
     "crates/secrets-layers/src/retry/layer.rs",
 ];
 
-/// The share of mutants that have to be caught, in percent.
+/// The share of mutants that tests must catch, in percent.
 const CAUGHT: usize = 85;
 
-/// A file whose mutants are caught is a test that passed.
+/// Tests all files. A file with enough caught mutants counts as a passed test.
 pub(super) fn run() -> Result<Totals> {
     let mut totals = Totals::default();
     if !has_cargo_tool("mutants") {
@@ -56,7 +56,7 @@ pub(super) fn run() -> Result<Totals> {
     for file in FILES {
         let folder = target().join("mutants").join(file.replace('/', "-"));
         at(&folder, std::fs::create_dir_all(&folder))?;
-        // It ends with a failure whenever one is missed; the lists that it writes say how many.
+        // It fails if it misses a mutant; its lists say how many.
         let _ = command(file, &folder).status();
         let source = root().join(file);
         let elsewhere = for_other_systems(&at(&source, std::fs::read_to_string(&source))?);
@@ -64,7 +64,7 @@ pub(super) fn run() -> Result<Totals> {
             let path = folder.join("mutants.out").join(name);
             at(&path, std::fs::read_to_string(&path))
         };
-        // One that hangs is noticed too.
+        // A mutant that hangs is caught too.
         let caught = listed("caught.txt")?.lines().count() + listed("timeout.txt")?.lines().count();
         let (missed, not_built) = count(&listed("missed.txt")?, &elsewhere);
         say(&format!(
@@ -89,13 +89,13 @@ fn command(file: &str, folder: &std::path::Path) -> Command {
             "--features",
             "audit,cache,rate-limit,polysecrets/memory,polysecrets/file,polysecrets/vault",
         ])
-        // Its properties are about other things.
+        // The properties test other code.
         .env("PROPTEST_CASES", "100")
         .args(["--", "--lib", "--test", "it"]);
     command
 }
 
-/// The lines, from 1 on, of functions that this system does not compile: what is changed there no test of it can notice.
+/// The lines of functions for other systems, counted from 1. Tests on this system cannot catch their mutants.
 fn for_other_systems(source: &str) -> Vec<RangeInclusive<usize>> {
     let condition = match cfg!(unix) {
         true => "#[cfg(not(unix))]",
@@ -112,7 +112,7 @@ fn for_other_systems(source: &str) -> Vec<RangeInclusive<usize>> {
     found
 }
 
-/// How many mutants a list of cargo-mutants has, `path:line:column: what` each, and how many more on these lines.
+/// Counts the mutants in a list of cargo-mutants, `path:line:column: what` each: outside and inside these lines.
 fn count(list: &str, elsewhere: &[RangeInclusive<usize>]) -> (usize, usize) {
     let is_elsewhere = |mutant: &&str| {
         let line = mutant.split(':').nth(1).and_then(|line| line.parse().ok());
@@ -133,7 +133,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_other_systems_compile_is_counted_by_itself() {
+    fn mutants_for_other_systems_are_counted_separately() {
         let source = "#[cfg(unix)]\nfn one() {\n    1;\n}\n\n#[cfg(not(unix))]\nfn one() {\n    2;\n}\n\n#[cfg(not(unix))]\nuse a::b;\nfn two() {\n}\n";
         let elsewhere = for_other_systems(source);
         assert_eq!(elsewhere, [6..=9]);

@@ -1,4 +1,4 @@
-//! core ← providers ← facade ← command line, never sideways.
+//! Dependencies point from the command line to the facade, from there to the providers, from there to the core.
 
 use super::{Problem, Role, role};
 use crate::workspace::{Dependency, Package};
@@ -43,7 +43,7 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
             &from.manifest,
             &dependency.called,
             format!(
-                "{} {kind} on {}, against the direction {}",
+                "{} {kind} on {}: {}",
                 from.short_name(),
                 to.short_name(),
                 rule(role(from))
@@ -54,15 +54,15 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
 
 fn rule(from: Role) -> &'static str {
     match from {
-        Role::Core => "(the core needs none of ours)",
-        Role::Shared | Role::Base | Role::Testkit => "(it needs the core alone)",
-        Role::Part => "(a part of the facade needs the core and formats, no provider, no facade)",
-        Role::Provider => {
-            "(a provider needs the core and the transport, no facade, no other provider)"
+        Role::Core => "the core must not depend on our other crates",
+        Role::Shared | Role::Base | Role::Testkit => "it may only depend on the core",
+        Role::Part => "a part of the facade may only depend on the core and on formats",
+        Role::Provider => "a provider may only depend on the core and secrets-provider",
+        Role::Facade => {
+            "the facade may only depend on the core, secrets-provider, its parts and the providers"
         }
-        Role::Facade => "(the facade needs the core, the transport, its parts and the providers)",
-        Role::CommandLine => "(the command line needs the facade alone)",
-        Role::Outside => "(xtask needs none of ours)",
+        Role::CommandLine => "the command line may only depend on the facade",
+        Role::Outside => "xtask must not depend on our crates",
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_up_is_open() {
+    fn allowed_dependencies() {
         for (from, to) in [
             ("secrets-provider", "secrets-core"),
             ("secrets-testkit", "secrets-core"),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_way_is_closed() {
+    fn forbidden_dependencies() {
         for (from, to) in [
             ("secrets-core", "secrets-provider"),
             ("secrets-provider", "secrets-vault"),
@@ -119,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_use_the_testkit_and_nothing_more() {
+    fn tests_may_only_use_the_testkit() {
         assert_eq!(problems("secrets-vault", "secrets-testkit", true), 0);
         assert_eq!(problems("secrets-vault", "secrets-local", true), 1);
     }
 
     #[test]
-    fn nothing_needs_the_crates_outside() {
+    fn nothing_may_depend_on_outside_crates() {
         let outside = package("tests", "polysecrets-tests");
         let mut from = needs(member("secrets"), "secrets");
         from.dependencies[0].package = outside.name.clone();
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_both() {
+    fn the_message_names_both_crates() {
         let found = check(&[
             needs(member("secrets-core"), "secrets-provider"),
             member("secrets-provider"),
         ]);
         assert_eq!(
             found[0].message,
-            "secrets-core depends on secrets-provider, against the direction (the core needs none of ours)"
+            "secrets-core depends on secrets-provider: the core must not depend on our other crates"
         );
     }
 }

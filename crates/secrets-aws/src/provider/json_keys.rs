@@ -5,15 +5,16 @@ use secrets_core::{
     ListOptions, Metadata, Operation, Page, PageToken, PlannedCall, PutMode, PutOptions, Result,
     Secret, SecretName, SecretValue, Version,
 };
+use secrets_provider::run_to_completion;
 
-use super::per_secret::{PerSecret, finished};
+use super::per_secret::PerSecret;
 use crate::client::Client;
 use crate::limits::MAX_VALUE_BYTES;
 use crate::names::Names;
-use crate::value::{Fields, not_an_object};
-use crate::wire::{Read, Selector};
+use crate::value::{Fields, not_an_object, without_mark};
+use crate::wire::{Payload, Read, Selector};
 
-/// How often a write is begun anew because another one came between. Of so many writers at once each one gets through.
+/// How often a write starts again because another one came between. With that many writers at once, each one succeeds.
 const ROUNDS: usize = 32;
 
 /// What can be done with the keys of one secret. A key is deleted for good as far as the current version goes; earlier
@@ -62,18 +63,20 @@ impl JsonKeys {
     async fn read(&self) -> Result<Read> {
         self.client.check_region(&self.id).await?;
         let read = self.client.get(&self.id, &Selector::Current).await;
-        read.map_err(|failure| self.told(failure))
+        let mut read = read.map_err(|failure| self.of_secret_name(failure))?;
+        read.value = without_mark(read.value);
+        Ok(read)
     }
 
-    fn told(&self, failure: Error) -> Error {
+    fn of_secret_name(&self, failure: Error) -> Error {
         let message = format!("{}, the secret of `secret_name`", failure.message());
-        let mut told = Error::new(failure.kind(), message);
+        let mut error = Error::new(failure.kind(), message);
         if let Some(hint) = failure.hint() {
-            told = told.with_hint(hint.to_owned());
+            error = error.with_hint(hint.to_owned());
         }
         match failure.retry_after() {
-            Some(wait) => told.with_retry_after(wait),
-            None => told,
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
         }
     }
 
@@ -184,7 +187,9 @@ impl JsonKeys {
             value.clone(),
             options.mode.clone(),
         );
-        let written = finished(async move { this.write(&task_name, Some(&value), &mode).await });
+        let written = run_to_completion("write", async move {
+            this.write(&task_name, Some(&value), &mode).await
+        });
         let version = written.await.map_err(|error| error.with_name(name))?;
         Ok(Metadata::new(name.clone()).with_version(version))
     }
@@ -199,14 +204,16 @@ impl JsonKeys {
             .with_hint("delete it without purge or window, or delete the whole secret in AWS"));
         }
         let (this, task_name) = (self.clone(), name.clone());
-        let written = finished(async move { this.write(&task_name, None, &PutMode::Upsert).await });
+        let written = run_to_completion("write", async move {
+            this.write(&task_name, None, &PutMode::Upsert).await
+        });
         written
             .await
             .map(drop)
             .map_err(|error| error.with_name(name))
     }
 
-    /// Writes the whole value with one key changed, if it is still the one that was read; else anew.
+    /// Writes the whole value with one key changed, if it is still the one that was read; otherwise starts again.
     async fn write(
         &self,
         name: &SecretName,
@@ -250,12 +257,12 @@ impl JsonKeys {
         let version = read.as_ref().and_then(|read| read.version.as_deref());
         let is_there = fields.position(name).is_some();
         match mode {
-            PutMode::Create if is_there => return Err(Error::of(ErrorKind::AlreadyExists)),
+            PutMode::Create if is_there => return Err(Error::from(ErrorKind::AlreadyExists)),
             PutMode::IfVersion(expected) if !is_there || version != Some(expected.as_str()) => {
-                return Err(Error::of(ErrorKind::Conflict)
+                return Err(Error::from(ErrorKind::Conflict)
                     .with_hint("read the secret again, then repeat the change"));
             }
-            _ if value.is_none() && !is_there => return Err(Error::of(ErrorKind::NotFound)),
+            _ if value.is_none() && !is_there => return Err(Error::from(ErrorKind::NotFound)),
             _ => {}
         }
         let whole = fields.with(name, value)?;
@@ -266,10 +273,14 @@ impl JsonKeys {
             Some(version) => PutOptions::default().with_mode(PutMode::IfVersion(version.into())),
             None => PutOptions::default().with_mode(PutMode::Create),
         };
-        match self.secrets.write_whole(&self.id, &whole, options).await {
+        let payload = Payload {
+            value: &whole,
+            as_bytes: read.as_ref().is_some_and(|read| read.is_binary),
+        };
+        match self.secrets.write_whole(&self.id, payload, options).await {
             // Somebody else made the secret just now.
             Err(exists) if exists.kind() == ErrorKind::AlreadyExists => {
-                Err(Error::of(ErrorKind::Conflict))
+                Err(Error::from(ErrorKind::Conflict))
             }
             written => written.map(|version| version.map(Version::new)),
         }
@@ -279,12 +290,14 @@ impl JsonKeys {
     pub(crate) async fn probe(&self) -> Result<String> {
         self.client.check_region(&self.id).await?;
         match self.client.describe(&self.id).await {
-            Ok(found) if found.is_deleted => Err(self.told(Error::of(ErrorKind::Deleted))),
+            Ok(found) if found.is_deleted => {
+                Err(self.of_secret_name(Error::from(ErrorKind::Deleted)))
+            }
             Ok(_) => Ok("the secret of `secret_name` is there".to_owned()),
             Err(missing) if missing.kind() == ErrorKind::NotFound => {
                 Ok("the secret of `secret_name` does not exist yet".to_owned())
             }
-            Err(failure) => Err(self.told(failure)),
+            Err(failure) => Err(self.of_secret_name(failure)),
         }
     }
 }

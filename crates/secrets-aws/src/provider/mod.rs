@@ -7,9 +7,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use secrets_core::{
-    DeleteOptions, DescribeOptions, GetItem, GetOptions, Grants, Health, HealthStatus, ListOptions,
-    Metadata, Page, PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    CanonicalName, DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, HealthStatus,
+    LeastPrivilege, ListOptions, Metadata, Page, Permissions, PlannedCall, Planner, ProviderInfo,
+    PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
+    VersionsOptions,
 };
 use secrets_core::{Error, ErrorKind, Operation};
 
@@ -70,15 +71,19 @@ impl SecretProvider for AwsProvider {
         }
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+    fn canonical_name(&self, name: &SecretName) -> CanonicalName {
         match &self.store {
-            Store::PerSecret(secrets) => secrets.plan(items),
-            Store::JsonKeys(keys) => keys.plan(items),
+            Store::PerSecret(secrets) => secrets.canonical_name(name),
+            Store::JsonKeys(_) => CanonicalName::AsAsked,
         }
     }
 
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        permissions::for_names(self, self.info.location.host(), names).map(Some)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
+    }
+
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -165,5 +170,20 @@ impl SecretProvider for AwsProvider {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Planner for AwsProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        match &self.store {
+            Store::PerSecret(secrets) => secrets.plan(items),
+            Store::JsonKeys(keys) => keys.plan(items),
+        }
+    }
+}
+
+impl Permissions for AwsProvider {
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
+        permissions::for_names(self, self.info.location.host(), names)
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use secrets_core::{
-    DeleteMode, Error, ErrorKind, GetItem, ListOptions, Metadata, Operation, Page, PageToken,
-    PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState, SecretValue,
-    Version, VersionsOptions,
+    CanonicalName, DeleteMode, Error, ErrorKind, GetItem, ListOptions, Metadata, Operation, Page,
+    PageToken, PlannedCall, PutMode, PutOptions, Result, Secret, SecretName, SecretState,
+    SecretValue, Version, VersionsOptions,
 };
+use secrets_provider::run_to_completion;
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
@@ -18,7 +19,9 @@ use crate::limits::MAX_PAGE;
 use crate::limits::{BATCH, IN_FLIGHT, MAX_STAGE_BYTES, RECOVERY_DAYS, VERSION_ID_BYTES};
 use crate::names::{Arn, Filter, Names};
 use crate::value::{AWS_TAG, check_tags, check_value};
-use crate::wire::{Batch, CURRENT, Creation, Deletion, Description, Read, Selector, VersionEntry};
+use crate::wire::{
+    Batch, CURRENT, Creation, Deletion, Description, Payload, Read, Selector, VersionEntry,
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -60,6 +63,11 @@ impl PerSecret {
         }
     }
 
+    /// The names that a name or an ARN may address.
+    pub(crate) fn canonical_name(&self, name: &SecretName) -> CanonicalName {
+        self.names.canonical(name)
+    }
+
     /// What the service calls the secret.
     ///
     /// # Errors
@@ -75,8 +83,7 @@ impl PerSecret {
 
     pub(crate) async fn get(&self, name: &SecretName, version: Option<&Version>) -> Result<Secret> {
         let (id, selector) = (self.names.id(name)?, selector(version)?);
-        self.client.check_region(&id).await?;
-        let read = self.client.get(&id, &selector).await;
+        let read = self.read(&id, &selector).await;
         read.map(|read| secret(name, read))
             .map_err(|failure| about(failure, name))
     }
@@ -239,7 +246,14 @@ impl PerSecret {
 
     async fn read(&self, id: &str, selector: &Selector) -> Result<Read> {
         self.client.check_region(id).await?;
-        self.client.get(id, selector).await
+        match (self.client.get(id, selector).await, selector) {
+            // A stage may be as long as an id.
+            (Err(missing), Selector::Id(stage)) if missing.kind() == ErrorKind::NotFound => {
+                let stage = Selector::Stage(stage.clone());
+                self.client.get(id, &stage).await.map_err(|_| missing)
+            }
+            (read, _) => read,
+        }
     }
 
     pub(crate) async fn describe(
@@ -263,7 +277,7 @@ impl PerSecret {
                 Some(version) => version.to_owned(),
                 None => return Err(error::no_version(version).with_name(name)),
             },
-            Selector::Id(id) => id,
+            Selector::Id(id) => found.staged(&id).map(str::to_owned).unwrap_or(id),
             Selector::Current => return Err(error::no_version(version).with_name(name)),
         };
         let versions = self.client.versions(&id).await?;
@@ -279,7 +293,7 @@ impl PerSecret {
     pub(crate) async fn list(&self, options: &ListOptions) -> Result<Page> {
         let token = options.page_token.as_ref().map(PageToken::as_str);
         if token == Some("") {
-            return Err(error::invalid_config("the page token is empty"));
+            return Err(Error::invalid_config("the page token is empty"));
         }
         let filter = self.names.filter(&options.prefix);
         if matches!(&filter, Filter::BeginningWith(values) if values.is_empty()) {
@@ -287,12 +301,16 @@ impl PerSecret {
         }
         let size = options.page_size.unwrap_or(MAX_PAGE);
         let page = self.client.list(&filter, size, token).await?;
+        let mut left_out = 0_usize;
         let items = page
             .items
             .into_iter()
             .filter(|found| !found.is_deleted)
             .filter_map(|found| {
-                let name = self.names.name(&found.id)?;
+                let Some(name) = self.names.name(&found.id) else {
+                    left_out += usize::from(self.names.covers(&found.id));
+                    return None;
+                };
                 let fits = name.as_str().starts_with(&options.prefix);
                 fits.then(|| {
                     Metadata::new(name)
@@ -303,6 +321,12 @@ impl PerSecret {
                 })
             })
             .collect();
+        if left_out > 0 {
+            tracing::warn!(
+                secrets = left_out,
+                "secrets are not listed whose names begin or end with `/` or hold `//`; `secret_prefix = \"/\"` reads the names that begin with `/`"
+            );
+        }
         Ok(Page::new(items, page.next.map(PageToken::new)))
     }
 
@@ -321,7 +345,10 @@ impl PerSecret {
         let token = request_token(options.idempotency_token.as_deref());
         let (this, value, options) = (self.clone(), value.clone(), options.clone());
         // More than one request, that a caller who goes away must not separate.
-        let written = finished(async move { this.write(&id, &value, &token, options).await });
+        let written = run_to_completion("write", async move {
+            this.write(&id, Payload::from(&value), &token, options)
+                .await
+        });
         let version = written.await.map_err(|failure| about(failure, name))?;
         Ok(Metadata::new(name.clone()).with_version(version.map(Version::new)))
     }
@@ -330,7 +357,7 @@ impl PerSecret {
     pub(crate) async fn write_whole(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         options: PutOptions,
     ) -> Result<Option<String>> {
         self.write(id, value, &request_token(None), options).await
@@ -339,7 +366,7 @@ impl PerSecret {
     async fn write(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         options: PutOptions,
     ) -> Result<Option<String>> {
@@ -379,7 +406,7 @@ impl PerSecret {
     async fn create(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         tags: Option<&BTreeMap<String, String>>,
     ) -> Result<Option<String>> {
@@ -402,7 +429,7 @@ impl PerSecret {
     async fn replace(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         expected: &str,
     ) -> Result<Option<String>> {
@@ -431,7 +458,7 @@ impl PerSecret {
             }
             // The version that is expected is none of this secret's.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
-                Err(Error::of(ErrorKind::Conflict)
+                Err(Error::from(ErrorKind::Conflict)
                     .with_hint("read the secret again, then repeat the change"))
             }
             Err(failure) => Err(failure),
@@ -501,7 +528,7 @@ impl PerSecret {
         self.client.check_region(&id).await?;
         let versions = self.client.versions(&id).await;
         let mut versions = versions.map_err(|failure| about(failure, name))?;
-        // The service promises no order; of one moment, those told last are taken for the newest. At most some hundred
+        // The service promises no order; within one second, those listed last count as the newest. At most some hundred
         // versions are kept.
         versions.reverse();
         versions.sort_by_key(|entry| std::cmp::Reverse((entry.created, entry.is_current)));
@@ -511,10 +538,7 @@ impl PerSecret {
                 let last = versions
                     .iter()
                     .position(|entry| entry.version == token.as_str());
-                last.ok_or_else(|| {
-                    error::invalid_config("the page token is none of this listing")
-                        .with_hint("start the listing anew")
-                })? + 1
+                last.ok_or_else(Error::invalid_page_token)? + 1
             }
         };
         let size = options.page_size.unwrap_or(versions.len()).max(1);
@@ -535,13 +559,13 @@ impl PerSecret {
         let found = self.client.describe(&id).await;
         let found = found.map_err(|failure| about(failure, name))?;
         if found.is_deleted {
-            return Err(Error::of(ErrorKind::Deleted)
+            return Err(Error::from(ErrorKind::Deleted)
                 .with_name(name)
                 .with_hint("restore it with `secrets restore`"));
         }
         let no_version = || error::no_version(to).with_name(name);
         let wanted = match selector {
-            Selector::Id(version) => version,
+            Selector::Id(version) => found.staged(&version).map(str::to_owned).unwrap_or(version),
             Selector::Stage(stage) => found
                 .staged(&stage)
                 .map(str::to_owned)
@@ -575,15 +599,6 @@ impl PerSecret {
             false => "secrets can be listed".to_owned(),
         })
     }
-}
-
-/// Runs to its end, whether or not somebody waits for that.
-pub(crate) async fn finished<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    tokio::spawn(work)
-        .await
-        .map_err(|_| Error::new(ErrorKind::Unexpected, "the write did not come to its end"))?
 }
 
 fn spread(read: Result<Read>, items: &[usize]) -> Vec<(usize, Result<Read>)> {
@@ -621,7 +636,7 @@ fn state(found: &Description) -> SecretState {
     }
 }
 
-/// An id of a version, or the name of a stage, told apart by length.
+/// An id of a version, or the name of a stage, distinguished by length.
 fn selector(version: Option<&Version>) -> Result<Selector> {
     let Some(version) = version else {
         return Ok(Selector::Current);
@@ -640,17 +655,11 @@ fn selector(version: Option<&Version>) -> Result<Selector> {
 /// version of them.
 fn request_token(given: Option<&str>) -> String {
     let Some(token) = given else {
-        let random = (fastrand::u128(..), fastrand::u128(..));
-        // The form of a UUID, version 4, which is what AWS's own tools send.
-        let text = format!("{:032x}", random.0 ^ random.1.rotate_left(64));
-        return format!(
-            "{}-{}-4{}-a{}-{}",
-            &text[..8],
-            &text[8..12],
-            &text[13..16],
-            &text[17..20],
-            &text[20..]
-        );
+        // As AWS's own tools send it.
+        let random = fastrand::u128(..).to_be_bytes();
+        return uuid::Builder::from_random_bytes(random)
+            .into_uuid()
+            .to_string();
     };
     let is_taken_as_is = VERSION_ID_BYTES.contains(&token.len())
         && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -671,7 +680,7 @@ fn days(window: Duration) -> Result<u8> {
         .ok()
         .filter(|days| RECOVERY_DAYS.contains(days))
         .ok_or_else(|| {
-            error::invalid_config("a deleted secret can be restorable for 7 to 30 days")
+            Error::invalid_config("a deleted secret can be restorable for 7 to 30 days")
                 .with_hint("choose another window, or purge the secret")
         })
 }
@@ -682,16 +691,16 @@ mod tests {
 
     #[test]
     fn versions_are_ids_or_stages() {
-        let told = |text: &str| selector(Some(&Version::new(text)));
+        let selected = |text: &str| selector(Some(&Version::new(text)));
         let id = "a1b2c3d4-5678-90ab-cdef-1234567890ab";
-        assert_eq!(told(id).unwrap(), Selector::Id(id.to_owned()));
+        assert_eq!(selected(id).unwrap(), Selector::Id(id.to_owned()));
         assert_eq!(
-            told("AWSPREVIOUS").unwrap(),
+            selected("AWSPREVIOUS").unwrap(),
             Selector::Stage("AWSPREVIOUS".to_owned())
         );
         assert_eq!(selector(None).unwrap(), Selector::Current);
         for none in ["", &"x".repeat(257)] {
-            assert_eq!(told(none).unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(selected(none).unwrap_err().kind(), ErrorKind::NotFound);
         }
     }
 
@@ -732,6 +741,7 @@ mod tests {
             version: None,
             created: None,
             value: SecretValue::from("x"),
+            is_binary: false,
         };
         for id in ["app/db", arn, &arn[..arn.len() - 7]] {
             assert!(answers_to(&read, id), "{id}");

@@ -11,6 +11,7 @@ use secrets_core::{
     AmbientCredentials, Clock, DeleteMode, DeleteOptions, DescribeOptions, Environment, ErrorKind,
     GetItem, GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, Result,
     RollbackOptions, Secret, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    plan_reads,
 };
 use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
@@ -43,10 +44,10 @@ fn ok(body: &Value) -> Fault {
 
 /// The operation and the body of each request.
 fn log(server: &FaultServer) -> Vec<(String, Value)> {
-    server.requests().iter().map(told).collect()
+    server.requests().iter().map(action_and_body).collect()
 }
 
-fn told(request: &RecordedRequest) -> (String, Value) {
+fn action_and_body(request: &RecordedRequest) -> (String, Value) {
     let target = request.header("x-amz-target").unwrap();
     let action = target.strip_prefix("secretsmanager.").unwrap().to_owned();
     let mut body = request.json().unwrap();
@@ -65,7 +66,7 @@ fn asked(action: &str, body: Value) -> (String, Value) {
 fn serving(secrets: &[(&'static str, &'static str)]) -> Script {
     let held: BTreeMap<_, _> = secrets.iter().copied().collect();
     Script::respond(move |request| {
-        let (action, body) = told(request);
+        let (action, body) = action_and_body(request);
         Some(match action.as_str() {
             "GetSecretValue" => match held.get(body["SecretId"].as_str()?) {
                 Some(value) => ok(&secret(body["SecretId"].as_str()?, value)),
@@ -201,7 +202,7 @@ async fn read_as_planned(
     let provider = polysecrets_aws::open(config, context, transport.clone())
         .await
         .unwrap();
-    let plan = provider.plan(items);
+    let plan = plan_reads(&provider, items);
     assert_eq!((server.request_count(), transport.requests_sent()), (0, 0));
     let answers = provider.get_many(items).await;
 
@@ -308,7 +309,7 @@ async fn one_alone_and_the_last_of_21_are_read_without_a_batch() {
 #[tokio::test]
 async fn a_policy_without_batches_is_learned_once() {
     let server = FaultServer::start(Script::respond(|request| {
-        let (action, body) = told(request);
+        let (action, body) = action_and_body(request);
         Some(match action.as_str() {
             "BatchGetSecretValue" => refusal("AccessDeniedException"),
             _ => ok(&secret(body["SecretId"].as_str()?, "1")),
@@ -324,7 +325,7 @@ async fn a_policy_without_batches_is_learned_once() {
         }
         assert_eq!(server.request_count(), requests);
     }
-    let plan = provider.plan(&asked_for);
+    let plan = plan_reads(&provider, &asked_for);
     assert!(plan.iter().all(|call| call.call == "GetSecretValue"));
     assert_eq!(plan.len(), 2);
 }
@@ -603,7 +604,7 @@ async fn descriptions_tell_state_and_version() {
         {"VersionId": V2, "CreatedDate": 2.0, "VersionStages": ["AWSCURRENT"]},
     ]});
     let answers = move |request: &RecordedRequest| {
-        Some(ok(match told(request).0.as_str() {
+        Some(ok(match action_and_body(request).0.as_str() {
             "DescribeSecret" => &described,
             _ => &versions,
         }))
@@ -666,7 +667,7 @@ async fn keys_of_one_secret_cost_one_request() {
 #[tokio::test]
 async fn a_key_of_one_secret_is_written_by_moving_a_stage() {
     let server = FaultServer::start(Script::respond(|request| {
-        Some(match told(request).0.as_str() {
+        Some(match action_and_body(request).0.as_str() {
             "GetSecretValue" => ok(&secret("app", r#"{"a":"1","b":0.10}"#)),
             _ => ok(&json!({"VersionId": V2})),
         })
@@ -802,14 +803,14 @@ async fn a_wrong_clock_is_corrected_once() {
             .unwrap()
             .to_owned()
     };
-    let told = |time: SystemTime| {
+    let minute = |time: SystemTime| {
         let time = httpdate::fmt_http_date(time);
         time[17..22].replace(':', "")
     };
     let minute_of = |at: usize| date(at)[9..13].to_owned();
     let near = |offset: Duration| {
         let now = SystemTime::now();
-        [0, 1, 2].map(|late| told(now - offset - Duration::from_secs(late * 30)))
+        [0, 1, 2].map(|late| minute(now - offset - Duration::from_secs(late * 30)))
     };
     assert!(near(minutes).contains(&minute_of(0)), "{}", date(0));
     for corrected in [1, 2] {

@@ -72,7 +72,7 @@ impl HttpClient for LoginHttp {
     }
 }
 
-/// An application. Made anew for each login, so that a secret or file that was exchanged is seen, and so that the tokens
+/// An application. Created for each login, so a replaced secret or file takes effect, and so the tokens
 /// have one owner, which the SDK's own cache would be beside ours.
 pub(crate) struct ClientCredential {
     pub(crate) entra: Entra,
@@ -160,7 +160,7 @@ impl ClientAssertion for TokenFile {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
         let file = self.0.clone();
         let read = tokio::task::spawn_blocking(move || file.read_credential()).await;
-        let token = read.unwrap_or_else(|_| Err(Error::of(ErrorKind::Unexpected)));
+        let token = read.unwrap_or_else(|_| Err(Error::from(ErrorKind::Unexpected)));
         let text = |token: SecretValue| token.expose_str().map(str::to_owned);
         token.and_then(text).map_err(carry_error)
     }

@@ -194,7 +194,7 @@ impl Policy for Step {
     ) -> PolicyResult {
         let result = match context.value::<Arc<Exchange>>() {
             Some(exchange) => self.exchange(exchange, request).await,
-            None => Err(Error::of(ErrorKind::Unexpected)),
+            None => Err(Error::from(ErrorKind::Unexpected)),
         };
         result.map_err(carry_error)
     }

@@ -89,7 +89,7 @@ impl Client {
         };
         let credential: Arc<Session> = Arc::clone(&session);
         let sdk = SecretClient::new(vault.as_str(), credential, Some(options))
-            .map_err(|_| error::invalid_config("`vault_url` cannot be used"))?;
+            .map_err(|_| Error::invalid_config("`vault_url` cannot be used"))?;
         Ok(Self {
             sdk: Arc::new(sdk),
             session,

@@ -1,4 +1,4 @@
-//! The exact requests, what becomes of answers, and that nothing secret is told.
+//! The exact requests, what becomes of answers, and that no secret is shown.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem, GetOptions,
     HealthStatus, ListOptions, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
+    SecretProvider, SecretState, SecretValue, Version, VersionsOptions, plan_reads,
 };
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
 use secrets_testkit::fakes::Fault as FakeFault;
@@ -636,7 +636,7 @@ async fn a_plan_is_what_is_sent() {
             GetItem::new(name(&format!("n{number}")), GetOptions::default())
         })
         .collect();
-    let plan = provider.plan(&items);
+    let plan = plan_reads(&provider, &items);
     assert!(vault.log().is_empty());
     let planned: usize = plan.iter().map(|call| call.requests).sum();
     assert!(plan.iter().all(|call| call.call == "GetSecret"));

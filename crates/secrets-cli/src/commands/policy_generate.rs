@@ -1,6 +1,6 @@
-//! `secrets policy generate`: the least that the vendors have to allow.
+//! `secrets policy generate`: the least permissions that the vendors must grant.
 
-use secrets::{Error, ProviderGrants, SecretRef};
+use secrets::{Error, ProviderPermissions, SecretRef};
 use serde_json::{Value, json};
 
 use crate::cli::Vendor;
@@ -20,35 +20,33 @@ pub(crate) fn generate(
         let declared = secrets.declared().iter().map(|one| one.reference.clone());
         let references: Vec<SecretRef> = declared.chain(used.iter().cloned()).collect();
         if references.is_empty() {
-            return Err(
-                Failure::input("no secret is used, so that nothing has to be allowed").with_hint(
-                    "declare secrets in the configuration, or name files with references",
-                ),
-            );
+            return Err(Failure::input("no secrets to grant access to")
+                .with_hint("declare secrets in the configuration, or name files with references"));
         }
-        Ok(secrets.grants(&references, scheme).await?)
+        Ok(secrets.least_privilege(&references, scheme).await?)
     })?;
     if let (Some(scheme), true) = (scheme, granted.is_empty()) {
-        return Err(Failure::input(format!(
-            "none of the secrets is of a provider of type {scheme}"
-        ))
-        .with_hint("`secrets status` shows which provider each secret comes from"));
+        return Err(
+            Failure::input(format!("no secret comes from a provider of type {scheme}"))
+                .with_hint("`secrets status` shows the provider of each secret"),
+        );
     }
-    let failed = granted.iter().find_map(|one| one.grants.as_ref().err());
+    let failed = granted
+        .iter()
+        .find_map(|one| one.permissions.as_ref().err());
     match as_json {
         true => output::json(object(&granted))?,
         false => print(settings, &granted)?,
     }
-    // What could be told was told.
     failed.map_or(Ok(Exit::Ok), |error| Err(Error::clone(error).into()))
 }
 
-fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
+fn print(settings: &Settings, granted: &[ProviderPermissions]) -> Outcome<()> {
     let texts: Vec<_> = granted
         .iter()
-        .filter_map(|one| Some((one, one.grants.as_ref().ok()?.as_ref()?)))
+        .filter_map(|one| Some((one, one.permissions.as_ref().ok()?.as_ref()?)))
         .collect();
-    // One text is printed as it is, ready for the vendor's own command.
+    // Print a single policy without a heading, ready for the vendor's command.
     let is_alone = texts.len() == 1;
     for (number, (one, grants)) in texts.iter().enumerate() {
         if !is_alone {
@@ -63,7 +61,7 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
     }
     for (one, grants) in &texts {
         output::say(format!(
-            "{} of provider {}: {}",
+            "{} for provider {}: {}",
             grants.title,
             one.provider,
             output::count(one.names.len(), "secret")
@@ -72,17 +70,17 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
             output::say(format!("  {}", output::printable(note)));
         }
     }
-    let is_failed = granted.iter().any(|one| one.grants.is_err());
+    let is_failed = granted.iter().any(|one| one.permissions.is_err());
     if texts.is_empty() && !is_failed {
         output::warn(
             settings.palette,
-            "these secrets are in local stores, where nothing has to be allowed",
+            "these secrets are in local stores, which need no permissions",
         );
     }
     Ok(())
 }
 
-fn object(granted: &[ProviderGrants]) -> Value {
+fn object(granted: &[ProviderPermissions]) -> Value {
     let all: Vec<Value> = granted
         .iter()
         .map(|one| {
@@ -92,7 +90,7 @@ fn object(granted: &[ProviderGrants]) -> Value {
                 "type": one.scheme,
                 "secrets": names,
             });
-            match &one.grants {
+            match &one.permissions {
                 Ok(Some(grants)) => {
                     object["title"] = json!(grants.title);
                     object["language"] = json!(grants.language);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use secrets::mask::Masker;
-use secrets::{Answer, Declared, Secrets};
+use secrets::{Answer, DeclaredSecret, Secrets};
 
 use super::explain::{declared, explain};
 use super::values;
@@ -75,7 +75,7 @@ async fn fetch(
     Ok((variables, removed))
 }
 
-fn variable((declared, answer): (Declared, Answer)) -> Variable {
+fn variable((declared, answer): (DeclaredSecret, Answer)) -> Variable {
     Variable {
         name: declared.env_name().to_owned(),
         value: answer.secret.value,

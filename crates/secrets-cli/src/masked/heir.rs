@@ -18,7 +18,6 @@ use super::{Hidden, Output, file};
 use crate::output::Palette;
 
 /// Starts it.
-#[expect(clippy::zombie_processes, reason = "it outlives us")]
 pub(super) fn start(
     input: File,
     output: File,

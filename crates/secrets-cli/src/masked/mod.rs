@@ -106,8 +106,8 @@ pub(crate) fn run(
     match ended {
         Ok((status, Ok(()))) => status.end(),
         Ok((status, Err(failure))) => {
-            if let Failure::Told(told) = &failure {
-                output::report(program.palette, told);
+            if let Failure::Reported(report) = &failure {
+                output::report(program.palette, report);
             }
             match status {
                 // It is no success, and nobody but us has closed the pipe.

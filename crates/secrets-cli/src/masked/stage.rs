@@ -162,8 +162,8 @@ impl Stage {
             Err(failure) => failure,
         };
         let exit = failure.exit();
-        if let Failure::Told(told) = failure {
-            output::report(palette, &told);
+        if let Failure::Reported(report) = failure {
+            output::report(palette, &report);
         }
         exit.into()
     }

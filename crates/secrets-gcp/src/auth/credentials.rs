@@ -3,17 +3,19 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use secrets_core::{OpenContext, Result, SecretValue};
+use secrets_core::{Error, OpenContext, Result, SecretValue};
 use secrets_provider::NamedFile;
 
 use super::exchange::Exchange;
 use super::external::{ExternalAccount, ImpersonatedAccount};
 use super::service_account::{DEFAULT_TOKEN_URI, ServiceAccount, Skew};
 use super::{AccessToken, TokenSource};
-use crate::error::invalid_config;
 
 const USER_HINT: &str =
-    "the login has ended or was revoked: log in anew with `gcloud auth application-default login`";
+    "the login has ended or was revoked: log in again with `gcloud auth application-default login`";
+
+/// The universe of Google Cloud that everybody has; others have addresses of their own.
+const UNIVERSE: &str = "googleapis.com";
 
 /// Where the JSON is.
 #[derive(Debug, Clone)]
@@ -95,7 +97,7 @@ impl CredentialsJson {
             } else {
                 "is not JSON"
             };
-            invalid_config(format!(
+            Error::invalid_config(format!(
                 "{self} {problem}, at line {}, column {}",
                 failure.line(),
                 failure.column()
@@ -109,6 +111,8 @@ impl CredentialsJson {
         struct Kind {
             #[serde(rename = "type")]
             kind: String,
+            #[serde(default)]
+            universe_domain: Option<String>,
         }
         #[derive(serde::Deserialize)]
         struct Source<'a> {
@@ -116,6 +120,13 @@ impl CredentialsJson {
             source_credentials: &'a serde_json::value::RawValue,
         }
         let kind: Kind = self.parse(json)?;
+        let universe = kind.universe_domain.as_deref();
+        if universe.is_some_and(|universe| universe != UNIVERSE) {
+            return Err(Error::invalid_config(format!(
+                "{self} is of another universe than {UNIVERSE}, which is not supported"
+            ))
+            .with_hint("use a credential of Google Cloud's public universe"));
+        }
         Ok(match kind.kind.as_str() {
             "service_account" => Credentials::ServiceAccount(self.parse(json)?),
             "authorized_user" => Credentials::User(self.parse(json)?),
@@ -125,7 +136,7 @@ impl CredentialsJson {
                 let source = SecretValue::from(source.source_credentials.get());
                 let source = match self.credentials(&source)? {
                     Credentials::Impersonated(..) => {
-                        return Err(invalid_config(format!(
+                        return Err(Error::invalid_config(format!(
                             "{self} impersonates one account by way of another"
                         ))
                         .with_hint("list the accounts on the way in `delegates`"));
@@ -136,7 +147,7 @@ impl CredentialsJson {
             }
             _ => {
                 return Err(
-                    invalid_config(format!("{self} has a `type` that is not supported")).with_hint(
+                    Error::invalid_config(format!("{self} has a `type` that is not supported")).with_hint(
                         "known types: service_account, authorized_user, external_account, impersonated_service_account",
                     ),
                 );

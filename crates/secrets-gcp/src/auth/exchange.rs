@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use secrets_core::{Clock, Result, SecretValue};
+use secrets_core::{Clock, Error, Result, SecretValue};
 use secrets_provider::{
     BaseUrl, HttpClient, HttpRequest, HttpResponse, Method, Url, WipedBuffer, decode,
     encode_segment,
 };
 
 use super::AccessToken;
-use crate::error::{self, invalid_config};
+use crate::error;
 use crate::wire::Issued;
 
 /// An answer to a login has a few kilobytes.
@@ -40,20 +40,20 @@ impl Exchange {
     /// An address that a credential goes to. `field` names it in errors.
     pub(crate) fn address(&self, text: &str, field: &str) -> Result<Url> {
         let base = BaseUrl::parse(text).map_err(|failure| {
-            invalid_config(format!(
+            Error::invalid_config(format!(
                 "`{field}` in the credential: {}",
                 failure.message()
             ))
             .with_hint("take the file as Google made it")
         })?;
         if !base.is_https() && !base.is_loopback() && !self.allow_http {
-            return Err(invalid_config(format!(
+            return Err(Error::invalid_config(format!(
                 "`{field}` in the credential is another machine, and the credential would go there in clear"
             ))
             .with_hint("use https, or set `allow_http = true` if the network is your own"));
         }
         Url::parse(text.trim())
-            .map_err(|_| invalid_config(format!("`{field}` in the credential is not a URL")))
+            .map_err(|_| Error::invalid_config(format!("`{field}` in the credential is not a URL")))
     }
 
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {

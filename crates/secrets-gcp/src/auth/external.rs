@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrets_core::{Result, SecretValue};
+use secrets_core::{Error, Result, SecretValue};
 use secrets_provider::{
     HeaderName, HeaderValue, HttpRequest, Method, NamedFile, Url, decode, encode, header,
 };
 
 use super::exchange::Exchange;
 use super::{AccessToken, SCOPE, bearer};
-use crate::error::{self, Asked, invalid_config};
+use crate::error::{self, Asked};
 use crate::wire::{Impersonate, Impersonated};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -45,6 +45,9 @@ struct ImpersonationOptions {
 /// Where the other provider's token is.
 #[derive(serde::Deserialize)]
 struct SubjectSource {
+    /// Of AWS's type, whose `url` gives the name of a role and no token.
+    #[serde(default)]
+    environment_id: Option<String>,
     #[serde(default)]
     file: Option<PathBuf>,
     #[serde(default)]
@@ -69,8 +72,16 @@ impl ExternalAccount {
         if let Some(url) = &self.service_account_impersonation_url {
             exchange.address(url, "service_account_impersonation_url")?;
         }
+        if self.credential_source.environment_id.is_some() {
+            return Err(Error::invalid_config(
+                "`credential_source` in the credential is of AWS's type, which is not supported",
+            )
+            .with_hint(
+                "use a `file` or `url` source, or bring tokens of your own with `TokenSource`",
+            ));
+        }
         if self.credential_source.file.is_none() && self.credential_source.url.is_none() {
-            return Err(invalid_config(
+            return Err(Error::invalid_config(
                 "`credential_source` in the credential has neither `file` nor `url`",
             )
             .with_hint(
@@ -121,14 +132,16 @@ impl SubjectSource {
                 NamedFile::new("`credential_source.file`", path)?.read_credential()?
             }
             (None, Some(url)) => self.fetch(exchange, url).await?,
-            (None, None) => return Err(invalid_config("`credential_source` names no source")),
+            (None, None) => {
+                return Err(Error::invalid_config("`credential_source` names no source"));
+            }
         };
         if self.format.kind.as_deref() != Some("json") {
             return Ok(content);
         }
         let field = self.format.subject_token_field_name.as_deref();
         content.field(field.unwrap_or("access_token")).map_err(|_| {
-            invalid_config(
+            Error::invalid_config(
                 "the content of `credential_source` has no field of the name in `subject_token_field_name`",
             )
             .with_hint("check `credential_source.format` in the credential")
@@ -137,7 +150,7 @@ impl SubjectSource {
 
     async fn fetch(&self, exchange: &Exchange, url: &str) -> Result<SecretValue> {
         let unusable = |what: &str| {
-            invalid_config(format!(
+            Error::invalid_config(format!(
                 "`credential_source.{what}` in the credential cannot be used"
             ))
         };

@@ -14,7 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    Backoff, Expiring, HeaderValue, Life, NamedFile, SharedToken, WipedBuffer, sensitive_header,
+    Backoff, Expiring, HeaderValue, NamedFile, SharedToken, TokenLifetime, WipedBuffer,
+    sensitive_header,
 };
 
 pub(crate) use credentials::{CredentialsJson, CredentialsSource};
@@ -96,11 +97,11 @@ impl TokenSource for TokenFile {
 /// A token as it is sent, and what is known of its life.
 pub(crate) struct Token {
     pub(crate) header: HeaderValue,
-    life: Life,
+    life: TokenLifetime,
 }
 
 impl Expiring for Token {
-    fn life(&self) -> &Life {
+    fn life(&self) -> &TokenLifetime {
         &self.life
     }
 }
@@ -150,7 +151,7 @@ impl Auth {
         let shared = &self.0.shared;
         if let Some(token) = shared.usable() {
             if token.life.is_due(shared.now())
-                && let Some(turn) = shared.try_turn()
+                && let Some(turn) = shared.try_refresh_guard()
             {
                 let (inner, old) = (Arc::clone(&self.0), Arc::clone(&token));
                 drop(turn.start(async move { inner.renew(&old).await }));
@@ -159,7 +160,7 @@ impl Auth {
         }
         let inner = Arc::clone(&self.0);
         let login = async move { inner.log_in().await };
-        let token = shared.one_for_all(|| shared.usable(), login).await?;
+        let token = shared.get_or_refresh(|| shared.usable(), login).await?;
         token.ok_or_else(over_already)
     }
 
@@ -175,7 +176,7 @@ impl Auth {
         };
         let inner = Arc::clone(&self.0);
         let login = async move { inner.log_in().await };
-        shared.one_for_all(other, login).await?.ok_or_else(|| {
+        shared.get_or_refresh(other, login).await?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unauthenticated,
                 format!("the service does not accept {}", self.0.what),
@@ -205,7 +206,8 @@ impl Inner {
         if let Err(failure) = &renewed {
             tracing::debug!(error = %failure, "the access token was not renewed");
             let wait = self.backoff.after(failure);
-            old.life.put_off(self.shared.now().saturating_add(wait));
+            old.life
+                .defer_refresh(self.shared.now().saturating_add(wait));
         }
         renewed
     }
@@ -215,7 +217,7 @@ impl Inner {
         let Some(lasts) = issued.expires_in else {
             return Ok(Token {
                 header,
-                life: Life::endless(),
+                life: TokenLifetime::endless(),
             });
         };
         if lasts.is_zero() {
@@ -226,7 +228,8 @@ impl Inner {
             .min(lasts / 4)
             .mul_f64(0.75 + 0.25 * fastrand::f64());
         let now = self.shared.now();
-        let life = Life::ending(now, lasts, MARGIN).with_due(now.saturating_add(lasts - early));
+        let life =
+            TokenLifetime::expiring(now, lasts, MARGIN).with_due(now.saturating_add(lasts - early));
         Ok(Token { header, life })
     }
 }

@@ -14,7 +14,7 @@ use secrets_provider::{HttpResponse, WipedBuffer, encode, header};
 
 use super::exchange::Exchange;
 use super::{AccessToken, SCOPE};
-use crate::error::{self, invalid_config};
+use crate::error;
 use crate::wire::{Claims, JwtHeader};
 
 pub(super) const DEFAULT_TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
@@ -118,7 +118,7 @@ impl ServiceAccount {
 
     fn signer(&self) -> Result<Box<dyn Signer>> {
         let unusable = || {
-            invalid_config("`private_key` in the credential is not an RSA key in PEM form")
+            Error::invalid_config("`private_key` in the credential is not an RSA key in PEM form")
                 .with_hint("take the file as Google made it; line feeds stand in it as \\n")
         };
         let der = PrivateKeyDer::from_pem_slice(self.private_key.expose_bytes())

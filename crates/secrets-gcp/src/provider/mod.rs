@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::join;
-use futures_util::stream::{self, StreamExt};
 use secrets_core::{
-    DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Grants,
-    Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page, PageToken, PlannedCall,
-    ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
-    SecretState, SecretValue, Version, VersionsOptions,
+    DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health,
+    HealthStatus, LeastPrivilege, ListOptions, Location, Metadata, Operation, Page, PageToken,
+    Permissions, PlannedCall, Planner, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions,
+    Secret, SecretName, SecretProvider, SecretState, SecretValue, Version, VersionsOptions,
 };
+use secrets_provider::run_to_completion;
 
 use crate::client::{Client, Maps, PageQuery, Switch, VersionFacts};
 use crate::error;
@@ -160,7 +160,7 @@ impl GcpProvider {
         };
         let is_tagged = options.tags.is_some();
         // Several requests, that a caller who goes away must not separate.
-        let task = tokio::spawn(async move {
+        let write = async move {
             if is_create {
                 write.create().await
             } else if is_tagged {
@@ -168,10 +168,8 @@ impl GcpProvider {
             } else {
                 write.to_new_secret().await
             }
-        });
-        let written = task.await.map_err(|_| {
-            Error::new(ErrorKind::Unexpected, "the write did not come to its end")
-        })??;
+        };
+        let written = run_to_completion("write", write).await?;
         let tags = options.tags.clone().unwrap_or_default();
         Ok(version_metadata(name, &written).with_tags(tags))
     }
@@ -320,34 +318,12 @@ impl SecretProvider for GcpProvider {
         read.map_err(|failure| failure.with_name(name))
     }
 
-    async fn get_many(&self, items: &[GetItem]) -> Vec<Result<Secret>> {
-        let gets: Vec<_> = items
-            .iter()
-            .map(|item| self.get(&item.name, &item.options))
-            .collect();
-        stream::iter(gets).buffered(READS_IN_FLIGHT).collect().await
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        items
-            .iter()
-            .enumerate()
-            .map(|(number, item)| {
-                // What cannot be asked for is refused without a request.
-                let is_sent = self.ids.id_of(&item.name).is_ok()
-                    && item
-                        .options
-                        .version
-                        .as_ref()
-                        .is_none_or(|version| checked(version).is_ok());
-                PlannedCall::new("AccessSecretVersion", vec![number], usize::from(is_sent))
-            })
-            .collect()
-    }
-
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        let project = self.client.project();
-        permissions::for_names(&self.ids, project, &self.info.location, names).map(Some)
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -437,7 +413,7 @@ impl SecretProvider for GcpProvider {
     async fn restore(&self, name: &SecretName) -> Result<()> {
         Err(Error::unsupported(Operation::Restore)
             .with_name(name)
-            .with_hint("a secret that is deleted here is gone; write it anew"))
+            .with_hint("a secret that is deleted here is gone; write it again"))
     }
 
     async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page> {
@@ -494,6 +470,32 @@ impl SecretProvider for GcpProvider {
     async fn close(&self) -> Result<()> {
         self.client.close();
         Ok(())
+    }
+}
+
+impl Planner for GcpProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        items
+            .iter()
+            .enumerate()
+            .map(|(number, item)| {
+                // What cannot be asked for is refused without a request.
+                let is_sent = self.ids.id_of(&item.name).is_ok()
+                    && item
+                        .options
+                        .version
+                        .as_ref()
+                        .is_none_or(|version| checked(version).is_ok());
+                PlannedCall::new("AccessSecretVersion", vec![number], usize::from(is_sent))
+            })
+            .collect()
+    }
+}
+
+impl Permissions for GcpProvider {
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
+        let project = self.client.project();
+        permissions::for_names(&self.ids, project, &self.info.location, names)
     }
 }
 

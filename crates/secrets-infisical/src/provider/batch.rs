@@ -120,7 +120,7 @@ impl InfisicalProvider {
         }
         answers
             .into_iter()
-            .map(|answer| answer.unwrap_or_else(|| Err(Error::of(ErrorKind::Unexpected))))
+            .map(|answer| answer.unwrap_or_else(|| Err(Error::from(ErrorKind::Unexpected))))
             .collect()
     }
 
@@ -128,7 +128,7 @@ impl InfisicalProvider {
         match step {
             Step::Refused { item } => {
                 let failure = self.root().place(&items[item].name).err();
-                let failure = failure.unwrap_or_else(|| Error::of(ErrorKind::InvalidName));
+                let failure = failure.unwrap_or_else(|| Error::from(ErrorKind::InvalidName));
                 vec![(item, Err(failure))]
             }
             Step::Get { items: same } => {
@@ -195,7 +195,7 @@ impl InfisicalProvider {
             let answer = answers.get(&items[at].name).cloned();
             (
                 at,
-                answer.unwrap_or_else(|| Err(Error::of(ErrorKind::Unexpected))),
+                answer.unwrap_or_else(|| Err(Error::from(ErrorKind::Unexpected))),
             )
         };
         wanted.into_iter().map(answer).collect()
@@ -208,7 +208,7 @@ fn by_key(contents: Contents, folder: &str) -> HashMap<String, Found> {
         found
             .folder
             .as_deref()
-            .is_none_or(|told| told.trim_matches('/') == folder.trim_matches('/'))
+            .is_none_or(|said| said.trim_matches('/') == folder.trim_matches('/'))
     };
     let own = contents.own.into_iter().filter(is_here);
     let mut by_key = HashMap::new();

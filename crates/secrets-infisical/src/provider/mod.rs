@@ -11,9 +11,9 @@ use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_core::{
     Capability, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions,
-    Grants, Health, HealthStatus, ListOptions, Location, Metadata, Operation, Page, PageToken,
-    PlannedCall, ProviderInfo, PutMode, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretValue, Version, VersionsOptions,
+    Health, HealthStatus, LeastPrivilege, ListOptions, Location, Metadata, Operation, Page,
+    PageToken, Permissions, PlannedCall, Planner, ProviderInfo, PutMode, PutOptions, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use crate::client::{Client, Created, Found, View};
@@ -104,7 +104,7 @@ impl InfisicalProvider {
         }
     }
 
-    /// A service token is answered from its own scope, which could not be told from an import.
+    /// A service token is answered from its own scope, which would look like an import.
     fn imports(&self) -> bool {
         self.behaviour.imports && !self.client.auth().is_service_token()
     }
@@ -235,7 +235,7 @@ impl InfisicalProvider {
             })),
             // The server's code for a duplicate is that of any bad request.
             Created::Refused(failure) => match self.client.secret(place, None, View::FACTS).await {
-                Ok(_) => Err(Error::of(ErrorKind::AlreadyExists)),
+                Ok(_) => Err(Error::from(ErrorKind::AlreadyExists)),
                 Err(_) => Err(failure),
             },
         }
@@ -247,15 +247,15 @@ impl InfisicalProvider {
         let all = self.client.contents(folder, true, view).await?;
         let mut names = BTreeMap::new();
         for found in all.own {
-            let told = found.folder.as_deref().unwrap_or(folder);
-            if let Some(name) = self.root.name(told, &found.key) {
+            let answered = found.folder.as_deref().unwrap_or(folder);
+            if let Some(name) = self.root.name(answered, &found.key) {
                 names.insert(name, found);
             }
         }
         if all.imported.is_empty() {
             return Ok(names);
         }
-        // Which folder imports what is told only by a listing of that folder alone.
+        // Only a listing of one folder alone says what that folder imports.
         let mut folders = vec![folder.to_owned()];
         folders.extend(self.client.folders(folder).await?);
         let listings: Vec<_> = folders
@@ -348,13 +348,12 @@ impl SecretProvider for InfisicalProvider {
         self.read_many(items).await
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        batch::planned(batch::steps(&self.root, items), items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
-    fn grants(&self, names: &[SecretName]) -> Result<Option<Grants>> {
-        let (project, environment) = (self.client.project(), self.client.environment());
-        permissions::for_names(&self.root, project, environment, names).map(Some)
+    fn permissions(&self) -> Option<&dyn Permissions> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -472,10 +471,7 @@ impl SecretProvider for InfisicalProvider {
                 Some(token) => token
                     .as_str()
                     .parse::<u64>()
-                    .map_err(|_| {
-                        error::invalid_config("the page token is not of this listing")
-                            .with_hint("start the listing again")
-                    })?
+                    .map_err(|_| Error::invalid_page_token())?
                     .min(newest),
             };
             let size = options.page_size.unwrap_or(VERSIONS_ON_A_PAGE).max(1);
@@ -548,6 +544,19 @@ impl SecretProvider for InfisicalProvider {
 
     async fn close(&self) -> Result<()> {
         self.client.auth().close().await
+    }
+}
+
+impl Planner for InfisicalProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        batch::planned(batch::steps(&self.root, items), items)
+    }
+}
+
+impl Permissions for InfisicalProvider {
+    fn least_privilege(&self, names: &[SecretName]) -> Result<LeastPrivilege> {
+        let (project, environment) = (self.client.project(), self.client.environment());
+        permissions::for_names(&self.root, project, environment, names)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The exact requests, and what becomes of answers: on a server that answers as it is told, and on the fake.
+//! The exact requests, and what becomes of answers: on a scripted server and on the fake.
 
 use crate::support;
 use polysecrets_infisical::{
@@ -7,7 +7,7 @@ use polysecrets_infisical::{
 use secrets_core::{
     AmbientCredentials, Capability, DeleteMode, DeleteOptions, DescribeOptions, ErrorKind, GetItem,
     GetOptions, HealthStatus, ListOptions, OpenContext, PutMode, PutOptions, RollbackOptions,
-    SecretProvider, SecretValue, Version, VersionsOptions,
+    SecretProvider, SecretValue, Version, VersionsOptions, plan_reads,
 };
 use secrets_provider::Transport;
 use secrets_testkit::canary::{Canary, Sinks, TraceCapture};
@@ -469,7 +469,7 @@ async fn the_plan_is_what_is_sent() {
         ]
         .concat(),
     ] {
-        let plan = provider.plan(&wanted);
+        let plan = plan_reads(&provider, &wanted);
         let planned: usize = plan.iter().map(|call| call.requests).sum();
         let mut covered: Vec<_> = plan.iter().flat_map(|call| call.items.clone()).collect();
         covered.sort_unstable();
@@ -582,7 +582,7 @@ async fn versions_of_a_deleted_secret_are_not_given_for_those_of_a_new_one() {
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     put(&provider, "a", "new 2").await.unwrap();
-    // The old secret's version 1 hides the new one's: not told rather than told wrongly.
+    // The old secret's version 1 hides the new one's: left out rather than wrong.
     let hidden = provider.get(&name("a"), &at("1")).await.unwrap_err();
     assert_eq!(hidden.kind(), ErrorKind::NotFound);
 }

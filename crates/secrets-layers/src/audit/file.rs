@@ -289,7 +289,7 @@ impl FileSink {
         }
         let failed = self.failed("write");
         let Some(mut log) = self.log.as_ref() else {
-            return Err(Error::of(ErrorKind::Unexpected));
+            return Err(Error::from(ErrorKind::Unexpected));
         };
         let written = log.write_all(&text).and_then(|()| match self.sync {
             FsyncMode::None => Ok(()),

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use secrets_core::internal::value_from_owner;
 use secrets_core::{Answer, SecretValue};
 
 use super::entry::Entry;
@@ -25,7 +26,7 @@ impl CacheHit {
     /// Its value, which keeps the entry: readers of one secret meet at one count of references.
     pub fn into_value(self) -> Option<SecretValue> {
         self.answer()?;
-        Some(SecretValue::from_owner(self.entry))
+        Some(value_from_owner(self.entry))
     }
 
     /// The same, said to be as old as it is.

@@ -1,6 +1,7 @@
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
+use secrets_core::internal::value_without_owner;
 use secrets_core::{Answer, Freshness, Result};
 
 use super::config::CacheConfig;
@@ -58,7 +59,7 @@ impl Entry {
     ) -> Self {
         if let Ok(answer) = &mut answer {
             // A value that was read from a cache must not keep the entry it came from, and that one those before it.
-            answer.secret.value = answer.secret.value.without_owner();
+            answer.secret.value = value_without_owner(&answer.secret.value);
         }
         let own_end = answer
             .as_ref()

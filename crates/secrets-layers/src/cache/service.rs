@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, join_all, select};
 use secrets_core::{
     Answer, Call, Deadline, Error, ErrorKind, Operation, Origin, Reply, Request, Response, Result,
-    SecretName,
+    RetryObserver, SecretName,
 };
 use tower::{Service, ServiceExt};
 
@@ -86,6 +86,21 @@ impl fmt::Debug for State {
             Self::Ready(_) => "Ready",
             Self::Coming(_) => "Coming",
         })
+    }
+}
+
+/// Makes a key fail with its first attempt, so that readers of a stale answer need not wait for the retries.
+#[derive(Debug)]
+struct FirstFailure {
+    cache: Cache,
+    health: Arc<Health>,
+}
+
+impl RetryObserver for FirstFailure {
+    fn on_retry(&self, error: &Error) {
+        if error.is_stale_ok() {
+            self.health.fails(self.cache.now());
+        }
     }
 }
 
@@ -218,7 +233,7 @@ where
             for (place, answer) in join_all(waiting).await {
                 answers[place] = Some(answer);
             }
-            let lost = || Err(Error::of(ErrorKind::Unexpected));
+            let lost = || Err(Error::from(ErrorKind::Unexpected));
             let answers: Vec<Result<Answer>> = answers
                 .into_iter()
                 .map(|answer| answer.unwrap_or_else(lost))
@@ -281,12 +296,10 @@ where
             return;
         };
         if for_whom == For::Stale {
-            let (cache, health) = (self.0.cache.clone(), Arc::clone(&health));
-            request = request.with_setbacks(move |error| {
-                if error.is_stale_ok() {
-                    health.fails(cache.now());
-                }
-            });
+            request.retry_observer = Some(std::sync::Arc::new(FirstFailure {
+                cache: self.0.cache.clone(),
+                health: Arc::clone(&health),
+            }));
         }
         let inner = self.0.inner.clone();
         let cache = self.0.cache.clone();

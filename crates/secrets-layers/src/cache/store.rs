@@ -338,7 +338,7 @@ impl Flight {
         let now = shared.clock.monotonic();
         let loaded = match (&outcome, &remembered) {
             (Ok(_), Some(entry)) => Ok(Arc::clone(entry)),
-            (Ok(_), None) => Err(Error::of(ErrorKind::Unexpected)),
+            (Ok(_), None) => Err(Error::from(ErrorKind::Unexpected)),
             (Err(error), _) => Err(error.clone()),
         };
         leader.complete(loaded, |key, _| match (remembered, &outcome) {

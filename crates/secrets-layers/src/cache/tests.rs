@@ -80,7 +80,7 @@ impl Store {
 
     fn read(&self, name: &SecretName) -> Result<Secret> {
         if let Some(kind) = *self.0.failure.lock().unwrap() {
-            return Err(Error::of(kind));
+            return Err(Error::from(kind));
         }
         let values = self.0.values.lock().unwrap();
         values
@@ -792,7 +792,7 @@ fn bytes_are_those_of_all_texts() {
     };
     assert_eq!(bytes(answer(Metadata::new(name("a")))), 5);
     assert_eq!(bytes(answer(metadata)), 5 + (4 + 8 + 64) + (1 + 64) + 5 + 4);
-    assert_eq!(bytes(Err(Error::of(ErrorKind::NotFound))), 0);
+    assert_eq!(bytes(Err(Error::from(ErrorKind::NotFound))), 0);
     let (scope, secret) = (Arc::default(), name("abc"));
     let mut key = key_of(&scope, &secret).owned();
     assert_eq!(key.bytes(), 3);
@@ -1256,7 +1256,7 @@ async fn who_has_a_stale_answer_waits_for_one_attempt_and_not_for_its_repetition
             let (is_down, healthy) = (down.load(Ordering::SeqCst), healthy.clone());
             async move {
                 if is_down {
-                    request.tell_setback(&Error::of(kind));
+                    request.report_retry(&Error::from(kind));
                     std::future::pending::<()>().await;
                 }
                 healthy.oneshot(request).await

@@ -252,7 +252,7 @@ mod tests {
         let inner = service_fn(move |request: Request| {
             moved.advance(Duration::from_millis(30));
             std::future::ready(match request.call {
-                Call::Health => Err(Error::of(ErrorKind::RateLimited)),
+                Call::Health => Err(Error::from(ErrorKind::RateLimited)),
                 _ => Ok(Response::new(Reply::Done, Origin::fresh("main".into()))),
             })
         });

@@ -66,13 +66,13 @@ impl Service<Request> for Backend {
                 let answers = items.iter().map(|item| {
                     asked.push(format!("get {}", item.name));
                     match item.name.as_str() {
-                        "db/fails" => Err(Error::of(ErrorKind::NotFound)),
+                        "db/fails" => Err(Error::from(ErrorKind::NotFound)),
                         _ => Ok(Answer::new(secret(&item.name), origin.clone())),
                     }
                 });
                 let answers: Vec<_> = answers.collect();
                 if items.iter().any(|item| item.name.as_str() == "db/down") {
-                    return ready(Err(Error::of(ErrorKind::Unavailable)));
+                    return ready(Err(Error::from(ErrorKind::Unavailable)));
                 }
                 return ready(Ok(Response::new(Reply::Secrets(answers), origin)));
             }

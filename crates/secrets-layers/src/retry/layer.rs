@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_core::{Answer, Call, Clock, Deadline, Error, Reply, Request, Response, Result};
+use secrets_core::{
+    Answer, Call, Clock, Deadline, Error, ErrorKind, Reply, Request, Response, Result,
+};
 use tokio::time::Sleep;
 use tower::Layer;
 use tower::retry::{Policy, Retry};
@@ -15,9 +17,9 @@ const EARNED_PERCENT: u32 = 20;
 /// Repeats calls that failed on the way: only errors that are retryable, only operations that are idempotent, within the
 /// request's deadline, and never more than the configured attempts.
 ///
-/// The wait before attempt n+1 is random between 0 and `base` · 2ⁿ⁻¹, at most `max`. A provider that says how long it
-/// wants to be left alone is left alone that long, plus up to a tenth; if the deadline comes first, its error is the
-/// answer at once. Of a get-many only the items that failed are asked again.
+/// The wait before attempt n+1 is random between 0 and `base` · 2ⁿ⁻¹, at most `max`. The pause that a provider asks for is
+/// a lower bound: servers round it down, so up to a second is added to whole seconds, and all of it before the last
+/// attempt. If the deadline comes first, the provider's error is the answer at once. Of a get-many only the items that failed are asked again.
 ///
 /// All callers share a budget of repetitions, which calls that go well fill up: a provider that is down is not asked several
 /// times by everyone.
@@ -79,15 +81,18 @@ impl RetryPolicy {
         if !error.is_retryable() || self.attempts >= self.config.max_attempts.min(most) {
             return None;
         }
-        let wait = match error.retry_after() {
-            Some(asked) => asked.saturating_add(random_up_to(asked / 10)),
-            None => {
-                let doubled = self
-                    .config
-                    .base
-                    .saturating_mul(1 << (self.attempts - 1).min(20));
-                random_up_to(doubled.min(self.config.max))
+        let doubled = self
+            .config
+            .base
+            .saturating_mul(1 << (self.attempts - 1).min(20));
+        let backoff = random_up_to(doubled.min(self.config.max));
+        let wait = match required_pause(error) {
+            Some((pause, slack)) => {
+                let is_last = self.attempts + 1 >= self.config.max_attempts.min(most);
+                let slack = if is_last { slack } else { random_up_to(slack) };
+                pause.max(backoff).saturating_add(slack)
             }
+            None => backoff,
         };
         match deadline {
             Some(deadline) if deadline.remaining(&*self.clock) <= wait => None,
@@ -173,6 +178,19 @@ fn bounds(request: &Request) -> Bounds {
     (request.deadline, request.max_attempts)
 }
 
+/// The least pause that the provider asks for, and how much longer it may have to be: up to a second where the pause is in
+/// whole seconds, which servers round down, else a tenth. A limit without a pause is assumed to count by the second.
+fn required_pause(error: &Error) -> Option<(Duration, Duration)> {
+    let is_limited = error.kind() == ErrorKind::RateLimited;
+    let pause = error.retry_after();
+    let pause = pause.or_else(|| is_limited.then_some(Duration::ZERO))?;
+    let slack = match pause.subsec_nanos() {
+        0 => Duration::from_secs(1),
+        _ => pause / 10,
+    };
+    Some((pause, slack))
+}
+
 fn random_up_to(limit: Duration) -> Duration {
     limit.mul_f64(fastrand::f64())
 }
@@ -204,7 +222,7 @@ impl Policy<Request, Response, Error> for RetryPolicy {
                 match (wait, self.kept.take()) {
                     (Some(wait), kept) => {
                         self.kept = kept;
-                        request.tell_setback(error);
+                        request.report_retry(error);
                         Some(self.again(wait, operation, Some(error)))
                     }
                     // The whole second attempt failed; what the first one brought is still an answer.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use secrets_core::{
     Answer, Call, Clock, Deadline, Error, ErrorKind, GetItem, GetOptions, Metadata, Origin,
-    PutOptions, Reply, Request, Response, Result, Secret, SecretName,
+    PutOptions, Reply, Request, Response, Result, RetryObserver, Secret, SecretName,
 };
 use tokio::time::Instant;
 use tower::retry::Retry;
@@ -107,7 +107,7 @@ impl Service<Request> for Scripted {
 }
 
 fn failed(kind: ErrorKind) -> Outcome {
-    Err(Error::of(kind))
+    Err(Error::from(kind))
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -201,25 +201,49 @@ async fn a_call_may_have_fewer_attempts_than_are_configured() {
     }
 }
 
+/// Servers round a pause down to whole seconds, and a limit without a pause counts by the second.
 #[tokio::test(start_paused = true)]
-async fn what_a_provider_asks_for_is_kept_and_a_tenth_at_most_is_added() {
-    let asked = 2000 * MS;
-    let mut waits = Vec::new();
-    for _ in 0..100 {
-        let error = Error::of(ErrorKind::RateLimited).with_retry_after(asked);
-        let provider = Scripted::new([vec![Err(error)], vec![Ok("1")]]);
-        around(config(2), &provider).oneshot(get()).await.unwrap();
-        waits.extend(provider.waits());
+async fn a_pause_is_a_lower_bound() {
+    for (pause, least, most) in [
+        (Some(2000), 2000, 3000),
+        (Some(0), 0, 1100),
+        (Some(250), 250, 275),
+        (None, 0, 1100),
+    ] {
+        let mut waits = Vec::new();
+        for _ in 0..100 {
+            let failure = || {
+                let error = Error::from(ErrorKind::RateLimited);
+                match pause {
+                    Some(pause) => Err(error.with_retry_after(pause * MS)),
+                    None => Err(error),
+                }
+            };
+            let script = [vec![failure()], vec![failure()], vec![Ok("1")]];
+            let provider = Scripted::new(script);
+            around(config(3), &provider).oneshot(get()).await.unwrap();
+            let both = provider.waits();
+            // Before the last attempt, all that may be missing is added.
+            let slack = if pause == Some(250) { 25 } else { 1000 };
+            assert!(both[1] >= (pause.unwrap_or(0) + slack) * MS, "{both:?}");
+            waits.push(both[0]);
+        }
+        assert!(waits.iter().all(|wait| *wait >= least * MS), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| *wait <= (most + 2) * MS),
+            "{waits:?}"
+        );
+        let late = least * MS + (most - least) * MS * 3 / 4;
+        assert!(waits.iter().any(|wait| *wait >= late), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait < late), "{waits:?}");
     }
-    assert!(waits.iter().all(|wait| *wait >= asked));
-    assert!(waits.iter().all(|wait| *wait <= 2202 * MS));
-    assert!(waits.iter().any(|wait| *wait >= 2150 * MS));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_comes_first_ends_it_at_once() {
-    let error = || Error::of(ErrorKind::RateLimited).with_retry_after(1000 * MS);
-    for (limit, calls) in [(500, 1), (900, 1), (1200, 2)] {
+    let error = || Error::from(ErrorKind::RateLimited).with_retry_after(1000 * MS);
+    // One second, and one that the server may have rounded down.
+    for (limit, calls) in [(500, 1), (900, 1), (1900, 1), (2200, 2)] {
         let provider = Scripted::new([vec![Err(error())], vec![Ok("1")]]);
         let clock = clock();
         let service = RetryLayer::new(config(2), clock.clone(), true).layer(provider.clone());
@@ -235,7 +259,7 @@ async fn a_deadline_that_comes_first_ends_it_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_ends_with_the_deadline_is_not_begun() {
-    let error = Error::of(ErrorKind::RateLimited).with_retry_after(Duration::ZERO);
+    let error = Error::from(ErrorKind::RateLimited).with_retry_after(Duration::ZERO);
     let provider = Scripted::new([vec![Err(error)], vec![Ok("1")]]);
     let clock = clock();
     let service = RetryLayer::new(config(2), clock.clone(), true).layer(provider.clone());
@@ -358,7 +382,7 @@ async fn of_many_only_those_that_failed_on_the_way_are_asked_again() {
 
 #[tokio::test(start_paused = true)]
 async fn of_many_the_longest_wait_counts() {
-    let slow = Error::of(ErrorKind::RateLimited).with_retry_after(5000 * MS);
+    let slow = Error::from(ErrorKind::RateLimited).with_retry_after(5000 * MS);
     let provider = Scripted::new([
         vec![failed(ErrorKind::Unavailable), Err(slow)],
         vec![Ok("1"), Ok("2")],
@@ -407,13 +431,21 @@ async fn many_that_go_on_failing_are_an_answer_with_their_errors() {
     assert_eq!(provider.calls(), 2);
 }
 
+#[derive(Debug)]
+struct Noted(Arc<Mutex<Vec<ErrorKind>>>);
+
+impl RetryObserver for Noted {
+    fn on_retry(&self, error: &Error) {
+        self.0.lock().unwrap().push(error.kind());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_attempt_that_another_follows_is_told() {
     for (attempts, told) in [(1, 0), (3, 2)] {
         let script = (0..attempts).map(|_| vec![failed(ErrorKind::RateLimited)]);
         let scripted = Scripted::new(script);
         let kinds = Arc::new(Mutex::new(Vec::new()));
-        let noted = kinds.clone();
         let config = RetryConfig::default().with_max_attempts(attempts);
         let clock = Arc::new(Virtual(Instant::now()));
         let service = RetryLayer::new(config, clock, false).layer(scripted.clone());
@@ -421,8 +453,9 @@ async fn each_attempt_that_another_follows_is_told() {
             name: SecretName::new("a").unwrap(),
             options: GetOptions::default(),
         };
+        let noted = Noted(kinds.clone());
         let request =
-            Request::new(call).with_setbacks(move |error| noted.lock().unwrap().push(error.kind()));
+            Request::new(call).with_retry_observer(Arc::new(noted) as Arc<dyn RetryObserver>);
         service.oneshot(request).await.unwrap_err();
         assert_eq!(*kinds.lock().unwrap(), vec![ErrorKind::RateLimited; told]);
     }

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, DeleteMode, DeleteOptions, DescribeOptions, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, NamedPath,
-    OpenContext, Operation, Page, PlannedCall, ProviderInfo, PutMode, PutOptions, Result,
-    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    OpenContext, Operation, Page, PlannedCall, Planner, ProviderInfo, ProviderKind, PutMode,
+    PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
+    VersionsOptions,
 };
 use zeroize::Zeroizing;
 
@@ -74,7 +75,7 @@ pub async fn open(config: DotenvConfig, context: OpenContext) -> Result<DotenvPr
     }
     let path = NamedPath::new("`path`", &config.path)?;
     let path = path.below(&context.base_dir).into_path();
-    let location = Location::of_scheme(SCHEME).with_path(path.to_string_lossy());
+    let location = Location::from_scheme(SCHEME).with_path(path.to_string_lossy());
     Ok(DotenvProvider {
         info: ProviderInfo::new(SCHEME, context.provider, location, CAPABILITIES),
         source: Arc::new(Source {
@@ -88,6 +89,21 @@ pub async fn open(config: DotenvConfig, context: OpenContext) -> Result<DotenvPr
             read_before: Mutex::new(None),
         }),
     })
+}
+
+#[async_trait]
+impl ProviderKind for DotenvProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = DotenvConfig;
+
+    fn set_location(config: &mut DotenvConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: DotenvConfig, context: OpenContext) -> Result<Self> {
+        open(config, context).await
+    }
 }
 
 impl DotenvProvider {
@@ -409,8 +425,8 @@ impl SecretProvider for DotenvProvider {
         }
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        PlannedCall::local(items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -505,6 +521,12 @@ impl SecretProvider for DotenvProvider {
             .unwrap_or_else(PoisonError::into_inner);
         *before = None;
         Ok(())
+    }
+}
+
+impl Planner for DotenvProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 }
 

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, DeleteOptions, DescribeOptions, Environment, Error, ErrorKind,
     GetItem, GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext,
-    Operation, Page, PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret,
-    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
+    Operation, Page, PlannedCall, Planner, ProviderInfo, ProviderKind, PutOptions, Result,
+    RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use super::EnvConfig;
@@ -44,7 +44,7 @@ pub struct EnvProvider {
 /// [`ErrorKind::InvalidName`] or [`ErrorKind::InvalidConfig`] for a wrong entry of [`EnvConfig::map`].
 pub async fn open(config: EnvConfig, context: OpenContext) -> Result<EnvProvider> {
     let mapped = config.mapped()?;
-    let mut location = Location::of_scheme(SCHEME);
+    let mut location = Location::from_scheme(SCHEME);
     if !config.prefix.is_empty() {
         location = location.with_parameter("prefix", &config.prefix);
     }
@@ -59,6 +59,21 @@ pub async fn open(config: EnvConfig, context: OpenContext) -> Result<EnvProvider
         provider.listed = provider.names();
     }
     Ok(provider)
+}
+
+#[async_trait]
+impl ProviderKind for EnvProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = EnvConfig;
+
+    fn set_location(config: &mut EnvConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: EnvConfig, context: OpenContext) -> Result<Self> {
+        open(config, context).await
+    }
 }
 
 /// Where a name leads.
@@ -187,8 +202,8 @@ impl SecretProvider for EnvProvider {
             .collect()
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        PlannedCall::local(items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -242,6 +257,12 @@ impl SecretProvider for EnvProvider {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Planner for EnvProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 }
 

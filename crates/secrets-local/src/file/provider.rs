@@ -3,9 +3,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrets_core::{
     DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem, GetOptions, Health, HealthStatus,
-    ListOptions, Location, Metadata, OpenContext, Page, PlannedCall, ProviderInfo, PutOptions,
-    Result, RollbackOptions, Secret, SecretName, SecretProvider, SecretValue, Version,
-    VersionsOptions,
+    ListOptions, Location, Metadata, OpenContext, Page, PlannedCall, Planner, ProviderInfo,
+    ProviderKind, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
+    SecretValue, Version, VersionsOptions,
 };
 
 use super::config::FileConfig;
@@ -25,7 +25,7 @@ pub struct FileProvider {
 impl FileProvider {
     pub(super) fn new(store: FileStore, context: &OpenContext) -> Self {
         let location =
-            Location::of_scheme(SCHEME).with_path(store.path().to_string_lossy().into_owned());
+            Location::from_scheme(SCHEME).with_path(store.path().to_string_lossy().into_owned());
         let mut info = ProviderInfo::new(SCHEME, context.provider.clone(), location, CAPABILITIES);
         let from_variable = context.environment.text(IDENTITY_VARIABLE).is_some();
         if from_variable && matches!(store.0.identity, IdentitySource::Variable(_)) {
@@ -77,6 +77,21 @@ pub async fn open(config: FileConfig, context: OpenContext) -> Result<FileProvid
 }
 
 #[async_trait]
+impl ProviderKind for FileProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = FileConfig;
+
+    fn set_location(config: &mut FileConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: FileConfig, context: OpenContext) -> Result<Self> {
+        open(config, context).await
+    }
+}
+
+#[async_trait]
 impl SecretProvider for FileProvider {
     fn info(&self) -> &ProviderInfo {
         &self.info
@@ -104,8 +119,8 @@ impl SecretProvider for FileProvider {
         items.iter().map(get).collect()
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        PlannedCall::local(items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -220,5 +235,11 @@ impl SecretProvider for FileProvider {
     async fn close(&self) -> Result<()> {
         self.store.forget();
         Ok(())
+    }
+}
+
+impl Planner for FileProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 }

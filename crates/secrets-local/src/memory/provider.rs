@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use secrets_core::{
     Capabilities, Capability, Clock, DeleteOptions, DescribeOptions, Error, ErrorKind, GetItem,
     GetOptions, Health, HealthStatus, ListOptions, Location, Metadata, OpenContext, Page,
-    PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretValue, Version, VersionsOptions,
+    PlannedCall, Planner, ProviderInfo, ProviderKind, PutOptions, Result, RollbackOptions, Secret,
+    SecretName, SecretProvider, SecretValue, Version, VersionsOptions,
 };
 
 use super::config::{MAX_VALUE_BYTES, MemoryConfig};
@@ -61,13 +61,28 @@ pub async fn open(config: MemoryConfig, context: OpenContext) -> Result<MemoryPr
         info: ProviderInfo::new(
             SCHEME,
             context.provider,
-            Location::of_scheme(SCHEME),
+            Location::from_scheme(SCHEME),
             CAPABILITIES.with_max_value_bytes(config.max_value_bytes),
         ),
         max_value_bytes: config.max_value_bytes,
         clock: context.clock,
         store: Arc::new(RwLock::new(Store::new(config.keep_versions))),
     })
+}
+
+#[async_trait]
+impl ProviderKind for MemoryProvider {
+    const SCHEME: &'static str = SCHEME;
+
+    type Config = MemoryConfig;
+
+    fn set_location(config: &mut MemoryConfig, location: &Location) -> Result<()> {
+        config.set_location(location)
+    }
+
+    async fn open(config: MemoryConfig, context: OpenContext) -> Result<Self> {
+        open(config, context).await
+    }
 }
 
 impl MemoryProvider {
@@ -112,8 +127,8 @@ impl SecretProvider for MemoryProvider {
             .collect()
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        PlannedCall::local(items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        Some(self)
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {
@@ -177,5 +192,11 @@ impl SecretProvider for MemoryProvider {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Planner for MemoryProvider {
+    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
+        PlannedCall::local(items)
     }
 }

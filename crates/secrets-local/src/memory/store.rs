@@ -152,7 +152,7 @@ impl Store {
             }
             entry.check(name, &options.mode)?;
         } else if let PutMode::IfVersion(_) = options.mode {
-            return Err(Error::of(ErrorKind::Conflict)
+            return Err(Error::from(ErrorKind::Conflict)
                 .with_name(name)
                 .with_hint("the secret does not exist any more; create it instead"));
         }
@@ -218,7 +218,10 @@ impl Store {
             return Err(deleted(name));
         }
         let before = match &options.page_token {
-            Some(token) => token.as_str().parse::<u64>().map_err(|_| foreign_token())?,
+            Some(token) => token
+                .as_str()
+                .parse::<u64>()
+                .map_err(|_| Error::invalid_page_token())?,
             None => u64::MAX,
         };
         let mut older = entry
@@ -341,16 +344,18 @@ impl Entry {
     fn check(&self, name: &SecretName, mode: &PutMode) -> Result<()> {
         match mode {
             PutMode::Upsert => Ok(()),
-            PutMode::Create if self.deletion.is_some() => Err(Error::of(ErrorKind::AlreadyExists)
-                .with_name(name)
-                .with_hint("it is deleted but can be restored; restore or purge it first")),
-            PutMode::Create => Err(Error::of(ErrorKind::AlreadyExists).with_name(name)),
+            PutMode::Create if self.deletion.is_some() => {
+                Err(Error::from(ErrorKind::AlreadyExists)
+                    .with_name(name)
+                    .with_hint("it is deleted but can be restored; restore or purge it first"))
+            }
+            PutMode::Create => Err(Error::from(ErrorKind::AlreadyExists).with_name(name)),
             PutMode::IfVersion(version) => {
                 let current = self.revisions.back().map(|revision| revision.number);
                 if self.deletion.is_none() && current.is_some() && current == number(version) {
                     Ok(())
                 } else {
-                    Err(Error::of(ErrorKind::Conflict)
+                    Err(Error::from(ErrorKind::Conflict)
                         .with_name(name)
                         .with_hint("read the secret again, then decide"))
                 }
@@ -416,15 +421,8 @@ fn page_before(items: Vec<Metadata>) -> Page {
     Page::new(items, next)
 }
 
-fn foreign_token() -> Error {
-    Error::new(
-        ErrorKind::InvalidConfig,
-        "the page token is not one of this provider",
-    )
-}
-
 fn deleted(name: &SecretName) -> Error {
-    Error::of(ErrorKind::Deleted).with_name(name)
+    Error::from(ErrorKind::Deleted).with_name(name)
 }
 
 /// For variants that the contract may get later.

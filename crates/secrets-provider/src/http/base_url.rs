@@ -58,7 +58,7 @@ impl BaseUrl {
     ///
     /// # Errors
     /// Those of [`parse`](Self::parse).
-    pub fn of_setting(setting: &str, text: &str, example: &str) -> Result<Self> {
+    pub fn from_setting(setting: &str, text: &str, example: &str) -> Result<Self> {
         Self::parse(text).map_err(|failure| {
             Error::new(
                 ErrorKind::InvalidConfig,
@@ -192,7 +192,7 @@ mod tests {
             let error = BaseUrl::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(!format!("{error:?}").contains("hunter2"));
-            let error = BaseUrl::of_setting("VAULT_ADDR", text, "https://h:1").unwrap_err();
+            let error = BaseUrl::from_setting("VAULT_ADDR", text, "https://h:1").unwrap_err();
             assert!(error.message().starts_with("VAULT_ADDR: the address "));
             assert_eq!(error.hint(), Some("an address looks like `https://h:1`"));
             assert!(!format!("{error:?}").contains("hunter2"));

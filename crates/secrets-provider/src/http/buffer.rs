@@ -3,13 +3,13 @@ use std::io;
 use secrets_core::SecretValue;
 use zeroize::Zeroizing;
 
-/// A byte buffer that leaves no copy of its content behind: it is wiped when it is dropped, and when it grows, the old
-/// memory is wiped before it is given back.
+/// A byte buffer that leaves no copy of its content behind: it wipes itself on drop, and wipes the old memory when it
+/// grows.
 #[derive(Default)]
 pub struct WipedBuffer(Zeroizing<Vec<u8>>);
 
 impl WipedBuffer {
-    /// An empty buffer with room for so many bytes.
+    /// An empty buffer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Zeroizing::new(Vec::with_capacity(capacity)))
     }
@@ -25,12 +25,12 @@ impl WipedBuffer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// How many bytes it holds.
+    /// Its length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it holds no byte.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -22,7 +22,7 @@ pub(crate) struct Sender<'a> {
 
 pub(crate) fn from_reqwest(failure: &reqwest::Error, sender: &Sender<'_>) -> Error {
     let (origin, names) = (sender.origin, sender.names);
-    let cause = Cause::of(failure);
+    let cause = Cause::from(failure);
     if let Some(tls) = cause.tls {
         return from_tls(tls, origin, names);
     }
@@ -140,8 +140,8 @@ struct Cause<'a> {
     io: Option<io::ErrorKind>,
 }
 
-impl<'a> Cause<'a> {
-    fn of(failure: &'a reqwest::Error) -> Self {
+impl<'a> From<&'a reqwest::Error> for Cause<'a> {
+    fn from(failure: &'a reqwest::Error) -> Self {
         let mut cause = Self::default();
         let mut next = failure.source();
         while let Some(error) = next {

@@ -46,7 +46,7 @@ pub(crate) enum Roots {
 }
 
 impl Roots {
-    pub(crate) fn of_environment(environment: &Environment) -> Self {
+    pub(crate) fn from_environment(environment: &Environment) -> Self {
         let file = environment.text("SSL_CERT_FILE").map(PathBuf::from);
         let folders: Vec<PathBuf> = environment
             .text("SSL_CERT_DIR")

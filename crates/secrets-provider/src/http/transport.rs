@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
-use secrets_core::{Environment, Error, ErrorKind, Result, SecretValue};
+use secrets_core::{Environment, Error, ErrorKind, OpenContext, Result, SecretValue};
 
 use super::proxy;
 use super::tls::{self, Roots};
@@ -169,6 +169,14 @@ impl Transport {
         }))
     }
 
+    /// The transport that the providers of this context share; else one of its own from the context's environment.
+    pub fn from_context(context: &OpenContext) -> Self {
+        match context.shared::<Self>() {
+            Some(transport) => transport.clone(),
+            None => Self::new(context.environment.clone()),
+        }
+    }
+
     /// How many requests the clients of this transport have sent so far.
     pub fn requests_sent(&self) -> u64 {
         self.0.sent.load(Ordering::Relaxed)
@@ -203,7 +211,7 @@ impl Transport {
     }
 
     fn config(&self, options: &ClientOptions) -> Result<ClientConfig> {
-        let system = || Roots::of_environment(&self.0.environment);
+        let system = || Roots::from_environment(&self.0.environment);
         match (&options.ca_pem, &options.identity) {
             (None, None) => {
                 if let Some(config) = self.0.config.get() {

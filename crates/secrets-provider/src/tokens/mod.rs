@@ -3,5 +3,5 @@
 mod lifetime;
 mod shared;
 
-pub use lifetime::{Backoff, Life, jittered, renew_after};
-pub use shared::{Expiring, SharedToken, Turn};
+pub use lifetime::{Backoff, TokenLifetime, jittered, renew_after};
+pub use shared::{Expiring, RefreshGuard, SharedToken};

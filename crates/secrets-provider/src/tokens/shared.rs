@@ -1,4 +1,4 @@
-//! A token that many requests are sent with: one login for all who need one, whatever it comes to.
+//! A token that many requests share: concurrent callers wait for one login and its outcome.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,17 +9,17 @@ use secrets_core::{Clock, Error, ErrorKind, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
-use crate::Life;
+use crate::TokenLifetime;
 
-/// A token that has a life.
+/// A token that expires.
 pub trait Expiring {
-    /// When it ends.
-    fn life(&self) -> &Life;
+    /// When it expires.
+    fn life(&self) -> &TokenLifetime;
 }
 
-/// The current token of a provider, and the turn of whoever tries to come by another one.
+/// The current token of a provider, with one refresh at a time.
 ///
-/// `O` is what an attempt comes to where it does not fail.
+/// `O` is the outcome of a refresh that succeeds.
 pub struct SharedToken<T, O = ()> {
     clock: Arc<dyn Clock>,
     current: RwLock<Option<Arc<T>>>,
@@ -27,7 +27,7 @@ pub struct SharedToken<T, O = ()> {
 }
 
 struct Gate<O> {
-    /// What the last attempt came to. Held by whoever has the turn.
+    /// The outcome of the last refresh; locked while one runs.
     last: Arc<Mutex<Option<Result<O>>>>,
     attempts: AtomicU64,
 }
@@ -39,7 +39,7 @@ impl<T, O> fmt::Debug for SharedToken<T, O> {
 }
 
 impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
-    /// No token yet. The clock is the one that lives are told by.
+    /// No token yet. Lifetimes are measured on this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -51,24 +51,24 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
         }
     }
 
-    /// The moment that a token's life is asked with.
+    /// Now, on the clock of the lifetimes.
     pub fn now(&self) -> Duration {
         self.clock.monotonic()
     }
 
-    /// The current token, whether or not it is over.
+    /// The current token, expired or not.
     pub fn current(&self) -> Option<Arc<T>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone()
     }
 
-    /// The current token, if it is not over.
+    /// The current token, if it has not expired.
     pub fn usable(&self) -> Option<Arc<T>> {
         self.current()
             .filter(|token| !token.life().is_over(self.now()))
     }
 
-    /// The current token, if it is usable and another one than this.
+    /// The current token, if it is usable and not this one.
     pub fn other_than(&self, used: &Arc<T>) -> Option<Arc<T>> {
         self.usable().filter(|token| !Arc::ptr_eq(token, used))
     }
@@ -80,12 +80,12 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
         token
     }
 
-    /// Takes the current token away.
+    /// Removes the current token.
     pub fn take(&self) -> Option<Arc<T>> {
         self.write().take()
     }
 
-    /// Takes this token away, unless another one has come in its place.
+    /// Removes this token, unless another one has replaced it.
     pub fn forget(&self, token: &Arc<T>) {
         let mut current = self.write();
         if current
@@ -100,41 +100,41 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the turn to come by a token.
-    pub async fn turn(&self) -> Turn<O> {
+    /// Waits until no other refresh runs.
+    pub async fn refresh_guard(&self) -> RefreshGuard<O> {
         let gate = Arc::clone(&self.gate);
         let seen = gate.attempts.load(Ordering::Acquire);
         let last = Arc::clone(&gate.last).lock_owned().await;
         let has_outcome = gate.attempts.load(Ordering::Acquire) != seen;
-        Turn {
+        RefreshGuard {
             last,
             gate,
             has_outcome,
         }
     }
 
-    /// The turn, if nobody else has it.
-    pub fn try_turn(&self) -> Option<Turn<O>> {
+    /// The guard, if no other refresh runs.
+    pub fn try_refresh_guard(&self) -> Option<RefreshGuard<O>> {
         let gate = Arc::clone(&self.gate);
         let last = Arc::clone(&gate.last).try_lock_owned().ok()?;
-        Some(Turn {
+        Some(RefreshGuard {
             last,
             gate,
             has_outcome: false,
         })
     }
 
-    /// The token that is `wanted`, for which one caller of many makes the `attempt`, which installs it; the others take
-    /// what that comes to. `None` if there is no such token even then.
+    /// The `wanted` token, or the one that `attempt` installs. One caller runs the attempt, the others wait for its outcome.
+    /// `None` if there is no such token afterwards.
     ///
     /// # Errors
-    /// That of the attempt, for all who waited for it.
-    pub async fn one_for_all(
+    /// The error of the attempt, for every caller that waited for it.
+    pub async fn get_or_refresh(
         &self,
         wanted: impl Fn() -> Option<Arc<T>>,
         attempt: impl Future<Output = Result<O>> + Send + 'static,
     ) -> Result<Option<Arc<T>>> {
-        let turn = self.turn().await;
+        let turn = self.refresh_guard().await;
         if let Some(token) = wanted() {
             return Ok(Some(token));
         }
@@ -146,38 +146,38 @@ impl<T: Expiring, O: Clone + Send + 'static> SharedToken<T, O> {
     }
 }
 
-/// The turn to come by a token. Dropped, it is the next one's.
-#[must_use = "nobody else comes by a token meanwhile"]
-pub struct Turn<O> {
+/// The right to refresh a token. Dropping it passes the right on.
+#[must_use = "no other refresh runs meanwhile"]
+pub struct RefreshGuard<O> {
     last: OwnedMutexGuard<Option<Result<O>>>,
     gate: Arc<Gate<O>>,
     has_outcome: bool,
 }
 
-impl<O> fmt::Debug for Turn<O> {
+impl<O> fmt::Debug for RefreshGuard<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Turn(..)")
+        f.write_str("RefreshGuard(..)")
     }
 }
 
-impl<O: Clone + Send + 'static> Turn<O> {
-    /// What an attempt came to that ended while this turn was waited for.
+impl<O: Clone + Send + 'static> RefreshGuard<O> {
+    /// The outcome of a refresh that ended while this guard was waited for.
     pub fn outcome(&self) -> Option<&Result<O>> {
         self.last.as_ref().filter(|_| self.has_outcome)
     }
 
-    /// Makes the attempt, and tells what it came to. It runs to its end even if the caller goes away: logins are counted,
-    /// and some credentials are used up by one.
+    /// Runs the attempt and returns its outcome. It runs to its end even if the caller is dropped: servers count logins, and
+    /// some credentials work once.
     ///
     /// # Errors
-    /// That of the attempt; [`ErrorKind::Unexpected`] if it panicked or the runtime ends.
+    /// The error of the attempt; [`ErrorKind::Unexpected`] if it panics or the runtime shuts down.
     pub async fn run(self, attempt: impl Future<Output = Result<O>> + Send + 'static) -> Result<O> {
         self.start(attempt)
             .await
-            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login did not come to its end"))?
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "the login was interrupted"))?
     }
 
-    /// The same in the background. Needs the runtime.
+    /// Runs the attempt in the background. Needs the runtime.
     pub fn start(
         mut self,
         attempt: impl Future<Output = Result<O>> + Send + 'static,
@@ -200,10 +200,10 @@ mod tests {
 
     use super::*;
 
-    struct Token(Life, usize);
+    struct Token(TokenLifetime, usize);
 
     impl Expiring for Token {
-        fn life(&self) -> &Life {
+        fn life(&self) -> &TokenLifetime {
             &self.0
         }
     }
@@ -231,9 +231,9 @@ mod tests {
             let number = self.made.fetch_add(1, Ordering::SeqCst);
             self.go.notified().await;
             if fails {
-                return Err(Error::of(ErrorKind::PermissionDenied));
+                return Err(Error::from(ErrorKind::PermissionDenied));
             }
-            let life = Life::ending(self.shared.now(), LIFE, Duration::ZERO);
+            let life = TokenLifetime::expiring(self.shared.now(), LIFE, Duration::ZERO);
             self.shared.install(Token(life, number));
             Ok(())
         }
@@ -243,7 +243,7 @@ mod tests {
             tokio::spawn(async move {
                 let wanted = || own.shared.usable();
                 let attempt = own.clone().log_in(fails);
-                let token = own.shared.one_for_all(wanted, attempt).await?;
+                let token = own.shared.get_or_refresh(wanted, attempt).await?;
                 Ok(token.map(|token| token.1))
             })
         }
@@ -302,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_login_that_panics_leaves_the_turn_to_the_next() {
         let logins = Logins::new(&Arc::default());
-        let turn = logins.shared.turn().await;
+        let turn = logins.shared.refresh_guard().await;
         let failure = turn.run(async { panic!("on purpose") }).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Unexpected);
         logins.go.notify_one();
@@ -333,16 +333,16 @@ mod tests {
     #[tokio::test]
     async fn in_the_background_there_is_one_attempt_too() {
         let logins = Logins::new(&Arc::default());
-        let turn = logins.shared.try_turn().unwrap();
+        let turn = logins.shared.try_refresh_guard().unwrap();
         assert!(turn.outcome().is_none());
         let running = turn.start(logins.clone().log_in(false));
-        assert!(logins.shared.try_turn().is_none());
+        assert!(logins.shared.try_refresh_guard().is_none());
         let waits = logins.token(false);
         settle().await;
         logins.go.notify_one();
         running.await.unwrap().unwrap();
         assert_eq!(waits.await.unwrap().unwrap(), Some(0));
         assert_eq!(logins.made(), 1);
-        assert!(logins.shared.try_turn().is_some());
+        assert!(logins.shared.try_refresh_guard().is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! Many secrets in one call.
 
-use secrets_core::{Capability, ErrorKind, GetItem, GetOptions, SecretName};
+use secrets_core::{Capability, ErrorKind, GetItem, GetOptions, SecretName, plan_reads};
 
 use super::check::{CaseResult, Stop, ensure, refused, same};
 use super::context::Context;
@@ -165,7 +165,7 @@ async fn many_as_planned(cx: &Context<'_>) -> CaseResult {
         .get(&secrets[0].0, &GetOptions::default())
         .await?;
     let asked = items(secrets.iter().map(|(name, _)| name));
-    let plan = store.provider.plan(&asked);
+    let plan = plan_reads(&*store.provider, &asked);
     let mut places: Vec<usize> = plan.iter().flat_map(|call| call.items.clone()).collect();
     places.sort_unstable();
     ensure(places.iter().copied().eq(0..asked.len()), || {
@@ -174,7 +174,7 @@ async fn many_as_planned(cx: &Context<'_>) -> CaseResult {
     let mut sent = 0;
     for call in &plan {
         let alone: Vec<GetItem> = call.items.iter().map(|at| asked[*at].clone()).collect();
-        let again = store.provider.plan(&alone);
+        let again = plan_reads(&*store.provider, &alone);
         ensure(again.len() == 1 && again[0].call == call.call, || {
             format!("the items of one {} alone are planned otherwise", call.call)
         })?;

@@ -33,8 +33,8 @@
 //! corpus.assert_covers(1, &[ErrorKind::RateLimited]);
 //! for recorded in corpus.entries() {
 //!     // Serve `recorded.reply()` from a fault server, make the call, look at the error:
-//!     recorded.check(&Error::of(ErrorKind::RateLimited)).unwrap();
-//!     assert!(recorded.check(&Error::of(ErrorKind::Timeout)).is_err());
+//!     recorded.check(&Error::from(ErrorKind::RateLimited)).unwrap();
+//!     assert!(recorded.check(&Error::from(ErrorKind::Timeout)).is_err());
 //! }
 //! # Ok::<(), polysecrets_testkit::corpus::CorpusError>(())
 //! ```

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use secrets_core::{Error, ErrorKind, Result, SecretValue, looks_like_content, suggestion};
+use secrets_core::{Error, ErrorKind, Result, looks_like_content, suggestion};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess,
@@ -288,7 +288,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         let node = self.node;
-        self.credential |= name == SecretValue::SERDE_NAME;
+        self.credential |= name == secrets_core::internal::VALUE_SERDE_NAME;
         visitor
             .visit_newtype_struct(self)
             .map_err(|failure| failure.at(node))

@@ -178,7 +178,7 @@ impl OnError {
 /// One declared secret: `[secrets.NAME]`.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Declared {
+pub struct DeclaredSecret {
     /// The key by which the program and its templates know it.
     pub name: String,
     /// Where it is. Its `default` stands in for a missing secret.
@@ -199,7 +199,7 @@ pub struct Declared {
     pub position: Option<SourcePosition>,
 }
 
-impl Declared {
+impl DeclaredSecret {
     /// A required secret under this key.
     pub fn new(name: impl Into<String>, reference: SecretRef) -> Self {
         Self {
@@ -233,10 +233,10 @@ impl Declared {
     }
 }
 
-impl fmt::Debug for Declared {
+impl fmt::Debug for DeclaredSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the rest of the reference: its default may have come from the environment.
-        f.debug_struct("Declared")
+        f.debug_struct("DeclaredSecret")
             .field("name", &self.name)
             .field("provider", &self.reference.provider())
             .field("secret", self.reference.name())

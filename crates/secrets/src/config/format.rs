@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use secrets_core::{Error, ErrorKind, Result, SecretValue, suggestion};
 use zeroize::Zeroizing;
 
-/// The words for [`Declared::format`](super::Declared::format).
+/// The words for [`DeclaredSecret::format`](super::DeclaredSecret::format).
 pub(super) const NAMES: &[&str] = &[
     "text", "json", "url", "pem", "base64", "hex", "uuid", "integer", "boolean",
 ];

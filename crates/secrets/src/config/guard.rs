@@ -2,7 +2,7 @@
 
 use secrets_core::{Error, ErrorKind, Result};
 
-use super::Declared;
+use super::DeclaredSecret;
 
 /// Variables that make programs load or run something, by their whole name.
 const LOADING: &[&str] = &[
@@ -159,7 +159,7 @@ const PREFIXES: &[&str] = &[
 ///
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] with the place of the declaration.
-pub(super) fn variables(secrets: &[Declared]) -> Result<()> {
+pub(super) fn variables(secrets: &[DeclaredSecret]) -> Result<()> {
     match secrets.iter().find(|secret| is_loaded(secret.env_name())) {
         None => Ok(()),
         Some(secret) => {

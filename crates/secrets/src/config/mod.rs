@@ -47,7 +47,7 @@ use secrets_core::{
 };
 
 pub use describe::{DescribedSetting, SettingOrigin};
-pub use entries::{ChainEntry, ChainMember, Declared, OnError, ProviderEntry};
+pub use entries::{ChainEntry, ChainMember, DeclaredSecret, OnError, ProviderEntry};
 pub use options::LoadOptions;
 pub use settings::Settings;
 
@@ -75,7 +75,7 @@ pub struct Config {
     /// The declared chains by name.
     pub chains: BTreeMap<String, ChainEntry>,
     /// The declared secrets, in the order of the file.
-    pub secrets: Vec<Declared>,
+    pub secrets: Vec<DeclaredSecret>,
     /// How calls are repeated.
     pub retry: RetryConfig,
     /// How long things may take.
@@ -177,7 +177,7 @@ impl Config {
     }
 
     /// With this secret declared.
-    pub fn with_secret(mut self, secret: Declared) -> Self {
+    pub fn with_secret(mut self, secret: DeclaredSecret) -> Self {
         self.secrets.push(secret);
         self
     }
@@ -271,7 +271,7 @@ impl Config {
     }
 }
 
-impl Declared {
+impl DeclaredSecret {
     /// Checks a value against the declared format.
     ///
     /// # Errors

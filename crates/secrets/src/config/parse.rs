@@ -12,7 +12,7 @@ use super::fields::{Fields, text};
 use super::keys::{BREAKER, Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
 use super::tree::{Entry, Node, Place, Value, located};
 use super::{
-    ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, audit, de,
+    ChainEntry, ChainMember, Config, DeclaredSecret, OnError, ProviderEntry, Settings, audit, de,
     interpolate, keys, layers, policy, scheme,
 };
 use crate::layers::BreakerConfig;
@@ -232,7 +232,7 @@ pub(super) fn canonical_location(location: Location) -> Location {
         return location;
     }
     location.parameters().fold(
-        Location::of_scheme(scheme)
+        Location::from_scheme(scheme)
             .with_host(location.host(), location.port())
             .with_path(location.path()),
         |folded, (key, value)| folded.with_parameter(key, value),
@@ -302,7 +302,7 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
-fn secret(entry: &Entry, origins: &mut Origins) -> Result<Declared> {
+fn secret(entry: &Entry, origins: &mut Origins) -> Result<DeclaredSecret> {
     let path = format!("secrets.{}", entry.key);
     let fields = Fields::new(&entry.value, &path, keys::SECRET);
     let mut reference = match fields.text("reference", origins)? {
@@ -319,7 +319,7 @@ fn secret(entry: &Entry, origins: &mut Origins) -> Result<Declared> {
         }
         reference = reference.with_default(&default);
     }
-    let mut declared = Declared::new(&entry.key, reference);
+    let mut declared = DeclaredSecret::new(&entry.key, reference);
     let env = fields.text("env", origins)?;
     if let Some((env, _)) = &env {
         declared.env = Some(env.as_str().to_owned());
@@ -350,7 +350,7 @@ fn secret(entry: &Entry, origins: &mut Origins) -> Result<Declared> {
     Ok(declared)
 }
 
-fn unique_variables(secrets: &[Declared]) -> Result<()> {
+fn unique_variables(secrets: &[DeclaredSecret]) -> Result<()> {
     let mut seen: HashMap<&str, &str> = HashMap::with_capacity(secrets.len());
     for secret in secrets {
         if let Some(other) = seen.insert(secret.env_name(), &secret.name) {
@@ -374,7 +374,7 @@ fn unique_variables(secrets: &[Declared]) -> Result<()> {
 
 fn preload(
     fields: &Fields<'_>,
-    secrets: &[Declared],
+    secrets: &[DeclaredSecret],
     origins: &mut Origins,
 ) -> Result<Vec<String>> {
     let Some(Value::Array(items)) = fields.noted("preload", origins).map(|node| &node.value) else {

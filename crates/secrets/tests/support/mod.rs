@@ -41,7 +41,7 @@ impl Failing {
             info: ProviderInfo::new(
                 "failing",
                 "broken",
-                Location::of_scheme("failing"),
+                Location::from_scheme("failing"),
                 capabilities,
             ),
             kind,
@@ -104,7 +104,7 @@ impl Failing {
         match (&self.then, failing) {
             (Some(then), false) => Ok(&**then),
             _ => {
-                let error = Error::of(self.kind);
+                let error = Error::from(self.kind);
                 Err(match self.retry_after {
                     Some(wait) => error.with_retry_after(wait),
                     None => error,

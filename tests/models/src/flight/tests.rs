@@ -11,11 +11,11 @@ use super::real::{Flights, Leader, Waiter};
 
 type All = Flights<&'static str, usize>;
 
-/// What a load that is given up brings.
+/// The result of a dropped load.
 const LOST: usize = usize::MAX;
 
-/// Every order in which two threads can meet. Three have too many for any day: of those, the ones in which threads are
-/// interrupted at most three times, five times in the deep run.
+/// Runs every interleaving of two threads. Three threads have too many, so the number of preemptions is limited to three,
+/// or five in the deep run.
 fn every_order(threads: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     if threads > 2 {
@@ -25,7 +25,7 @@ fn every_order(threads: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// What the cache keeps, and how many loads began.
+/// The cached value and the number of loads.
 #[derive(Clone)]
 struct Kept {
     flights: Arc<All>,
@@ -50,7 +50,7 @@ impl Kept {
         self.flights.join("a", LOST)
     }
 
-    /// Numbers the load and brings it to its end.
+    /// Numbers the load and completes it.
     fn complete(&self, leader: Leader<&'static str, usize>) -> usize {
         let number = self.begun.fetch_add(1, SeqCst) + 1;
         leader.complete(number, |key, value| {
@@ -60,17 +60,17 @@ impl Kept {
         number
     }
 
-    /// As a reader does.
+    /// Reads like a reader of the cache.
     fn read(&self) -> usize {
         let (waiter, leader) = self.join();
         let own = leader.map(|leader| self.complete(leader));
         let got = block_on(waiter);
-        // Who flew gets what it brought, whatever others began or gave up meanwhile.
+        // The leader gets its own value, whatever others started or dropped meanwhile.
         assert!(own.is_none_or(|own| own == got), "{own:?} and not {got}");
         got
     }
 
-    /// As a write does.
+    /// Invalidates like a write.
     fn forget(&self) {
         self.flights
             .detach(|key| *key == "a", || *self.value.lock().unwrap() = None);
@@ -78,7 +78,7 @@ impl Kept {
 }
 
 #[test]
-fn who_wants_the_same_at_once_gets_the_same() {
+fn concurrent_readers_share_a_load() {
     every_order(3, || {
         let kept = Kept::new();
         let readers: Vec<_> = (0..2)
@@ -91,7 +91,7 @@ fn who_wants_the_same_at_once_gets_the_same() {
         got.extend(readers.into_iter().map(|reader| reader.join().unwrap()));
         let loads = kept.begun.load(SeqCst);
         got.sort_unstable();
-        // Each load served somebody, and nobody got a value that no load brought.
+        // Each load served a reader, and every value came from a load.
         got.dedup();
         assert_eq!(got, (1..=loads).collect::<Vec<_>>());
         assert_eq!(kept.value(), Some(loads));
@@ -99,7 +99,7 @@ fn who_wants_the_same_at_once_gets_the_same() {
 }
 
 #[test]
-fn two_loads_of_one_key_are_never_under_way_at_once() {
+fn loads_of_one_key_never_overlap() {
     every_order(3, || {
         let kept = Kept::new();
         let under_way = Arc::new(AtomicUsize::new(0));
@@ -125,7 +125,7 @@ fn two_loads_of_one_key_are_never_under_way_at_once() {
 }
 
 #[test]
-fn a_leader_that_is_dropped_lets_nobody_hang() {
+fn a_dropped_leader_blocks_no_waiter() {
     every_order(3, || {
         let kept = Kept::new();
         let (waiter, leader) = kept.join();
@@ -136,16 +136,16 @@ fn a_leader_that_is_dropped_lets_nobody_hang() {
         };
         drop(leader);
         assert_eq!(first.join().unwrap(), LOST);
-        // It joined the load that was lost, or began one.
+        // It joined the lost load or started one.
         let got = second.join().unwrap();
         assert!(got == LOST && kept.value().is_none() || got == 1 && kept.value() == Some(1));
-        // And nothing stands in the way of the next one.
+        // The next reader can start a load.
         assert!(kept.join().1.is_some());
     });
 }
 
 #[test]
-fn what_was_given_up_is_never_kept() {
+fn an_invalidated_load_is_never_cached() {
     every_order(2, || {
         let kept = Kept::new();
         let (waiter, leader) = kept.join();
@@ -154,7 +154,7 @@ fn what_was_given_up_is_never_kept() {
             thread::spawn(move || kept.complete(leader.unwrap()))
         };
         kept.forget();
-        // Kept before it was forgotten, or not at all.
+        // Cached before the invalidation, or not at all.
         assert_eq!(kept.value(), None);
         landing.join().unwrap();
         assert_eq!(kept.value(), None);
@@ -163,13 +163,13 @@ fn what_was_given_up_is_never_kept() {
 }
 
 #[test]
-fn a_load_that_was_given_up_does_not_touch_the_next_one() {
+fn an_invalidated_load_does_not_affect_the_next_one() {
     every_order(3, || {
         let kept = Kept::new();
         let (_, old) = kept.join();
         kept.forget();
         let (waiter, new) = kept.join();
-        let new = new.expect("the first one was given up");
+        let new = new.expect("the first load was invalidated");
         let landing = thread::spawn(move || old.unwrap().complete(7, |_, _| panic!("kept")));
         let reader = {
             let kept = kept.clone();
@@ -189,10 +189,10 @@ fn a_load_that_was_given_up_does_not_touch_the_next_one() {
 }
 
 #[test]
-fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
+fn any_order_of_writes_and_loads_leaves_the_newest_value() {
     every_order(3, || {
         let kept = Kept::new();
-        // What the provider holds; the write changes it, then tells the cache.
+        // The provider's value. A write changes it and then invalidates the cache.
         let provider = Arc::new(AtomicUsize::new(1));
         let writer = {
             let (kept, provider) = (kept.clone(), provider.clone());
@@ -213,7 +213,7 @@ fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
             })
         };
         writer.join().unwrap();
-        // From now on nobody may find the old value.
+        // From now on, the old value must not be cached.
         assert_ne!(kept.value(), Some(1));
         assert!([1, 2].contains(&reader.join().unwrap()));
         assert_ne!(kept.value(), Some(1));
@@ -221,7 +221,7 @@ fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
 }
 
 #[test]
-fn who_leaves_takes_nobody_with_it() {
+fn a_cancelled_waiter_does_not_affect_others() {
     every_order(3, || {
         let kept = Kept::new();
         let (stays, leader) = kept.join();
@@ -229,7 +229,7 @@ fn who_leaves_takes_nobody_with_it() {
         let staying = thread::spawn(move || block_on(stays));
         let leaving = thread::spawn(move || {
             let waker = noop_waker();
-            // It has been noted as waiting, or the load has landed before.
+            // Either it is registered as waiting, or the load has already completed.
             match Pin::new(&mut leaves).poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(got) => assert_eq!(got, 1),
                 Poll::Pending => drop(leaves),
@@ -242,7 +242,7 @@ fn who_leaves_takes_nobody_with_it() {
 }
 
 #[test]
-fn a_waiter_that_moves_to_another_task_is_woken_there() {
+fn a_waiter_that_moves_to_another_task_is_woken() {
     every_order(2, || {
         let kept = Kept::new();
         let (mut waiter, leader) = kept.join();
@@ -261,7 +261,7 @@ fn a_waiter_that_moves_to_another_task_is_woken_there() {
 }
 
 #[test]
-fn other_keys_are_not_given_up() {
+fn invalidation_leaves_other_keys_alone() {
     every_order(2, || {
         let flights = Arc::new(All::new());
         let (waiter, leader) = flights.join("b", LOST);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrets_core::{
     DeleteOptions, DescribeOptions, GetItem, GetOptions, Health, ListOptions, Metadata, Page,
-    PlannedCall, ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName,
-    SecretProvider, SecretValue, Version, VersionsOptions,
+    Planner, ProviderInfo, PutOptions, Result, RollbackOptions, Secret, SecretName, SecretProvider,
+    SecretValue, Version, VersionsOptions,
 };
 use tokio::sync::RwLock;
 
@@ -32,8 +32,8 @@ impl<P: SecretProvider> SecretProvider for Calm<P> {
         self.inner.get_many(items).await
     }
 
-    fn plan(&self, items: &[GetItem]) -> Vec<PlannedCall> {
-        self.inner.plan(items)
+    fn planner(&self) -> Option<&dyn Planner> {
+        self.inner.planner()
     }
 
     async fn describe(&self, name: &SecretName, options: &DescribeOptions) -> Result<Metadata> {

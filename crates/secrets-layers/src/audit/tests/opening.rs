@@ -197,7 +197,7 @@ async fn what_was_asked_for_is_told_where_nothing_was_answered() {
     stack(&layer).oneshot(many()).await.unwrap();
     // All of them fail as one.
     let failing = layer.layer(service_fn(|_: Request| async {
-        Err::<Response, _>(Error::of(ErrorKind::Timeout).with_provider("main".into(), "memory"))
+        Err::<Response, _>(Error::from(ErrorKind::Timeout).with_provider("main".into(), "memory"))
     }));
     failing.oneshot(many()).await.unwrap_err();
     // Fewer answers than items: no provider does that, and none is left out.

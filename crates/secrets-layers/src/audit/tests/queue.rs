@@ -287,11 +287,11 @@ impl Service<Request> for Busy {
     type Future = std::future::Ready<Result<Response>>;
 
     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
-        std::task::Poll::Ready(Err(Error::of(ErrorKind::RateLimited)))
+        std::task::Poll::Ready(Err(Error::from(ErrorKind::RateLimited)))
     }
 
     fn call(&mut self, _: Request) -> Self::Future {
-        std::future::ready(Err(Error::of(ErrorKind::Unexpected)))
+        std::future::ready(Err(Error::from(ErrorKind::Unexpected)))
     }
 }
 
