@@ -21,7 +21,6 @@ use rustix::termios::{
     OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use secrets::mask::Masker;
-use signal_hook::low_level::raise;
 use zeroize::Zeroizing;
 
 use super::leader::{self, Order};
@@ -77,28 +76,32 @@ pub(super) fn run(program: &Program<'_>, hidden: &Hidden, masker: &Masker) -> io
             let _ = typing(keyboard, keys, &front);
         });
     }
-    let front = Arc::clone(&console);
-    thread::spawn(move || {
-        let mut stops = socket;
-        let mut signal = [0];
-        while stops.read_exact(&mut signal).is_ok() {
-            let signal = Signal::from_named_raw(signal[0].into());
-            // The program has ended when this fails.
-            let _ = front.stopped(signal.unwrap_or(Signal::TSTP));
-        }
-    });
     let mut pumps = Pumps::new(program.palette)?;
     let output = Output::terminal(file(io::stdout().as_fd())?, Arc::clone(&console.is_cooked));
     pumps.start("the terminal", master, output, masker)?;
-    loop {
-        if let Some(status) = Status::new(wait(leader)?) {
-            is_over.set();
-            let outcome = pumps.finish(hidden);
-            // Not before: what was still to be written was made for the terminal as it was.
-            terminal::put_back()?;
-            return Ok((status, outcome));
+    let ended = thread::spawn(move || {
+        loop {
+            if let Some(status) = Status::new(wait(leader)?) {
+                return Ok(status);
+            }
         }
+    });
+    // Until the leader has ended.
+    let mut stop = [0];
+    while (&socket).read_exact(&mut stop).is_ok() {
+        let signal = Signal::from_named_raw(stop[0].into());
+        // The program has ended when this fails.
+        let _ = console.stopped(signal.unwrap_or(Signal::TSTP));
     }
+    let status: io::Result<Status> = ended
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("nobody waits for the program")));
+    let status = status?;
+    is_over.set();
+    let outcome = pumps.finish(hidden);
+    // Not before: what was still to be written was made for the terminal as it was.
+    terminal::put_back()?;
+    Ok((status, outcome))
 }
 
 /// Where keys come from: standard input, or the terminal that controls us where standard input is something else.
@@ -209,7 +212,7 @@ impl Console {
         Order::Foreground.send(&mut state.orders)
     }
 
-    /// The program has stopped. If that is because it wants keys which it can have, it gets them. Else we stop too, with the rest
+    /// The program has stopped; for the first thread to deal with. If that is because it wants keys which it can have, it gets them. Else we stop too, with the rest
     /// of our group, as the program alone would have been stopped; and go on as we are continued.
     fn stopped(&self, signal: Signal) -> io::Result<()> {
         let mut state = self.state();
@@ -220,20 +223,17 @@ impl Console {
         self.give_back(&mut state)?;
         state.is_stopped = true;
         drop(state);
-        let signal = match wants_keys {
+        // The first thread takes it, before the call returns; any other might run on for a while.
+        kill_current_process_group(match wants_keys {
             true => signal,
             false => Signal::TSTP,
-        };
-        kill_current_process_group(signal)?;
-        // Another thread may take that while this one runs on. This one stops here, unless nobody could continue us.
-        raise(signal.as_raw())?;
+        })?;
         let mut state = self.state();
         state.is_stopped = false;
-        if state.wants_keys && self.is_foreground() {
-            self.to_front(&mut state)
-        } else {
-            Order::Background.send(&mut state.orders)
+        if state.wants_keys && self.is_foreground() && self.to_front(&mut state).is_ok() {
+            return Ok(());
         }
+        Order::Background.send(&mut state.orders)
     }
 
     /// A shell that brings a job to the foreground that is running tells it nothing. Whether the program has the keys then.

@@ -136,6 +136,9 @@ fn watch(
             // The program may have ended.
             let _ = obey(order, child, palette);
         }
+        // Whoever has the real terminal is gone. The program is hung up on, and wakes to see that.
+        let _ = kill_process_group(child, Signal::HUP);
+        let _ = kill_process_group(child, Signal::CONT);
     });
     loop {
         let status = wait(child)?;
