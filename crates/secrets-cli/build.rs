@@ -1,13 +1,13 @@
-//! Puts the functions that run at a start beside each other. The system maps a program in pieces around each function that
-//! runs, so that half as much of it comes into memory; see "Size, and what of it is in memory" in docs/performance.md.
+//! Links the functions that run at startup next to each other, which halves the pages that the system has to map; see
+//! "Size, and what of it is in memory" in docs/performance.md.
 #![allow(clippy::print_stdout, reason = "cargo reads it")]
 
 use std::env;
 use std::path::Path;
 
-/// Absent in the published package. The linker skips names that it does not find, so an old list costs memory and nothing else.
+/// Not part of the published package. The linker skips names that it does not find, so an outdated list only costs memory.
 const ORDER: &str = "start-order.txt";
-/// The file to write where each function came to lie, for `cargo xtask order`, which makes the list.
+/// Names the file for the linker's map, from which `cargo xtask order` makes the list.
 const MAP: &str = "POLYSECRETS_LINK_MAP";
 
 fn main() {
@@ -22,19 +22,19 @@ fn main() {
         }
         if let Ok(map) = env::var(MAP) {
             pass(&format!("--Map={map}"));
-            // The map has the names as the list needs them.
+            // The list needs mangled names.
             pass("--no-demangle");
         }
     }
 }
 
-/// Two words, so that a folder may have a comma in its name.
+/// As two arguments, because `-Wl,` would split a path at its commas.
 fn pass(option: &str) {
     println!("cargo::rustc-link-arg-bins=-Xlinker");
     println!("cargo::rustc-link-arg-bins={option}");
 }
 
-/// Whether the linker is the one that Rust brings for this target. No other one knows the options.
+/// Whether the linker is the one that ships with Rust. Others do not know these options.
 fn links_with_lld() -> bool {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let is_other = ["linker", "fuse-ld", "link-self-contained"]

@@ -1,5 +1,5 @@
-//! Prints the table of providers in the README, from what the providers say about themselves.
-#![allow(clippy::print_stdout, reason = "its output is the table")]
+//! Prints the table of providers in the README, from their capabilities.
+#![allow(clippy::print_stdout, reason = "prints the table")]
 
 use polysecrets::{Capabilities, Capability};
 

@@ -1,5 +1,5 @@
-//! A configuration with secret fields: filled for use, and written to a checkpoint that holds no value.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+//! A configuration with secret fields, filled for use and written to a checkpoint without values.
+#![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
 use polysecrets::{Result, SecretField, Secrets};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! A layer of one's own and one of tower's, around the stacks.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+//! Your own layer and one from tower around the stack.
+#![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! A provider of one's own: what it cannot do is one line each, and its capabilities say so.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+//! Your own provider. Unsupported operations take one line each and are not in its capabilities.
+#![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
 use std::sync::Arc;
 

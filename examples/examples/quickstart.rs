@@ -1,5 +1,5 @@
-//! Put, get, versions and rollback, in memory. Another store is another word in `default_provider`.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+//! Put, get, versions and rollback in memory. Change `default_provider` to use another store.
+#![allow(clippy::print_stdout, reason = "an example prints to its reader")]
 
 use polysecrets::{Result, Secrets};
 

@@ -1,4 +1,4 @@
-//! The command that is tested.
+//! The command under test.
 
 use std::env;
 use std::fs::{self, File};
@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// Where the `secrets` command is: `POLYSECRETS_TEST_BIN`, else what cargo builds from this source.
+/// The path of the `secrets` command: `POLYSECRETS_TEST_BIN`, or the program that cargo builds from this source.
 ///
 /// # Panics
-/// If it cannot be built.
+/// If the build fails.
 pub fn secrets_command() -> &'static Path {
     static COMMAND: OnceLock<PathBuf> = OnceLock::new();
     COMMAND.get_or_init(|| match env::var_os("POLYSECRETS_TEST_BIN") {
@@ -20,21 +20,21 @@ pub fn secrets_command() -> &'static Path {
     })
 }
 
-/// nextest runs each test in a process of its own; the first one of a run builds, the others read what it found.
+/// nextest runs each test in its own process. The first of a run builds the command, the others read its path.
 fn built_once() -> PathBuf {
     let Ok(run) = env::var("NEXTEST_RUN_ID") else {
         return build();
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/end-to-end");
-    fs::create_dir_all(&folder).expect("a folder for the lock");
-    let lock = File::create(folder.join("lock")).expect("the lock");
-    lock.lock().expect("the lock is taken");
+    fs::create_dir_all(&folder).expect("create the folder for the lock");
+    let lock = File::create(folder.join("lock")).expect("create the lock");
+    lock.lock().expect("take the lock");
     let note = folder.join(run);
     if let Ok(path) = fs::read_to_string(&note) {
         return PathBuf::from(path);
     }
     let path = build();
-    fs::write(&note, path.display().to_string()).expect("the note is written");
+    fs::write(&note, path.display().to_string()).expect("write the path");
     path
 }
 
@@ -53,12 +53,12 @@ fn build() -> PathBuf {
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()
-        .expect("cargo starts");
-    assert!(output.status.success(), "the command does not build");
+        .expect("start cargo");
+    assert!(output.status.success(), "cargo cannot build the command");
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == "secrets")
         .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
-        .expect("cargo tells where the command is")
+        .expect("cargo reports the path of the command")
 }

@@ -1,4 +1,4 @@
-//! A user with folders of their own and nothing in the environment.
+//! A user with their own folders and an empty environment.
 
 use std::fs;
 use std::io::Write;
@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use crate::secrets_command;
 
-/// A home folder, a working folder and the user's folders, all of them new, and gone when it is dropped.
+/// A new home folder with a working folder and the user's folders, removed on drop.
 #[derive(Debug)]
 pub struct Home {
     root: TempDir,
 }
 
-/// What a finished command showed.
+/// The result of a finished command.
 #[derive(Debug)]
 pub struct Ran {
     /// How it ended.
@@ -31,8 +31,8 @@ impl Home {
     /// An empty home.
     ///
     /// # Panics
-    /// If the folders cannot be made.
-    #[expect(clippy::new_without_default, reason = "it makes folders")]
+    /// If a folder cannot be created.
+    #[expect(clippy::new_without_default, reason = "creates folders")]
     pub fn new() -> Self {
         let root = TempDir::with_prefix("polysecrets-").expect("a temporary folder");
         for folder in ["home", "work", "config", "state", "tmp"] {
@@ -41,7 +41,7 @@ impl Home {
         Self { root }
     }
 
-    /// A home in which `secrets init` was run: an encrypted store, its key, and a trusted configuration.
+    /// A home after `secrets init`: with an encrypted store, its key and an approved configuration.
     ///
     /// # Panics
     /// If `init` fails.
@@ -56,7 +56,7 @@ impl Home {
         self.root.path().join("work").join(name)
     }
 
-    /// The folder that holds all others.
+    /// The folder that contains all others.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -64,7 +64,7 @@ impl Home {
     /// Writes a file in the working folder.
     ///
     /// # Panics
-    /// If it cannot.
+    /// If the file cannot be written.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
@@ -72,10 +72,10 @@ impl Home {
         path
     }
 
-    /// Adds lines to the configuration, and approves it.
+    /// Appends lines to the configuration and approves it.
     ///
     /// # Panics
-    /// If it cannot.
+    /// If `secrets trust` fails.
     pub fn configure(&self, lines: &str) {
         let text = [&self.read("secrets.toml"), lines.as_bytes()].concat();
         self.write("secrets.toml", text);
@@ -85,12 +85,12 @@ impl Home {
     /// Reads a file in the working folder.
     ///
     /// # Panics
-    /// If it cannot.
+    /// If the file cannot be read.
     pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).expect("the file is read")
     }
 
-    /// Any program with this home as its whole surroundings.
+    /// A program that sees nothing but this home.
     pub fn program(&self, name: impl AsRef<std::ffi::OsStr>) -> Command {
         let folder = |name: &str| self.root.path().join(name);
         let mut command = Command::new(name);
@@ -107,25 +107,25 @@ impl Home {
         command
     }
 
-    /// `secrets` with these words.
+    /// `secrets` with these arguments.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = self.program(secrets_command());
         command.args(words);
         command
     }
 
-    /// Runs `secrets` with these words and no input.
+    /// Runs `secrets` with these arguments and no input.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the command cannot be started.
     pub fn run(&self, words: &[&str]) -> Ran {
         Ran::of(&mut self.command(words))
     }
 
-    /// Runs `secrets` with these words and this input.
+    /// Runs `secrets` with these arguments and this input.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the command cannot be started.
     pub fn run_with_input(&self, words: &[&str], input: &[u8]) -> Ran {
         Ran::with_input(&mut self.command(words), input)
     }
@@ -133,7 +133,7 @@ impl Home {
     /// Writes a secret.
     ///
     /// # Panics
-    /// If it cannot.
+    /// If `secrets set` fails.
     pub fn set(&self, name: &str, value: &[u8]) {
         self.run_with_input(&["set", name, "--stdin"], value).ok();
     }
@@ -141,23 +141,23 @@ impl Home {
     /// Reads a secret.
     ///
     /// # Panics
-    /// If it cannot.
+    /// If `secrets get` fails.
     pub fn get(&self, name: &str) -> Vec<u8> {
         self.run(&["get", name]).ok().stdout
     }
 }
 
-/// Whether a line of standard error is an error as `--json` tells it.
+/// Whether a line of standard error is an error in JSON, as with `--json`.
 pub fn is_json_error(line: &str) -> bool {
-    let told = serde_json::from_str::<Value>(line).unwrap_or_default();
-    told["schema"] == 1 && told["error"]["message"].is_string()
+    let report = serde_json::from_str::<Value>(line).unwrap_or_default();
+    report["schema"] == 1 && report["error"]["message"].is_string()
 }
 
 impl Ran {
-    /// Runs a command to its end.
+    /// Runs a command and waits for it.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the command cannot be started.
     pub fn of(command: &mut Command) -> Self {
         let output = command.output().expect("the command starts");
         Self {
@@ -167,10 +167,10 @@ impl Ran {
         }
     }
 
-    /// Runs a command to its end with this input.
+    /// Runs a command with this input and waits for it.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the command cannot be started.
     pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -181,7 +181,7 @@ impl Ran {
         let mut pipe = child.stdin.take().expect("a pipe");
         let input = input.to_vec();
         let writer = std::thread::spawn(move || {
-            // A command that refuses its arguments does not read.
+            // A command that refuses its arguments does not read its input.
             let _ = pipe.write_all(&input);
         });
         let output = child.wait_with_output().expect("the command ends");
@@ -201,34 +201,34 @@ impl Ran {
     /// Standard output as text.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is not UTF-8.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("standard output is text")
     }
 
-    /// Standard output as JSON of our schema.
+    /// Standard output as JSON with our schema version.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is anything else.
     pub fn json(&self) -> Value {
         let value: Value = serde_json::from_slice(&self.stdout).expect("standard output is JSON");
         assert_eq!(value["schema"], 1, "{value}");
         value
     }
 
-    /// The same, when it went well.
+    /// Requires success.
     ///
     /// # Panics
-    /// If it did not.
+    /// If the command failed.
     #[track_caller]
     pub fn ok(self) -> Self {
         self.ended(0)
     }
 
-    /// The same, when it ended with this code.
+    /// Requires this exit code.
     ///
     /// # Panics
-    /// If it did not.
+    /// If the command exited differently.
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(
@@ -241,11 +241,11 @@ impl Ran {
         self
     }
 
-    /// The same, when it is an error as every one must be: this code, nothing on standard output, and `error: …` in one line,
-    /// or one line of JSON where that was asked for.
+    /// Requires a well-formed error: this exit code, nothing on standard output, and one `error: …` line or one line of
+    /// JSON.
     ///
     /// # Panics
-    /// If it is not.
+    /// If the command exited or reported differently.
     #[track_caller]
     pub fn refused(self, code: i32) -> Self {
         let ran = self.ended(code);
@@ -264,10 +264,10 @@ impl Ran {
         ran
     }
 
-    /// The same, when standard error has this text.
+    /// Requires this text on standard error.
     ///
     /// # Panics
-    /// If it has not.
+    /// If the text is missing.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(
@@ -278,10 +278,10 @@ impl Ran {
         self
     }
 
-    /// The same, when nothing on either stream has this text.
+    /// Requires that neither stream contains this text.
     ///
     /// # Panics
-    /// If something has.
+    /// If one does.
     #[track_caller]
     pub fn keeps(self, text: &str) -> Self {
         let stdout = String::from_utf8_lossy(&self.stdout);

@@ -1,4 +1,4 @@
-//! A real terminal, by tmux, with a server of its own.
+//! A real terminal: tmux with its own server.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use crate::{Home, secrets_command};
 
-/// How long a screen may take to show what is expected.
+/// How long to wait for a text on the screen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A shell on a terminal of 100 columns. Its tmux server ends when it is dropped.
+/// A shell on a terminal of 100 columns. Dropping it stops the tmux server.
 #[derive(Debug)]
 pub struct Terminal {
     socket: PathBuf,
 }
 
 impl Terminal {
-    /// A shell in this home, with `secrets` in its PATH.
+    /// Starts a shell in this home, with `secrets` on its PATH.
     ///
     /// # Panics
-    /// If tmux is not there.
+    /// If tmux is not installed.
     pub fn new(home: &Home) -> Self {
         let terminal = Self {
             socket: home.root().join("tmux"),
@@ -37,7 +37,7 @@ impl Terminal {
         let status = start.status().expect("tmux is installed");
         assert!(status.success(), "tmux does not start");
         terminal.wait_for("");
-        // A prompt of our own, since that of a shell depends on who it is; what is typed must not look like it.
+        // Set the prompt, which differs between shells. The typed command must not contain it.
         terminal.enter("PS1='rea''dy$ '");
         terminal.wait_for("ready$");
         terminal
@@ -54,25 +54,25 @@ impl Terminal {
         self.tmux(&["send-keys", key]);
     }
 
-    /// Gives it another size, in columns and rows.
+    /// Resizes the terminal, in columns and rows.
     pub fn resize(&self, columns: u16, rows: u16) {
         let (columns, rows) = (columns.to_string(), rows.to_string());
         self.tmux(&["resize-window", "-x", &columns, "-y", &rows]);
     }
 
-    /// What is on the screen, without empty lines at its end.
+    /// The text on the screen, without trailing empty lines.
     ///
     /// # Panics
-    /// If tmux does not tell.
+    /// If tmux fails.
     pub fn screen(&self) -> String {
         let output = self.tmux(&["capture-pane", "-p", "-S", "-200"]);
         output.trim_end().to_owned()
     }
 
-    /// Waits until the screen has this text, and gives the screen.
+    /// Waits until the screen contains this text and returns the screen.
     ///
     /// # Panics
-    /// If it does not come.
+    /// If the text does not appear.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
         let end = Instant::now() + PATIENCE;
@@ -111,7 +111,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It may have ended with its shell.
+        // The server may have stopped with its shell.
         let _ = Command::new("tmux")
             .arg("-S")
             .arg(&self.socket)

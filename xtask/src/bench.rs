@@ -1,25 +1,24 @@
-//! What our command costs beside the smallest thing that could do the same and beside the peers that are
-//! installed, as counts and ratios.
+//! Measures the command beside a minimal baseline and the peers that are installed, in counts and ratios.
 //!
-//! A group is a file with a function that prepares its rows; another group is one more line in [`GROUPS`].
+//! A group is a file with a function that prepares its rows. List new groups in [`GROUPS`].
 
 mod aws;
 mod azure;
 mod cache;
 mod cloud;
+mod commands;
+mod competitors;
 mod crashes;
-mod first;
+mod first_byte;
 mod google;
 mod local;
 mod many;
 mod mask;
 mod measure;
 mod order;
-mod ours;
 mod peers;
 mod render;
 mod report;
-mod rivals;
 mod row;
 mod server;
 mod size;
@@ -41,10 +40,10 @@ const USAGE: &str = "usage: cargo xtask bench [--built] [--aws-sdk] [GROUP...]";
 const BUILT: &str = "--built";
 const AWS_SDK: &str = "--aws-sdk";
 
-/// Rows that are measured in turns, so that a noisy moment meets all of them.
+/// Rows that are measured in turns, so noise affects all of them.
 struct Group {
     name: &'static str,
-    /// Prints what it measured, and gives the gates that are broken.
+    /// Prints the measurements and returns the broken gates.
     run: fn(&Bench) -> Result<Vec<String>>,
 }
 
@@ -90,8 +89,8 @@ const GROUPS: &[Group] = &[
         run: azure::run,
     },
     Group {
-        name: "first",
-        run: first::run,
+        name: "first_byte",
+        run: first_byte::run,
     },
     Group {
         name: "render",
@@ -111,21 +110,21 @@ const GROUPS: &[Group] = &[
     },
 ];
 
-/// What every group finds ready.
+/// Shared by all groups.
 pub(crate) struct Bench {
     /// The release build of the command.
     secrets: PathBuf,
-    /// The same without cloud services, where it was built.
+    /// The command without cloud services, if it was built.
     lean: PathBuf,
-    /// The floor and the counting server.
-    yardstick: PathBuf,
-    /// Stand-ins for services that cannot be run here.
+    /// The baseline and counting server.
+    baseline: PathBuf,
+    /// Fakes of services that cannot run locally.
     fakes: PathBuf,
-    /// To build what stands on AWS's SDK and is not ours, which takes minutes.
+    /// Whether to build the competitors that use AWS's SDK, which takes minutes.
     aws_sdk: bool,
     peers: Peers,
     tools: Tools,
-    /// Where groups make their files.
+    /// The folder for the files of the groups.
     folder: PathBuf,
 }
 
@@ -136,7 +135,7 @@ impl Bench {
         Ok(Self {
             secrets: target().join("release/secrets"),
             lean: folder.join("secrets-lean"),
-            yardstick: target().join("release/yardstick"),
+            baseline: target().join("release/baseline"),
             fakes: target().join("release/polysecrets-fakes"),
             aws_sdk,
             peers: Peers::find(),
@@ -145,7 +144,7 @@ impl Bench {
         })
     }
 
-    /// An empty folder for a group.
+    /// Creates an empty folder for a group.
     fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join(name);
         if folder.exists() {
@@ -157,7 +156,7 @@ impl Bench {
 }
 
 pub(crate) fn command(words: &[&str]) -> Result<()> {
-    // Whoever measures two builds against each other builds them; cargo would undo it.
+    // When comparing two builds, the user builds them; cargo would replace them.
     let built = words.contains(&BUILT);
     let chosen: Vec<&str> = words
         .iter()
@@ -168,7 +167,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
         if !GROUPS.iter().any(|group| group.name == *word) {
             let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
             return Err(format!(
-                "no group is called {word}; there are {}\n{USAGE}",
+                "unknown group: {word}; expected one of {}\n{USAGE}",
                 known.join(", ")
             ));
         }
@@ -177,7 +176,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     let bench = Bench::new(words.contains(&AWS_SDK))?;
     if !built {
         if is_chosen("size") {
-            // Before the whole one, whose place it takes.
+            // Build it first, since both use the same path.
             build("polysecrets-cli", "secrets", size::LEAN)?;
             at(&bench.lean, std::fs::copy(&bench.secrets, &bench.lean))?;
         }
@@ -186,14 +185,14 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
             build("polysecrets-testkit", "polysecrets-fakes", &features)?;
         }
         build("polysecrets-cli", "secrets", &[])?;
-        build("xtask", "yardstick", &[])?;
+        build("xtask", "baseline", &[])?;
     }
-    bench.peers.tell();
+    bench.peers.print();
     let mut broken = Vec::new();
     for group in GROUPS {
         if is_chosen(group.name) {
             println!("\n{}", group.name);
-            // One group that cannot be measured must not hide the others.
+            // A failing group must not hide the others.
             match (group.run)(&bench) {
                 Ok(gates) => broken.extend(gates),
                 Err(reason) => {
@@ -207,7 +206,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
         Ok(())
     } else {
         Err(format!(
-            "{} broken\nxtask: {}",
+            "{} broken gates\nxtask: {}",
             broken.len(),
             broken.join("\nxtask: ")
         ))
@@ -218,7 +217,7 @@ fn build(package: &str, program: &str, features: &[&str]) -> Result<()> {
     run(&mut building(package, program, features))
 }
 
-/// Cargo, about to build a release program.
+/// The cargo command that builds a release program.
 fn building(package: &str, program: &str, features: &[&str]) -> Command {
     say(&format!(
         "building the release program {program} {}",
@@ -238,14 +237,14 @@ fn building(package: &str, program: &str, features: &[&str]) -> Command {
     command
 }
 
-/// What came of a table.
+/// The results of a table.
 struct Measured {
     costs: Vec<(Row, Cost)>,
-    /// The gates that are broken.
+    /// The broken gates.
     broken: Vec<String>,
 }
 
-/// Proves, measures and prints rows, and judges their limits.
+/// Verifies, measures and prints rows, and checks their limits.
 fn measured(
     bench: &Bench,
     rows: Vec<Row>,
@@ -267,14 +266,14 @@ fn measured(
     })
 }
 
-/// The rows that do their work. A peer that does not is told and left out.
+/// The rows that print the expected output. Reports and leaves out a peer that does not.
 fn proved(rows: Vec<Row>) -> Result<Vec<Row>> {
     let mut kept = Vec::new();
     for row in rows {
         match row.prove() {
             Ok(()) => kept.push(row),
             Err(reason) if row.side == Side::Peer => {
-                println!("  {} is left out: {reason}", row.name);
+                println!("  skipped {}: {reason}", row.name);
             }
             Err(reason) => return Err(format!("{}: {reason}", row.name)),
         }

@@ -1,4 +1,4 @@
-//! What cargo cannot do alone: test servers, tests, benchmarks, tidiness.
+//! Tasks beyond cargo: test servers, tests, benchmarks and rules for the workspace.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -20,20 +20,22 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [--deep] [--fresh] [-p CRATE]... [-- FILTER...]
-                   tests, doc tests and examples against real servers, its own
-                   ones unless some are up, and the vendors' SDKs against them
-                   and our fakes (-p judges: these alone; -p fuzz: the fuzzers,
-                   which else run with --deep); the last line tells the totals
-  tidy [--fix]     rules that no compiler checks; writes the tables made from code
+                   run tests, doc tests and examples against real servers, and
+                   the vendors' SDKs against the servers and our fakes; starts
+                   servers unless some are up. -p sdk_interop runs only the SDKs,
+                   -p models only the model checkers, -p fuzz only the fuzzers,
+                   which otherwise run with --deep. The last line has the totals
+  tidy [--fix]     check rules that the compiler does not; --fix writes the texts
+                   that are generated from code
   bench [--built] [--aws-sdk] [GROUP...]
-                   what the command costs, beside the smallest thing possible and
-                   the peers that are installed; fails on counts, never on times
-  order            makes the list by which a release build lays the functions of a
-                   start beside each other, from a release program under valgrind
+                   measure the command beside a minimal baseline and the peers
+                   that are installed; fails on counts and ratios, never on times
+  order            list the functions that run at startup, by running a release
+                   build under valgrind, so the linker can place them together
   servers up       start the test servers and leave them running
-  servers down     stop what `up` started
-  servers status   each server with its address and health
-  servers env      export lines for a shell: eval \"$(cargo xtask servers env)\"
+  servers down     stop the servers that `up` started
+  servers status   print the address and health of each server
+  servers env      print exports for a shell: eval \"$(cargo xtask servers env)\"
 ";
 
 fn main() -> ExitCode {

@@ -1,8 +1,9 @@
-//! The real servers that tests run against: one file a server, started on free ports of 127.0.0.1.
+//! Real servers for tests: one file per server, started on free ports of 127.0.0.1.
 
 mod aws;
 mod guard;
 mod openbao;
+mod openbao_cluster;
 mod port;
 mod process;
 mod start;
@@ -10,6 +11,9 @@ mod state;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
 
 use crate::shell::{Result, at, say, target};
 use crate::venv::Venv;
@@ -20,15 +24,15 @@ pub(crate) use guard::Guard;
 
 const USAGE: &str = "usage: cargo xtask servers up|down|status|env";
 
-/// What holds the servers.
+/// The Python environment with the servers.
 const VENV: Venv = Venv { name: "servers" };
 
-/// One kind of server. Another one is one more file and one more line in [`KINDS`].
+/// A kind of server. To add one, write a file and list it in [`KINDS`].
 struct Kind {
     name: &'static str,
-    /// Starts it with all its files in the folder, and waits until it answers.
-    start: fn(&mut Guard, &Path) -> Result<Server>,
-    /// What is wrong with a running one, if something is.
+    /// Starts the server with its files in the folder and waits until it answers.
+    start: fn(&Mutex<Guard>, &Path) -> Result<Server>,
+    /// Fails if a running server is unhealthy.
     health: fn(&Server) -> Result<()>,
 }
 
@@ -44,6 +48,11 @@ const KINDS: &[Kind] = &[
         health: openbao::health,
     },
     Kind {
+        name: "openbao-cluster",
+        start: openbao_cluster::start,
+        health: openbao_cluster::health,
+    },
+    Kind {
         name: "ministack",
         start: aws::start_ministack,
         health: aws::ministack_health,
@@ -55,14 +64,15 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// A server that was started, with all that is needed to use, check and stop it.
+/// A started server: what it takes to use, check and stop it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     name: String,
-    process: Process,
+    /// More than one where the server is a cluster.
+    processes: Vec<Process>,
     address: String,
     folder: PathBuf,
-    /// What the tests read to find it.
+    /// The variables for tests.
     variables: Vec<(String, String)>,
 }
 
@@ -77,19 +87,19 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     }
 }
 
-/// The variables of the servers that `up` left running, when all of them answer.
+/// The variables of the servers that `up` started, if all of them answer.
 pub(crate) fn running() -> Result<Option<Vec<(String, String)>>> {
     let _lock = lock()?;
     let state = State::load(&state_file())?;
     Ok(complete(&state).then(|| state.variables()))
 }
 
-/// The client that came with the test servers, when they were installed.
+/// OpenBao's client, if the test servers are installed.
 pub(crate) fn openbao() -> Option<PathBuf> {
     openbao::binary().ok().filter(|path| path.is_file())
 }
 
-/// Starts instances of one's own that end with the guard, or with this process, however it ends.
+/// Starts servers that stop with the guard or with this process, however it ends.
 pub(crate) fn start_own() -> Result<Guard> {
     let _lock = lock()?;
     let folder = home().join(format!("own-{}", std::process::id()));
@@ -132,7 +142,7 @@ fn status() -> Result<()> {
     if print_status(&state) {
         Ok(())
     } else {
-        Err("not every server answers; `cargo xtask servers up` starts them again".to_owned())
+        Err("some servers do not answer; start them again with `cargo xtask servers up`".to_owned())
     }
 }
 
@@ -153,26 +163,50 @@ fn start_guarded(folder: &Path) -> Result<Guard> {
         at(folder, fs::remove_dir_all(folder))?;
     }
     at(folder, fs::create_dir_all(folder))?;
-    let mut guard = Guard::new(folder)?;
-    for kind in KINDS {
+    let guard = Mutex::new(Guard::new(folder)?);
+    let start = |kind: &'static Kind| {
         let place = folder.join(kind.name);
         at(&place, fs::create_dir_all(&place))?;
-        let server = (kind.start)(&mut guard, &place)?;
-        say(&format!("{} answers at {}", server.name, server.address));
-        guard.add(server);
+        let began = Instant::now();
+        let server = (kind.start)(&guard, &place)?;
+        say(&format!(
+            "{} answers at {} after {:.1} s",
+            server.name,
+            server.address,
+            began.elapsed().as_secs_f64()
+        ));
+        Ok(server)
+    };
+    // Each start mostly waits, so all of them together take as long as the slowest.
+    let started: Vec<Result<Server>> = thread::scope(|scope| {
+        let starts: Vec<_> = KINDS
+            .iter()
+            .map(|kind| scope.spawn(move || start(kind)))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| {
+                start
+                    .join()
+                    .unwrap_or_else(|_| Err("a start panicked".to_owned()))
+            })
+            .collect()
+    });
+    let mut guard = guard.into_inner().map_err(|_| "a start panicked")?;
+    for server in started {
+        guard.add(server?);
     }
     Ok(guard)
 }
 
 fn stop_all(state: &State) {
     for server in &state.servers {
-        if server.process.stop() {
-            say(&format!(
-                "stopped {} (pid {})",
-                server.name, server.process.pid
-            ));
+        for process in &server.processes {
+            if process.stop() {
+                say(&format!("stopped {} (pid {})", server.name, process.pid));
+            }
         }
-        // A leftover folder costs only space, and the next start removes it.
+        // A leftover folder only costs space, and the next start removes it.
         let _ = fs::remove_dir_all(&server.folder);
     }
 }
@@ -187,13 +221,15 @@ fn complete(state: &State) -> bool {
 }
 
 fn health(server: &Server) -> Result<()> {
-    if !server.process.is_alive() {
-        return Err(format!("pid {} is gone", server.process.pid));
+    for process in &server.processes {
+        if !process.is_alive() {
+            return Err(format!("pid {} is gone", process.pid));
+        }
     }
     let kind = KINDS
         .iter()
         .find(|kind| kind.name == server.name)
-        .ok_or("this version of xtask does not know it")?;
+        .ok_or("unknown to this version of xtask")?;
     (kind.health)(server)
 }
 
@@ -208,8 +244,15 @@ fn print_status(state: &State) -> bool {
             }
         };
         println!(
-            "{:<12} {:<28} pid {:<8} {verdict}",
-            server.name, server.address, server.process.pid
+            "{:<16} {:<28} pid {:<24} {verdict}",
+            server.name,
+            server.address,
+            server
+                .processes
+                .iter()
+                .map(|process| process.pid.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         );
     }
     well && complete(state)
@@ -223,7 +266,7 @@ fn state_file() -> PathBuf {
     home().join("state.json")
 }
 
-/// Two commands at once would start everything twice, or install over each other.
+/// Serialises commands, which would otherwise start servers twice or install over each other.
 fn lock() -> Result<File> {
     let folder = home();
     at(&folder, fs::create_dir_all(&folder))?;

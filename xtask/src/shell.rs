@@ -1,19 +1,19 @@
-//! Paths, processes and messages that every command shares.
+//! Paths, processes and messages for every command.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A failure is told to a person and never matched on, so a sentence is enough.
+/// Failures are printed and never matched on, so a string suffices.
 pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
 
-/// The folder of the workspace's manifest.
+/// The root folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_owned()
 }
 
-/// Where everything is built, which CI may have moved.
+/// The target folder, which CI may set.
 pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
@@ -21,12 +21,12 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// Tells what is being done now. Stdout is kept for results.
+/// Prints progress to stderr. Stdout is for results.
 pub(crate) fn say(message: &str) {
     eprintln!("xtask: {message}");
 }
 
-/// Cargo for a crate outside of the workspace, which is built in a folder of its own under the target folder.
+/// Cargo for a crate outside the workspace, with its own folder under the target folder.
 pub(crate) fn cargo_outside(words: &[&str], krate: &str, folder: &str) -> Command {
     let mut command = cargo(words);
     command
@@ -37,7 +37,7 @@ pub(crate) fn cargo_outside(words: &[&str], krate: &str, folder: &str) -> Comman
     command
 }
 
-/// Cargo, in the workspace's root, as if a person had typed it there.
+/// Cargo in the workspace's root, as typed by hand.
 pub(crate) fn cargo<I, S>(arguments: I) -> Command
 where
     I: IntoIterator<Item = S>,
@@ -46,7 +46,7 @@ where
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
-    // `cargo xtask` sets these for its own package; build scripts that watch them would run again.
+    // `cargo xtask` sets these for its own package; build scripts that watch them would rerun.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
@@ -68,7 +68,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
-/// Runs a command and gives its stdout.
+/// Runs a command and returns its stdout.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command
         .output()
@@ -83,7 +83,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
         ));
     }
     String::from_utf8(output.stdout)
-        .map_err(|_| format!("{} printed text that is not UTF-8", described(command)))
+        .map_err(|_| format!("{}: output is not UTF-8", described(command)))
 }
 
 /// The program and its arguments on one line.
@@ -100,12 +100,12 @@ pub(crate) fn described(command: &Command) -> String {
     line
 }
 
-/// Adds the path to an input or output error.
+/// Adds the path to an I/O error.
 pub(crate) fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T> {
     result.map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Whether the tool is on this machine.
+/// Whether the tool is installed.
 pub(crate) fn has_tool(name: &str) -> bool {
     Command::new(name)
         .arg("--version")
@@ -113,7 +113,7 @@ pub(crate) fn has_tool(name: &str) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Whether cargo has the subcommand, which may be installed or not.
+/// Whether the cargo subcommand is installed.
 pub(crate) fn has_cargo_tool(name: &str) -> bool {
     cargo([name, "--version"])
         .output()

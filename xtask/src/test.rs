@@ -1,10 +1,10 @@
-//! Runs everything that CI runs: tests, doc tests, examples and judges, against real servers.
+//! Runs all tests of CI: tests, doc tests, examples and the vendors' SDKs, against real servers.
 
 mod conformance;
 mod fuzz;
-mod judges;
 mod models;
 mod mutants;
+mod sdk_interop;
 mod totals;
 
 use std::cell::Cell;
@@ -22,13 +22,12 @@ use crate::shell::{Result, at, cargo, described, has_cargo_tool, say, target};
 use crate::workspace::{self, Package};
 use totals::{Totals, libtest, nextest};
 
-const USAGE: &str =
-    "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|judges|models|fuzz]... [-- FILTER...]";
+const USAGE: &str = "usage: cargo xtask test [--deep] [--fresh] [-p CRATE|sdk_interop|models|fuzz]... [-- FILTER...]";
 
-/// An example shows one thing and ends; one that waits for something is broken.
+/// Examples end soon; one that waits is broken.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Tests must not find a developer's own accounts.
+/// Prefixes of variables that lead to a developer's own accounts.
 const FOREIGN: &[&str] = &[
     "SECRETS_",
     "VAULT_",
@@ -47,14 +46,14 @@ const FOREIGN: &[&str] = &[
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     deep: bool,
-    /// Own servers, even where some are up: those hold what other runs left in them.
+    /// Start new servers even if some are up, which may have data of earlier runs.
     fresh: bool,
     packages: Vec<String>,
-    /// `-p judges`, which is no crate.
-    judges: bool,
-    /// `-p models`, which is outside of the workspace.
+    /// `-p sdk_interop`: Python tests.
+    sdk_interop: bool,
+    /// `-p models`: a crate outside the workspace.
     models: bool,
-    /// `-p fuzz`, which is outside of it too.
+    /// `-p fuzz`: a crate outside the workspace.
     fuzz: bool,
     filters: Vec<String>,
 }
@@ -74,7 +73,7 @@ pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
     };
     let (variables, guard) = match up {
         Some(variables) => {
-            say("using the servers that are up");
+            say("using the running servers");
             (variables, None)
         }
         None => {
@@ -82,7 +81,7 @@ pub(crate) fn command(words: &[&str]) -> Result<ExitCode> {
             (guard.variables(), Some(guard))
         }
     };
-    let all = chosen.is_empty() && !(options.judges || options.models || options.fuzz);
+    let all = chosen.is_empty() && !(options.sdk_interop || options.models || options.fuzz);
     let run = Run {
         options,
         all,
@@ -114,9 +113,9 @@ impl Options {
                 "-p" | "--package" => {
                     let name = rest
                         .next()
-                        .ok_or_else(|| format!("{word} wants a crate\n{USAGE}"))?;
-                    if *name == judges::NAME {
-                        options.judges = true;
+                        .ok_or_else(|| format!("{word}: missing crate\n{USAGE}"))?;
+                    if *name == sdk_interop::NAME {
+                        options.sdk_interop = true;
                     } else if *name == models::NAME {
                         options.models = true;
                     } else if *name == fuzz::NAME {
@@ -137,7 +136,7 @@ impl Options {
 
 struct Run<'a> {
     options: Options,
-    /// The whole workspace is one build; naming every member would say the same at length.
+    /// Whether to test the whole workspace.
     all: bool,
     chosen: Vec<&'a Package>,
     variables: Vec<(String, String)>,
@@ -145,10 +144,10 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn everything(&self) -> Totals {
-        // While the tests are built, which takes longer.
+        // Install while the tests are being built, which takes longer.
         let installing = Cell::new(
-            self.wants_judges()
-                .then(|| thread::spawn(|| judges::VENV.prepare())),
+            self.wants_sdk_interop()
+                .then(|| thread::spawn(|| sdk_interop::VENV.prepare())),
         );
         let steps: [(&str, &dyn Fn() -> Result<Totals>); 8] = [
             ("tests", &|| self.tests()),
@@ -156,12 +155,12 @@ impl Run<'_> {
             ("doc tests", &|| self.doc_tests()),
             ("examples", &|| self.examples()),
             ("models", &|| self.models()),
-            ("judges", &|| match installing.take() {
+            ("sdk_interop", &|| match installing.take() {
                 Some(installing) => {
                     installing
                         .join()
                         .map_err(|_| "the installation panicked")??;
-                    self.judges()
+                    self.sdk_interop()
                 }
                 None => Ok(Totals::default()),
             }),
@@ -185,7 +184,7 @@ impl Run<'_> {
             sum = sum + totals;
         }
         if sum.passed + sum.failed == 0 {
-            say("no test ran, which is a failure too");
+            say("no test ran, which counts as a failure");
         }
         sum
     }
@@ -205,9 +204,7 @@ impl Run<'_> {
                 .args(&self.options.filters);
             measured(&mut command, nextest)
         } else {
-            say(
-                "cargo-nextest is not installed; cargo test runs the tests one crate after the other",
-            );
+            say("cargo-nextest is not installed; using cargo test, which runs one crate at a time");
             let mut command = self.cargo(&["test"]);
             command
                 .args(["--no-fail-fast", "--lib", "--bins", "--tests", "--"])
@@ -216,7 +213,7 @@ impl Run<'_> {
         }
     }
 
-    /// The suites ran as tests and are counted there; a suite that did not run fails here.
+    /// Fails for a provider whose conformance suite did not run. The tests of the suites are counted as tests.
     fn conformance(&self) -> Result<Totals> {
         if self.chosen.is_empty() {
             return Ok(Totals::default());
@@ -232,7 +229,7 @@ impl Run<'_> {
                 totals.failed += 1;
             }
             if totals.failed == 0 && !conformance::refresh(&reports)? {
-                say("docs/conformance.md was not current; it is now, commit it");
+                say("docs/conformance.md was outdated and has been updated; commit it");
                 totals.failed += 1;
             }
         }
@@ -287,7 +284,7 @@ impl Run<'_> {
         measured(&mut command, libtest)
     }
 
-    /// Only in the deep run, or when asked for: every run replays the corpus, as a test.
+    /// Runs the fuzzers with `--deep` or on request. A test replays the corpus in every run.
     fn fuzz(&self) -> Result<Totals> {
         let wanted = self.options.fuzz || self.all && self.options.deep;
         if !wanted {
@@ -296,7 +293,7 @@ impl Run<'_> {
         fuzz::run(&|name| self.is_wanted(name), self.options.deep)
     }
 
-    /// Only in the deep run, and only in the whole one: hours.
+    /// Runs the mutation tests only with `--deep` and for the whole workspace, since they take hours.
     fn mutants(&self) -> Result<Totals> {
         if self.all && self.options.deep && self.options.filters.is_empty() {
             mutants::run()
@@ -305,28 +302,28 @@ impl Run<'_> {
         }
     }
 
-    fn wants_judges(&self) -> bool {
+    fn wants_sdk_interop(&self) -> bool {
         let wanted = |name: &String| self.is_wanted(name);
-        // Without a filter, also when there are none, which is then told.
-        (self.all || self.options.judges)
+        // Without a filter, also if there are none, to report that.
+        (self.all || self.options.sdk_interop)
             && (self.options.filters.is_empty()
-                || judges::all().is_ok_and(|names| names.iter().any(wanted)))
+                || sdk_interop::all().is_ok_and(|names| names.iter().any(wanted)))
     }
 
-    /// Those that are wanted, with the programs that they need; one that is not there fails.
-    fn judges(&self) -> Result<Totals> {
-        let mut names = judges::all()?;
+    /// Runs the selected SDK tests and builds the programs that they need. Fails for a missing one.
+    fn sdk_interop(&self) -> Result<Totals> {
+        let mut names = sdk_interop::all()?;
         let mut totals = Totals::default();
         if self.options.filters.is_empty() {
-            for name in judges::absent(&names) {
-                say(&format!("there is no {name}"));
+            for name in sdk_interop::absent(&names) {
+                say(&format!("missing SDK test: {name}"));
                 totals.failed += 1;
             }
         }
         names.retain(|name| self.is_wanted(name));
         let secrets = match std::env::var_os("POLYSECRETS_TEST_BIN") {
             Some(path) => path.into(),
-            // As the tests of the command build it, so that it is there already.
+            // The same build as for the command's tests, so it is up to date.
             None => built(&mut cargo(["build", "-p", "polysecrets-cli"]), "secrets")?,
         };
         let mut fakes = if self.all {
@@ -335,13 +332,13 @@ impl Run<'_> {
             cargo(["build", "-p", "polysecrets-testkit", "--features", "fakes"])
         };
         let fakes = built(&mut fakes, "polysecrets-fakes")?;
-        let judged = judges::judge(&names, |command| {
+        let interop = sdk_interop::run(&names, |command| {
             self.surround(command);
             command
                 .env("POLYSECRETS_TEST_BIN", &secrets)
                 .env("POLYSECRETS_TEST_FAKES", &fakes);
         })?;
-        Ok(totals + judged)
+        Ok(totals + interop)
     }
 
     fn is_wanted(&self, name: &str) -> bool {
@@ -349,14 +346,14 @@ impl Run<'_> {
         filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
     }
 
-    /// Each example's name and program.
+    /// Builds the examples and returns their names and programs.
     fn build_examples(&self) -> Result<Vec<(String, PathBuf)>> {
         let mut command = self.cargo(&["build"]);
         command.arg("--examples");
         programs(&mut command, "example")
     }
 
-    /// An example gets the servers' variables and an empty folder to work in, and no input.
+    /// Runs an example in an empty folder, with the servers' variables and no input.
     fn run_example(&self, name: &str, program: &PathBuf) -> Result<()> {
         let folder = target().join("examples-run").join(name);
         if folder.exists() {
@@ -384,7 +381,7 @@ impl Run<'_> {
                 return Err(format!("{status}\n{}", output.trim_end()));
             }
             if Instant::now() > end {
-                // It may end by itself in between.
+                // Fails only if the example ended meanwhile.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(format!("still running after {} s", EXAMPLE_LIMIT.as_secs()));
@@ -393,7 +390,7 @@ impl Run<'_> {
         }
     }
 
-    /// Cargo with the packages, all features, and what tests need around them.
+    /// Cargo with the packages, all features, and the environment for tests.
     fn cargo(&self, verb: &[&str]) -> Command {
         let mut command = cargo(verb);
         if self.all {
@@ -411,7 +408,7 @@ impl Run<'_> {
     fn surround(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            // `AWS_LC_` steers the build of the cryptography, which a change would start anew.
+            // `AWS_LC_` configures the build of aws-lc; a change would rebuild it.
             let build = text.starts_with("AWS_LC_");
             if !build && FOREIGN.iter().any(|prefix| text.starts_with(prefix)) {
                 command.env_remove(&name);
@@ -433,16 +430,16 @@ impl Run<'_> {
     }
 }
 
-/// Builds one program, and gives its path.
+/// Builds a program and returns its path.
 fn built(command: &mut Command, name: &str) -> Result<PathBuf> {
     command.args(["--bin", name]);
     programs(command, "bin")?
         .into_iter()
         .find_map(|(built, path)| (built == name).then_some(path))
-        .ok_or_else(|| format!("cargo built no {name}"))
+        .ok_or_else(|| format!("cargo did not build {name}"))
 }
 
-/// Runs a build, and gives the name and path of each program of a kind, from cargo's own account.
+/// Runs a build and returns the names and paths of the programs of a kind, from cargo's JSON output.
 fn programs(command: &mut Command, kind: &str) -> Result<Vec<(String, PathBuf)>> {
     command
         .args(["--quiet", "--message-format", "json-render-diagnostics"])
@@ -459,7 +456,7 @@ fn programs(command: &mut Command, kind: &str) -> Result<Vec<(String, PathBuf)>>
         .collect())
 }
 
-/// An artifact line of cargo's, when it is a program of this kind.
+/// Parses a line of cargo's JSON output; `None` unless it is a program of this kind.
 fn artifact(line: &str, kind: &str) -> Option<(String, PathBuf)> {
     let value: Value = serde_json::from_str(line).ok()?;
     let target = value.get("target")?;
@@ -471,7 +468,7 @@ fn artifact(line: &str, kind: &str) -> Option<(String, PathBuf)> {
     Some((name, value.get("executable")?.as_str()?.into()))
 }
 
-/// Runs a test runner, shows all that it says on stderr, and adds up the totals in it.
+/// Runs a test runner, copies its output to stderr and adds up the totals in it.
 fn measured(command: &mut Command, totals_of: fn(&str) -> Option<Totals>) -> Result<Totals> {
     let mut child = command
         .stdin(Stdio::null())
@@ -505,7 +502,7 @@ fn shown(stream: Option<impl Read>, totals_of: fn(&str) -> Option<Totals>) -> To
     sum
 }
 
-/// A runner that failed without a failed test failed for another reason, most often a build.
+/// Counts a failure of the runner without a failed test, such as a failed build.
 fn checked(mut totals: Totals, status: ExitStatus, line: &str) -> Result<Totals> {
     if !status.success() && totals.failed == 0 {
         say(&format!("{line} failed: {status}"));
@@ -519,13 +516,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_after_the_two_dashes_are_filters() {
+    fn arguments_after_two_dashes_are_filters() {
         let options = Options::parse(&["--deep", "-p", "secrets-vault", "--", "kv", "--deep"]);
         let wanted = Options {
             deep: true,
             fresh: false,
             packages: vec!["secrets-vault".to_owned()],
-            judges: false,
+            sdk_interop: false,
             models: false,
             fuzz: false,
             filters: vec!["kv".to_owned(), "--deep".to_owned()],
@@ -534,10 +531,10 @@ mod tests {
     }
 
     #[test]
-    fn judges_are_chosen_like_a_crate() {
-        let options = Options::parse(&["-p", "judges", "--", "judge_vault"]).unwrap();
-        assert!(options.judges && options.packages.is_empty());
-        assert_eq!(options.filters, ["judge_vault"]);
+    fn sdk_tests_models_and_fuzzers_are_chosen_like_a_crate() {
+        let options = Options::parse(&["-p", "sdk_interop", "--", "test_vault"]).unwrap();
+        assert!(options.sdk_interop && options.packages.is_empty());
+        assert_eq!(options.filters, ["test_vault"]);
         let options = Options::parse(&["-p", "models", "--deep"]).unwrap();
         assert!(options.models && options.deep && options.packages.is_empty());
         let options = Options::parse(&["-p", "fuzz", "--", "dotenv"]).unwrap();
@@ -549,7 +546,7 @@ mod tests {
         let message = Options::parse(&["--dep"]).unwrap_err();
         assert!(message.starts_with("unknown argument: --dep"), "{message}");
         let message = Options::parse(&["-p"]).unwrap_err();
-        assert!(message.starts_with("-p wants a crate"), "{message}");
+        assert!(message.starts_with("-p: missing crate"), "{message}");
     }
 
     #[test]
@@ -586,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn only_programs_of_the_kind_are_taken_from_cargos_account() {
+    fn only_programs_of_the_kind_are_found() {
         let line = |kind: &str| {
             format!(
                 r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"capabilities"}},"executable":"/t/x"}}"#

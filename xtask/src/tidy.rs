@@ -1,4 +1,4 @@
-//! Rules about the workspace that no compiler checks: one file a group of rules.
+//! Rules for the workspace that the compiler does not check, one file per group.
 
 mod api;
 mod budgets;
@@ -7,6 +7,7 @@ mod direction;
 mod docs;
 mod features;
 mod layout;
+mod links;
 mod manifests;
 mod messages;
 mod names;
@@ -23,11 +24,11 @@ use crate::workspace::{self, Package, relative};
 
 const USAGE: &str = "usage: cargo xtask tidy [--fix]";
 
-/// One broken rule, at its place.
+/// A broken rule and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Problem {
     file: PathBuf,
-    /// Counted from 1; 1 also where the whole file is meant.
+    /// Counted from 1; 1 for the whole file.
     line: usize,
     message: String,
 }
@@ -53,7 +54,7 @@ impl Problem {
         }
     }
 
-    /// At the first line of the file that starts with the word, or at its first line.
+    /// At the first line that starts with the word, or at the first line of the file.
     fn at_word(file: &Path, word: &str, message: impl Into<String>) -> Self {
         let text = fs::read_to_string(file).unwrap_or_default();
         Self::new(file, line_of(&text, word), message)
@@ -78,6 +79,7 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
     problems.extend(circles::check(&packages)?);
     problems.extend(messages::check(&packages, fix)?);
     problems.extend(docs::check(&packages, fix)?);
+    problems.extend(links::check()?);
     problems.extend(api::check(&packages, fix)?);
     problems.extend(budgets::check(&packages)?);
     for problem in &problems {
@@ -88,12 +90,12 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
             say("tidy");
             Ok(())
         }
-        1 => Err("1 rule is broken".to_owned()),
-        count => Err(format!("{count} rules are broken")),
+        1 => Err("1 problem".to_owned()),
+        count => Err(format!("{count} problems")),
     }
 }
 
-/// The line, counted from 1, that starts with the word; 1 when none does.
+/// The first line, counted from 1, that starts with the word; 1 if none does.
 fn line_of(text: &str, word: &str) -> usize {
     text.lines()
         .position(|line| {
@@ -104,17 +106,21 @@ fn line_of(text: &str, word: &str) -> usize {
         .map_or(1, |index| index + 1)
 }
 
-/// The place of a crate in the order core ← providers ← facade ← CLI.
+/// The place of a crate in the order core ← providers ← facade ← command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Core,
-    /// What providers share: no provider itself, nobody's policy.
+    /// Code that providers share.
     Shared,
+    /// A format or an algorithm by itself.
+    Base,
+    /// A part of the facade that works without it.
+    Part,
     Testkit,
     Provider,
     Facade,
     CommandLine,
-    /// Tests, examples, xtask: they see everything and nothing sees them.
+    /// Tests, examples, xtask: they use everything, and nothing uses them.
     Outside,
 }
 
@@ -122,6 +128,8 @@ fn role(package: &Package) -> Role {
     match package.short_name() {
         "secrets-core" => Role::Core,
         "secrets-provider" => Role::Shared,
+        "secrets-dotenv" => Role::Base,
+        "secrets-layers" | "secrets-mask" | "secrets-resolve" => Role::Part,
         "secrets-testkit" => Role::Testkit,
         "secrets" => Role::Facade,
         "secrets-cli" => Role::CommandLine,
@@ -134,7 +142,7 @@ fn is_ours(packages: &[Package], name: &str) -> bool {
     packages.iter().any(|package| package.name == name)
 }
 
-/// Every file below a folder with the extension, in the order of their paths.
+/// All files below a folder with this extension, sorted.
 fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_owned()];
@@ -159,7 +167,7 @@ fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What lies directly in a folder.
+/// The entries of a folder, sorted.
 fn children(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = crate::shell::at(folder, fs::read_dir(folder))?;
     let mut paths = entries
@@ -169,7 +177,7 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Members made up for the tests of the rules.
+/// Example members for tests.
 #[cfg(test)]
 mod sample {
     use std::path::PathBuf;
@@ -186,7 +194,7 @@ mod sample {
         }
     }
 
-    /// `secrets-x` as `polysecrets-x`, as the workspace does it.
+    /// The package `polysecrets-x` in the folder `secrets-x`.
     pub(super) fn member(folder: &str) -> Package {
         package(folder, &format!("poly{folder}"))
     }
@@ -221,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_found_whole() {
+    fn only_whole_words_are_found() {
         let text = "[dependencies]\nsecrets-core = {}\nsecrets = {}\n";
         assert_eq!(line_of(text, "secrets"), 3);
         assert_eq!(line_of(text, "secrets-core"), 2);
@@ -229,9 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn unknown_crates_beside_ours_are_providers() {
+    fn other_crates_are_providers() {
         assert_eq!(role(&sample::member("secrets-aws")), Role::Provider);
         assert_eq!(role(&sample::member("secrets-provider")), Role::Shared);
+        assert_eq!(role(&sample::member("secrets-dotenv")), Role::Base);
+        assert_eq!(role(&sample::member("secrets-layers")), Role::Part);
         assert_eq!(role(&sample::package("xtask", "xtask")), Role::Outside);
     }
 }

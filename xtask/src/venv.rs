@@ -1,4 +1,4 @@
-//! Virtual environments of Python, made from pinned and hashed requirements.
+//! Python virtual environments with pinned and hashed requirements.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::process::Command;
 
 use crate::shell::{Result, at, root, run, say, target};
 
-/// One environment: `target/NAME/venv`, from `tests/NAME/requirements.txt`.
+/// The environment `target/NAME/venv`, made from `tests/NAME/requirements.txt`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Venv {
     pub(crate) name: &'static str,
 }
 
 impl Venv {
-    /// Makes it, or makes it anew when the requirements changed.
+    /// Creates the environment, or creates it again if the requirements changed.
     pub(crate) fn prepare(self) -> Result<()> {
         let requirements = root()
             .join("tests")
@@ -27,7 +27,7 @@ impl Venv {
             return Ok(());
         }
         let _lock = self.lock()?;
-        // Another one may have made it while we waited.
+        // Another process may have created it meanwhile.
         if installed() {
             return Ok(());
         }
@@ -40,7 +40,7 @@ impl Venv {
             at(&folder, fs::remove_dir_all(&folder))?;
         }
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        // Pip tells its progress on stdout, which belongs to our results.
+        // pip prints progress to stdout, which is for our results.
         let pip = Command::new(self.python())
             .args(["-m", "pip", "install", "--quiet", "--no-input"])
             .args(["--disable-pip-version-check", "--require-hashes", "-r"])
@@ -49,7 +49,7 @@ impl Venv {
             .status();
         if !at(&folder, pip)?.success() {
             return Err(format!(
-                "pip could not install {}; its reason is above",
+                "pip cannot install {}; see its output above",
                 requirements.display()
             ));
         }
@@ -64,7 +64,7 @@ impl Venv {
         self.folder().join("bin/python")
     }
 
-    /// The `site-packages` folder, whichever Python made it.
+    /// The `site-packages` folder of any Python version.
     pub(crate) fn packages(self) -> Result<PathBuf> {
         let library = self.folder().join("lib");
         for entry in at(&library, fs::read_dir(&library))? {
@@ -76,7 +76,7 @@ impl Venv {
         Err(format!("{}: no site-packages folder", library.display()))
     }
 
-    /// Two at once would install over each other.
+    /// Prevents two processes from installing over each other.
     fn lock(self) -> Result<File> {
         let folder = target().join(self.name);
         at(&folder, fs::create_dir_all(&folder))?;

@@ -1,4 +1,4 @@
-//! The workspace as cargo sees it.
+//! The workspace, from `cargo metadata`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::shell::{Result, cargo, read, root};
 
-/// One member of the workspace.
+/// A member of the workspace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Package {
     pub(crate) name: String,
@@ -21,27 +21,27 @@ pub(crate) struct Package {
     pub(crate) published: bool,
 }
 
-/// One line of a member's dependency tables.
+/// A dependency of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dependency {
     /// The package's name on the registry.
     pub(crate) package: String,
-    /// What the manifest and the code call it.
+    /// Its name in the manifest and the code.
     pub(crate) called: String,
-    /// Only tests need it.
+    /// Only for tests.
     pub(crate) dev: bool,
     pub(crate) optional: bool,
-    /// The features that its line asks for.
+    /// The features that it turns on.
     pub(crate) features: Vec<String>,
 }
 
 impl Package {
-    /// The folder that holds the manifest.
+    /// The folder of the manifest.
     pub(crate) fn folder(&self) -> &Path {
         self.manifest.parent().unwrap_or(&self.manifest)
     }
 
-    /// The last part of the folder, by which people know the crate.
+    /// The name of the folder, which people use for the crate.
     pub(crate) fn short_name(&self) -> &str {
         self.folder()
             .file_name()
@@ -57,10 +57,10 @@ impl Package {
     }
 }
 
-/// All members, without resolving what they depend on.
+/// Loads all members, without resolving their dependencies.
 pub(crate) fn load() -> Result<Vec<Package>> {
     let text = read(&mut cargo(["metadata", "--format-version=1", "--no-deps"]))?;
-    parse(&text).ok_or_else(|| "cargo metadata: not the shape that is known".to_owned())
+    parse(&text).ok_or_else(|| "cargo metadata: unexpected output".to_owned())
 }
 
 /// Finds a member by its package name, its folder or its library.
@@ -74,11 +74,14 @@ pub(crate) fn find<'a>(packages: &'a [Package], word: &str) -> Result<&'a Packag
         })
         .ok_or_else(|| {
             let known: Vec<&str> = packages.iter().map(Package::short_name).collect();
-            format!("no crate is called {word}; there are {}", known.join(", "))
+            format!(
+                "unknown crate: {word}; expected one of {}",
+                known.join(", ")
+            )
         })
 }
 
-/// A path as it is written in messages: from the workspace's root.
+/// A path for messages, relative to the workspace's root.
 pub(crate) fn relative(path: &Path) -> String {
     path.strip_prefix(root())
         .unwrap_or(path)
@@ -129,7 +132,7 @@ fn package(value: &Value) -> Option<Package> {
         license: text("license"),
         description: text("description"),
         readme: text("readme"),
-        // Absent means every registry, an empty list none.
+        // Absent means every registry, an empty list means none.
         published: value
             .get("publish")
             .is_none_or(|list| list.as_array().is_none_or(|list| !list.is_empty())),
@@ -174,7 +177,7 @@ mod tests {
     }]}"#;
 
     #[test]
-    fn a_package_is_read_whole() {
+    fn a_package_is_parsed() {
         let packages = parse(SAMPLE).unwrap();
         let package = find(&packages, "secrets-vault").unwrap();
         assert_eq!(package.library.as_deref(), Some("polysecrets_vault"));
@@ -187,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_crate_is_told_with_the_known_ones() {
+    fn an_unknown_crate_is_reported_with_the_known_ones() {
         let packages = parse(SAMPLE).unwrap();
         let message = find(&packages, "secrets-aws").unwrap_err();
         assert_eq!(
             message,
-            "no crate is called secrets-aws; there are secrets-vault"
+            "unknown crate: secrets-aws; expected one of secrets-vault"
         );
     }
 }

@@ -226,7 +226,7 @@ mod tests {
 
     fn message(outcome: Outcome<BTreeMap<OsString, OsString>>) -> String {
         match outcome {
-            Err(Failure::Told(told)) => told.message,
+            Err(Failure::Reported(report)) => report.message,
             other => panic!("{other:?}"),
         }
     }

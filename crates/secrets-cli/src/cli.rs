@@ -1,4 +1,4 @@
-//! What was typed. What it means is in `settings.rs`.
+//! The grammar of the command line. `settings.rs` gives it meaning.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::exit;
 use crate::generate::{self, Recipe};
 use crate::path::PathArgument;
 
-/// Use secrets from any store: fetch them, hand them to programs, fill them into files.
+/// Use secrets from any store: fetch them, pass them to programs, fill them into files.
 #[derive(Debug, Parser)]
 #[command(
     name = "secrets",
@@ -31,14 +31,14 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Read this configuration instead of looking for one.
+    /// Read this configuration instead of searching for one.
     #[arg(value_parser = PathArgument, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Lay this profile over the configuration.
+    /// Apply this profile of the configuration.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Use this provider by default: a configured name, a scheme, or a location such as vault://host:8200/secret.
@@ -49,10 +49,10 @@ pub(crate) struct Global {
         alias = "secrets-backend"
     )]
     pub(crate) provider: Option<String>,
-    /// Say why, for the audit log.
+    /// Record this reason in the audit log.
     #[arg(long, global = true, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// Say more on standard error; twice for everything.
+    /// Print details to standard error; repeat for all of them.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Colour messages: auto (on a terminal, unless NO_COLOR is set), always or never.
@@ -107,7 +107,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Whether the answer is JSON, and with it what went wrong.
+    /// Whether the command prints JSON, its errors included.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Set(command) => command.json,
@@ -143,7 +143,7 @@ impl Verb {
         }
     }
 
-    /// What was asked for, as it is typed, and nothing of what it was asked for.
+    /// The name of the command as it is typed, without its arguments.
     pub(crate) fn name(&self) -> String {
         let mut name = String::new();
         for letter in format!("{self:?}")
@@ -159,94 +159,94 @@ impl Verb {
     }
 }
 
-/// Write a configuration and make the store that it names.
+/// Create a configuration and an encrypted store.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets init\n  secrets init --provider vault://vault.example.com:8200/secret --yes"
 )]
 pub(crate) struct Init {
-    /// Ask nothing; take the defaults.
+    /// Accept the defaults without asking.
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Do not approve the written configuration for credentials that it does not name.
+    /// Do not let the new configuration use credentials that it does not name.
     #[arg(long)]
     pub(crate) no_trust: bool,
 }
 
-/// Write a secret. The value comes from a hidden prompt, a pipe, a file or a generator, never from an argument.
+/// Write a secret. Reads the value from a hidden prompt, a pipe, a file or a generator, never from an argument.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets set db/password\n  secrets set db/password --generate alnum:40\n  pass show db | secrets set db/password --stdin"
 )]
 pub(crate) struct Set {
-    /// Which secret: [provider://]name.
+    /// The secret: [provider://]name.
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Only if there is no such secret yet.
+    /// Fail if the secret already exists.
     #[arg(long)]
     pub(crate) create: bool,
-    /// Only if the current version is this one.
+    /// Fail unless this is the current version.
     #[arg(long, value_name = "VERSION", conflicts_with = "create")]
     pub(crate) if_version: Option<String>,
-    /// Replace the tags; may be repeated.
+    /// Replace the tags; can be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE")]
     pub(crate) tags: Vec<String>,
-    /// Write the metadata of the new version as JSON.
+    /// Print the metadata of the new version as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Taken only to say why it is not.
+    /// Parsed so that `set` can explain why it refuses a value.
     #[arg(hide = true, allow_hyphen_values = true, num_args = 0..)]
     pub(crate) refused: Vec<OsString>,
 }
 
-/// Where a value comes from; from a prompt if nothing is said.
+/// Where a value comes from; by default a prompt.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct Source {
-    /// Read standard input to its end, byte for byte.
+    /// Read the value from standard input, byte for byte.
     #[arg(long)]
     pub(crate) stdin: bool,
-    /// Read this file, byte for byte.
+    /// Read the value from this file, byte for byte.
     #[arg(value_parser = PathArgument, long, value_name = "FILE")]
     pub(crate) from_file: Option<PathBuf>,
-    /// Make a random value of a kind (alnum, hex, base64url, ascii, digits) and a number of characters.
+    /// Generate a random value: a kind (alnum, hex, base64url, ascii, digits) and a number of characters.
     #[arg(long, value_name = "KIND:LENGTH", num_args = 0..=1, default_missing_value = generate::DEFAULT)]
     pub(crate) generate: Option<Recipe>,
 }
 
-/// Write a secret's value to standard output.
+/// Print the value of a secret.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets get db/password\n  secrets get db --field user\n  secrets get tls/key --out key.pem"
 )]
 pub(crate) struct Get {
-    /// Which secret: [provider://]name[?version=V&default=D][#field].
+    /// The secret: [provider://]name[?version=V&default=D][#field].
     pub(crate) reference: String,
-    /// Only this field of a value that is a JSON object.
+    /// Print only this field of a JSON object.
     #[arg(long, value_name = "KEY")]
     pub(crate) field: Option<String>,
-    /// This version instead of the current one.
+    /// Print this version instead of the current one.
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
     #[command(flatten)]
     pub(crate) form: Form,
-    /// Replace the file that --out names, if there is one.
+    /// Replace the file that --out names if it exists.
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
 }
 
-/// In which form a value is shown.
+/// How a value is printed.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct Form {
-    /// Write the value with its metadata as JSON; bytes that are not text as base64.
+    /// Print the value and its metadata as JSON; binary values as base64.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write only the first and last four characters, and nothing of a value under 20.
+    /// Print only the first and last four characters; *** for values under 20 characters.
     #[arg(long)]
     pub(crate) hint: bool,
-    /// Write to this new file, which only you can read.
+    /// Write the value to this new file, readable only by you.
     #[arg(value_parser = PathArgument, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -255,7 +255,7 @@ pub(crate) struct Form {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets list\n  secrets list --prefix db/ --json")]
 pub(crate) struct List {
-    /// Only names that start with this text.
+    /// List only names that start with this text.
     #[arg(
         long,
         value_name = "TEXT",
@@ -263,7 +263,7 @@ pub(crate) struct List {
         hide_default_value = true
     )]
     pub(crate) prefix: String,
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -274,26 +274,26 @@ pub(crate) struct List {
     after_help = "Example:\n  secrets delete db/password\n  secrets delete db/password --purge --yes"
 )]
 pub(crate) struct Delete {
-    /// Which secret: [provider://]name.
+    /// The secret: [provider://]name.
     pub(crate) name: String,
-    /// All versions, for good.
+    /// Delete all versions permanently.
     #[arg(long)]
     pub(crate) purge: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Write what was done as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Undo a delete, where the provider can.
+/// Restore a deleted secret, if the provider supports it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets restore db/password")]
 pub(crate) struct Restore {
-    /// Which secret: [provider://]name.
+    /// The secret: [provider://]name.
     pub(crate) name: String,
-    /// Write what was done as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -302,24 +302,24 @@ pub(crate) struct Restore {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets versions db/password")]
 pub(crate) struct Versions {
-    /// Which secret: [provider://]name.
+    /// The secret: [provider://]name.
     pub(crate) name: String,
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Make the content of an earlier version current again.
+/// Make an earlier version of a secret current again.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets versions db/password\n  secrets rollback db/password 3"
 )]
 pub(crate) struct Rollback {
-    /// Which secret: [provider://]name.
+    /// The secret: [provider://]name.
     pub(crate) name: String,
-    /// Which version, as `secrets versions` shows it.
+    /// The version, as printed by `secrets versions`.
     pub(crate) version: String,
-    /// Write the metadata of what is current now as JSON.
+    /// Print the metadata of the new current version as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -331,16 +331,16 @@ pub(crate) struct Rollback {
     override_usage = "secrets run [OPTIONS] -- PROGRAM [ARGUMENT]..."
 )]
 pub(crate) struct Run {
-    /// Give the program only the secrets and PATH, HOME, USER, LOGNAME, SHELL, TERM, LANG, LC_*, TZ, TMPDIR and PWD.
+    /// Pass only the secrets and PATH, HOME, USER, LOGNAME, SHELL, TERM, LANG, LC_*, TZ, TMPDIR and PWD.
     #[arg(long)]
     pub(crate) clean: bool,
-    /// Refuse to replace a variable that is set already.
+    /// Fail instead of replacing a variable that is already set.
     #[arg(long)]
     pub(crate) no_override: bool,
-    /// Keep a variable that would be removed; may be repeated.
+    /// Keep a variable that would be removed; can be repeated.
     #[arg(long = "keep-env", value_name = "VARIABLE")]
     pub(crate) keep: Vec<String>,
-    /// Mask the secrets in what the program writes: auto (in CI, but not what goes to a file), always or never.
+    /// Mask the secrets in the program's output: auto (in CI, except for output to a file), always or never.
     #[arg(
         long,
         value_name = "WHEN",
@@ -353,7 +353,7 @@ pub(crate) struct Run {
     pub(crate) masking: Masking,
     #[command(flatten)]
     pub(crate) explain: Explain,
-    /// Write the plan as JSON.
+    /// Print the plan as JSON.
     #[arg(long, requires = "explain")]
     pub(crate) json: bool,
     /// The program and its arguments.
@@ -369,7 +369,7 @@ pub(crate) struct Run {
 /// When the output of a program is masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MaskWhen {
-    /// In CI, what goes to the log.
+    /// In CI, except for output to a file.
     Auto,
     /// Always.
     Always,
@@ -380,7 +380,7 @@ pub(crate) enum MaskWhen {
 /// How values are masked.
 #[derive(Debug, Args)]
 pub(crate) struct Masking {
-    /// Do not mask values that are shorter than this.
+    /// Do not mask values shorter than this.
     #[arg(
         long,
         value_name = "BYTES",
@@ -388,7 +388,7 @@ pub(crate) struct Masking {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub(crate) mask_min: u16,
-    /// Put this in the place of a value: stars (***) or name (its name in square brackets).
+    /// Replace a value with: stars (***) or name (the name of the secret in square brackets).
     #[arg(
         long,
         value_name = "WHAT",
@@ -399,7 +399,7 @@ pub(crate) struct Masking {
     pub(crate) mask_with: MaskWith,
 }
 
-/// What stands for a value.
+/// What replaces a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MaskWith {
     /// `***`.
@@ -417,13 +417,13 @@ impl From<MaskWith> for Replacement {
     }
 }
 
-/// Copy standard input to standard output, with the declared secrets masked.
+/// Copy standard input to standard output and mask the declared secrets.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  ./deploy.sh 2>&1 | secrets mask\n  secrets mask --value-from db/password < server.log"
 )]
 pub(crate) struct Mask {
-    /// Mask this secret too; may be repeated.
+    /// Mask this secret too; can be repeated.
     #[arg(long, value_name = "REFERENCE", num_args = 1..)]
     pub(crate) value_from: Vec<String>,
     #[command(flatten)]
@@ -436,25 +436,25 @@ pub(crate) struct Mask {
     after_help = "Example:\n  secrets ci-mask\n  secrets ci-mask --for azure --value-from db/password"
 )]
 pub(crate) struct CiMask {
-    /// Mask this secret too; may be repeated.
+    /// Mask this secret too; can be repeated.
     #[arg(long, value_name = "REFERENCE", num_args = 1..)]
     pub(crate) value_from: Vec<String>,
-    /// The server, if the environment does not tell: github, azure or buildkite; gitlab and teamcity cannot do it.
+    /// The CI server, if it cannot be detected: github, azure or buildkite; gitlab and teamcity cannot mask values.
     #[arg(long, value_name = "SERVER", hide_possible_values = true)]
     pub(crate) r#for: Option<Ci>,
     #[command(flatten)]
     pub(crate) masking: Masking,
 }
 
-/// Asking what would be done.
+/// Shows a plan instead of running it.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Show which providers would be asked, in which calls, and read nothing.
+    /// Show which calls to which providers would be made, and read nothing.
     #[arg(long)]
     pub(crate) explain: bool,
 }
 
-/// Write files with their ${secret:…} references filled in.
+/// Replace ${secret:…} references in files with their values.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets render app.yaml --out /run/app/app.yaml\n  secrets render --template nginx.conf.j2 > nginx.conf"
@@ -463,61 +463,61 @@ pub(crate) struct Render {
     /// The files; `-` is standard input.
     #[arg(value_parser = PathArgument, required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Write to this file, which only you can read, instead of standard output.
+    /// Write to this file, readable only by you, instead of standard output.
     #[arg(value_parser = PathArgument, long, value_name = "FILE", conflicts_with = "out_dir")]
     pub(crate) out: Option<PathBuf>,
-    /// Write each file under its own name into this folder.
+    /// Write each file to this folder under its own name.
     #[arg(value_parser = PathArgument, long, value_name = "FOLDER")]
     pub(crate) out_dir: Option<PathBuf>,
-    /// Read the files as this, whatever they are called.
+    /// The format of the files, regardless of their names.
     #[arg(
         long,
         value_name = "yaml|toml|json|dotenv|text",
         conflicts_with = "template"
     )]
     pub(crate) format: Option<FileFormat>,
-    /// The files are templates with {{ secrets.NAME }}.
+    /// Render the files as templates with {{ secrets.NAME }}.
     #[arg(long)]
     pub(crate) template: bool,
     #[command(flatten)]
     pub(crate) explain: Explain,
-    /// Write the plan as JSON.
+    /// Print the plan as JSON.
     #[arg(long, requires = "explain")]
     pub(crate) json: bool,
-    /// Taken only to say why it is not.
+    /// Parsed so that `render` can explain why it refuses.
     #[arg(long, hide = true)]
     pub(crate) in_place: bool,
 }
 
-/// Check that every declared secret, and every reference in the files, resolves. No value is shown.
+/// Check that every declared secret and every reference in the files resolves. Prints no values.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets check\n  secrets check app.yaml deploy/*.toml\n  secrets check --explain app.yaml"
 )]
 pub(crate) struct Check {
-    /// Files with references.
+    /// The files to check.
     #[arg(value_parser = PathArgument, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) explain: Explain,
-    /// Read the files as this, whatever they are called.
+    /// The format of the files, regardless of their names.
     #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
     pub(crate) format: Option<FileFormat>,
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Show which provider each declared secret comes from, and how the providers do.
+/// Show where each declared secret comes from and the health of the providers.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets status\n  secrets status --json")]
 pub(crate) struct Status {
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Look at the configuration.
+/// Show or check the configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets config show --origin\n  secrets config check")]
 pub(crate) struct Config {
@@ -525,28 +525,28 @@ pub(crate) struct Config {
     pub(crate) verb: ConfigVerb,
 }
 
-/// What to do with the configuration.
+/// The commands of `secrets config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
-    /// Show what is in effect, without credentials.
+    /// Show the effective configuration, without credentials.
     #[command(after_help = "Example:\n  secrets config show --origin")]
     Show {
-        /// Show the file and line that each setting comes from.
+        /// Show the file and line of each setting.
         #[arg(long)]
         origin: bool,
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Read the configuration strictly, with the settings of every provider.
+    /// Check the configuration and the settings of every provider, without contacting one.
     #[command(after_help = "Example:\n  secrets config check --config deploy/secrets.toml")]
     Check,
-    /// Write the JSON schema of the configuration.
+    /// Print the JSON schema of the configuration.
     #[command(after_help = "Example:\n  secrets config schema > secrets.schema.json")]
     Schema,
 }
 
-/// Look at who may do what with which secret, and at what vendors have to allow.
+/// Check and explain the policy, and generate permissions for vendors.
 #[cfg(feature = "policy")]
 #[derive(Debug, Args)]
 #[command(
@@ -557,57 +557,57 @@ pub(crate) struct Policy {
     pub(crate) verb: PolicyVerb,
 }
 
-/// What to do with the policy.
+/// The commands of `secrets policy`.
 #[cfg(feature = "policy")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyVerb {
-    /// Read the policy strictly, with its files, and warn of rules that never decide.
+    /// Check the policy and its files, and warn of rules that never apply.
     #[command(after_help = "Example:\n  secrets policy check app.yaml")]
     Check {
-        /// Files with references, whose secrets are used besides the declared ones.
+        /// Files whose references count as used, besides the declared secrets.
         #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Read the files as this, whatever they are called.
+        /// The format of the files, regardless of their names.
         #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
         format: Option<FileFormat>,
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Say whether somebody may do something, and which rule decides. Ends with 4 for a denial.
+    /// Show whether a principal may do something and which rule decides. Exits with 4 if it is denied.
     #[command(after_help = "Example:\n  secrets policy explain alice get db/password")]
     Explain {
-        /// Who.
+        /// The principal.
         principal: String,
-        /// What: get, describe, list, versions, put, delete, restore or rollback.
+        /// The operation: get, describe, list, versions, put, delete, restore or rollback.
         operation: String,
-        /// With which secret: [provider://]name.
+        /// The secret: [provider://]name.
         name: String,
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Write what the vendors have to allow so that the used secrets can be read, and nothing else.
+    /// Print the least permissions that each vendor must grant to read the used secrets.
     #[command(
         after_help = "Example:\n  secrets policy generate --for aws > policy.json\n  secrets policy generate app.yaml"
     )]
     Generate {
-        /// Files with references, whose secrets are used besides the declared ones.
+        /// Files whose references count as used, besides the declared secrets.
         #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// For this vendor alone: aws, azure, gcp, vault or infisical.
+        /// Only for this vendor: aws, azure, gcp, vault or infisical.
         #[arg(long, value_name = "VENDOR", hide_possible_values = true)]
         r#for: Option<Vendor>,
-        /// Read the files as this, whatever they are called.
+        /// The format of the files, regardless of their names.
         #[arg(long, value_name = "yaml|toml|json|dotenv|text")]
         format: Option<FileFormat>,
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// A vendor with rights of its own.
+/// A vendor with its own permissions.
 #[cfg(feature = "policy")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Vendor {
@@ -625,7 +625,7 @@ pub(crate) enum Vendor {
 
 #[cfg(feature = "policy")]
 impl Vendor {
-    /// The scheme of its provider.
+    /// The scheme of the vendor's provider.
     pub(crate) fn scheme(self) -> &'static str {
         match self {
             Self::Aws => "aws-sm",
@@ -637,27 +637,27 @@ impl Vendor {
     }
 }
 
-/// Approve a configuration to use credentials that it does not name, such as VAULT_TOKEN.
+/// Let a configuration use credentials that it does not name, such as VAULT_TOKEN.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets trust\n  secrets trust --list\n  secrets trust ./secrets.toml --revoke"
 )]
 pub(crate) struct Trust {
-    /// The configuration; the one that is found from here if none is named.
+    /// The configuration; by default the one found from the working directory.
     #[arg(value_parser = PathArgument)]
     pub(crate) file: Option<PathBuf>,
-    /// Take the approval back.
+    /// Revoke the approval.
     #[arg(long, conflicts_with = "list")]
     pub(crate) revoke: bool,
-    /// List what is approved.
+    /// List the approved configurations.
     #[arg(long, conflicts_with = "file")]
     pub(crate) list: bool,
-    /// Write what was done, or the list, as JSON.
+    /// Print the result or the list as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Look after the encrypted file; of several, the one that --provider names.
+/// Manage an encrypted file; choose among several with --provider.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets store recipients list\n  secrets store merge")]
 pub(crate) struct Store {
@@ -665,13 +665,13 @@ pub(crate) struct Store {
     pub(crate) verb: StoreVerb,
 }
 
-/// What to do with the encrypted file.
+/// The commands of `secrets store`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreVerb {
-    /// Accept a store that is older than the one that was seen last, as after a git checkout.
+    /// Accept a store that is older than the last one seen, such as after a git checkout.
     #[command(after_help = "Example:\n  secrets store accept")]
     Accept {
-        /// Write what was done as JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -680,34 +680,38 @@ pub(crate) enum StoreVerb {
         after_help = "Example:\n  git merge main || secrets store merge && git add .secrets/store.txt"
     )]
     Merge {
-        /// Write what was done as JSON.
+        #[command(flatten)]
+        consent: Consent,
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Merge three files as git's merge driver does, and write the result to OURS.
+    /// Merge three files as git's merge driver does, and write the result to OURS. Fails where the merge needs a yes.
     #[command(
         after_help = "Example:\n  git config merge.polysecrets.driver 'secrets store merge-files %O %A %B'"
     )]
     MergeFiles {
-        /// What both sides come from; empty if they have nothing in common.
+        #[command(flatten)]
+        consent: Consent,
+        /// The common ancestor; empty if there is none.
         #[arg(value_parser = PathArgument)]
         base: PathBuf,
-        /// The branch that is merged into.
+        /// The version of the current branch.
         #[arg(value_parser = PathArgument)]
         ours: PathBuf,
-        /// The branch that is merged.
+        /// The version of the other branch.
         #[arg(value_parser = PathArgument)]
         theirs: PathBuf,
     },
-    /// Show the store's id, its revision and how many secrets it has.
+    /// Show the ID and revision of the store and its number of secrets.
     #[command(after_help = "Example:\n  secrets store info")]
     Info {
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     Passphrase(Passphrase),
-    /// Who can open the store.
+    /// Manage who can open the store.
     #[command(
         after_help = "Example:\n  secrets store recipients add age1…\n  secrets store recipients rekey"
     )]
@@ -720,7 +724,7 @@ pub(crate) enum StoreVerb {
 impl StoreVerb {
     fn wants_json(&self) -> bool {
         match self {
-            Self::Accept { json } | Self::Merge { json } | Self::Info { json } => *json,
+            Self::Accept { json } | Self::Merge { json, .. } | Self::Info { json } => *json,
             Self::MergeFiles { .. } => false,
             Self::Passphrase(command) => command.json,
             Self::Recipients { verb } => match verb {
@@ -733,66 +737,83 @@ impl StoreVerb {
     }
 }
 
-/// Give the store a passphrase, or another one, and a new data key. It comes from a hidden prompt if nothing else is said.
+/// The changes that a merge may make without asking.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Consent {
+    /// Let current versions of our side change.
+    #[arg(long)]
+    pub(crate) accept_versions: bool,
+    /// Let recipients, the passphrase or the data key change.
+    #[arg(long)]
+    pub(crate) accept_recipients: bool,
+    /// Take over what was written under a replaced data key.
+    #[arg(long)]
+    pub(crate) accept_old_key: bool,
+    /// Accept that our side is older than its base, as in a cherry-pick.
+    #[arg(long)]
+    pub(crate) accept_older: bool,
+}
+
+/// Set, change or remove the passphrase of the store, which gets a new data key. Asks with a hidden prompt by default.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets store passphrase\n  secrets store passphrase --from-file new-passphrase.txt\n  secrets store passphrase --remove"
 )]
 pub(crate) struct Passphrase {
-    /// Read standard input; a newline at its end is no part of it.
+    /// Read the passphrase from standard input, without the final newline.
     #[arg(long, conflicts_with_all = ["from_file", "remove"])]
     pub(crate) stdin: bool,
-    /// Read this file; a newline at its end is no part of it.
+    /// Read the passphrase from this file, without the final newline.
     #[arg(value_parser = PathArgument, long, value_name = "FILE", conflicts_with = "remove")]
     pub(crate) from_file: Option<PathBuf>,
-    /// Take the passphrase away, so that only the recipients' keys open the store.
+    /// Remove the passphrase; only the keys of the recipients can open the store then.
     #[arg(long)]
     pub(crate) remove: bool,
-    /// Write what was done as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What to do with the recipients.
+/// The commands of `secrets store recipients`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RecipientsVerb {
-    /// List them.
+    /// List the recipients.
     #[command(after_help = "Example:\n  secrets store recipients list")]
     List {
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Let these open the store too.
+    /// Let more public keys open the store.
     #[command(after_help = "Example:\n  secrets store recipients add age1… 'ssh-ed25519 AAAA…'")]
     Add {
         /// Public keys: age1… or ssh-ed25519 ….
         #[arg(required = true, value_name = "RECIPIENT")]
         recipients: Vec<String>,
-        /// Write what was done as JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Do not let these open the store any more; makes a new data key.
+    /// Remove public keys and make a new data key.
     #[command(after_help = "Example:\n  secrets store recipients remove age1…")]
     Remove {
-        /// Public keys, as `list` shows them.
+        /// Public keys, as printed by `list`.
         #[arg(required = true, value_name = "RECIPIENT")]
         recipients: Vec<String>,
-        /// Write what was done as JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
     /// Make a new data key for the same recipients.
     #[command(after_help = "Example:\n  secrets store recipients rekey")]
     Rekey {
-        /// Write what was done as JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Look at the records of who used which secret.
+/// Show and verify the log of who used which secret.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets audit verify\n  secrets audit show --name 'db/*' --since 24h"
@@ -802,49 +823,49 @@ pub(crate) struct Audit {
     pub(crate) verb: AuditVerb,
 }
 
-/// What to do with the audit log.
+/// The commands of `secrets audit`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
-    /// Make the key that the configuration names for the log, unless it is there.
+    /// Create the key of the log, unless it already exists.
     #[command(after_help = "Example:\n  secrets audit init")]
     Init,
-    /// Find the first record that was changed, moved or taken away.
+    /// Find the first record that was changed, moved or removed.
     #[command(
         after_help = "Example:\n  secrets audit verify\n  secrets audit verify --through 1000:5d41…\n  secrets audit verify old/audit.jsonl.000000001000"
     )]
     Verify {
-        /// These files, which follow one another, instead of the whole log.
+        /// Verify these consecutive files instead of the whole log.
         #[arg(value_parser = PathArgument, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The number and hash of a record, as an earlier run told them.
+        /// Require this record: its number and hash, as printed by an earlier run.
         #[arg(long, value_name = "NUMBER:HASH", conflicts_with = "files")]
         through: Option<String>,
-        /// Write JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     Show(AuditShow),
 }
 
-/// Which records of the audit log.
+/// Selects records of the audit log.
 #[derive(Debug, Args)]
 pub(crate) struct Records {
-    /// These files instead of the whole log.
+    /// Read these files instead of the whole log.
     #[arg(value_parser = PathArgument, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Not before: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
+    /// Only at or after this time: 2026-01-31T12:00:00Z, 2026-01-31, or 2h for two hours ago.
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Only before this moment, written in the same way.
+    /// Only before this time, in the same format.
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
-    /// Only this operation: get, get-many, list, put, delete, ….
+    /// Only this operation: get, get-many, list, put, delete, and so on.
     #[arg(long, value_name = "OPERATION")]
     pub(crate) operation: Option<String>,
-    /// Only secrets with such a name; * is anything without a slash, ** anything.
+    /// Only secrets with a matching name; * matches anything but a slash, ** anything.
     #[arg(long, value_name = "GLOB")]
     pub(crate) name: Option<String>,
-    /// Only what this provider answered, or this chain led to.
+    /// Only records of this provider or chain.
     #[arg(long, value_name = "PROVIDER")]
     pub(crate) of_provider: Option<String>,
 }
@@ -857,24 +878,24 @@ pub(crate) struct Records {
 pub(crate) struct AuditShow {
     #[command(flatten)]
     pub(crate) records: Records,
-    /// Only this user, by name or number.
+    /// Only this user, by name or user ID.
     #[arg(long, value_name = "USER")]
     pub(crate) actor: Option<String>,
-    /// Only this outcome: ok, not_found, permission_denied, …; failed for all but ok.
+    /// Only this outcome: ok, not_found, permission_denied, and so on; failed for all but ok.
     #[arg(long, value_name = "OUTCOME")]
     pub(crate) outcome: Option<String>,
-    /// Only the last so many.
+    /// Only the last COUNT records.
     #[arg(long, value_name = "COUNT")]
     pub(crate) last: Option<usize>,
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write one event of OCSF's class API Activity a line.
+    /// Print one OCSF API Activity event per line.
     #[arg(long, conflicts_with = "json")]
     pub(crate) ocsf: bool,
 }
 
-/// Sum up what the audit log recorded: how often secrets were used, how it ended, how long it took.
+/// Summarise the audit log: how often secrets were used, with which outcomes, and how long it took.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets stats --since 24h\n  secrets stats --prometheus > /var/lib/node_exporter/secrets.prom"
@@ -882,15 +903,15 @@ pub(crate) struct AuditShow {
 pub(crate) struct Stats {
     #[command(flatten)]
     pub(crate) records: Records,
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the text format of Prometheus, for node_exporter's textfile collector. Counters have no period.
+    /// Print metrics for the textfile collector of Prometheus' node_exporter. Counters cover the whole log.
     #[arg(long, conflicts_with_all = ["json", "since", "until"])]
     pub(crate) prometheus: bool,
 }
 
-/// Write a completion script for a shell.
+/// Print a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  secrets completions bash > ~/.local/share/bash-completion/completions/secrets"
@@ -900,11 +921,11 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Show the main job on an encrypted store in a temporary folder.
+/// Demonstrate the main commands on an encrypted store in a temporary folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secrets demo")]
 pub(crate) struct Demo {
-    /// Keep the folder, to look at it.
+    /// Keep the folder.
     #[arg(long)]
     pub(crate) keep: bool,
 }
@@ -933,12 +954,9 @@ mod tests {
                 assert!(help.starts_with("Example:\n"), "{path} has no example");
                 assert!(
                     help.contains(&path) || inner,
-                    "the example of {path} is another one's"
+                    "the example of {path} shows another command"
                 );
-                assert!(
-                    verb.get_about().is_some(),
-                    "{path} says nothing about itself"
-                );
+                assert!(verb.get_about().is_some(), "{path} has no description");
                 visit(verb, &path);
             }
         }
@@ -956,14 +974,14 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_told_by_its_name() {
+    fn a_command_knows_its_name() {
         let named = |words: &[&str]| Cli::try_parse_from(words).unwrap().verb.name();
         assert_eq!(named(&["secrets", "get", "db/password"]), "get");
         assert_eq!(named(&["secrets", "audit", "init"]), "audit");
     }
 
     #[test]
-    fn the_backend_is_the_provider() {
+    fn secrets_backend_means_provider() {
         let cli = Cli::try_parse_from(["secrets", "list", "--secrets-backend", "env"]).unwrap();
         assert_eq!(cli.global.provider.as_deref(), Some("env"));
     }

@@ -1,6 +1,6 @@
-//! How the command ends when it finds itself wrong, and what it leaves behind then: nothing.
+//! How the command ends on a panic, without leaving values behind.
 //!
-//! A panic's own message may quote a value: that of a string that was cut in the wrong place does. So only the place is told.
+//! The message of a panic may quote a value, as slicing a string in the middle of a character does. Only its place is reported.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -12,32 +12,30 @@ use crate::terminal;
 
 static EXIT: AtomicU8 = AtomicU8::new(Exit::Other as u8);
 
-/// Keeps memory out of core dumps and from other programs of the same user, and decides what a panic says and does.
+/// Keeps memory out of core dumps and away from other processes of the same user, and installs the panic hook.
 pub(crate) fn prepare() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // Every kernel that we run on has it; a program that is started by us is its own again.
+        // Every supported kernel has this, and a program that we execute resets it.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
     std::panic::set_hook(Box::new(|panic| {
         terminal::put_back_at_once();
         let place = panic.location().map(ToString::to_string);
         let failure = Failure::other(format!(
-            "the command found an error of its own at {}",
+            "internal error at {}",
             place.as_deref().unwrap_or("an unknown place")
         ))
-        .with_hint(
-            "please report this line with the command that you used; there is no value in it",
-        );
-        if let Failure::Told(told) = failure {
-            output::report(Palette::new(ColorChoice::Auto), &told);
+        .with_hint("please report this line and the command that you ran; it contains no value");
+        if let Failure::Reported(report) = failure {
+            output::report(Palette::new(ColorChoice::Auto), &report);
         }
         std::process::exit(EXIT.load(Ordering::Relaxed).into());
     }));
 }
 
-/// What a panic exits with from here on.
+/// Sets the exit code of a panic.
 pub(crate) fn exits_with(exit: Exit) {
     EXIT.store(exit as u8, Ordering::Relaxed);
 }
@@ -71,7 +69,7 @@ mod tests {
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(125), "{said}");
-        assert!(said.contains("an error of its own at ") && said.contains("crash.rs:"));
+        assert!(said.contains("internal error at ") && said.contains("crash.rs:"));
         assert!(!said.contains("nter2"), "{said}");
     }
 }

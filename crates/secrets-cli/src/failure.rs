@@ -1,4 +1,4 @@
-//! Why a command stops, in the form in which it is told.
+//! Why a command stops, and how that is reported.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
@@ -10,23 +10,23 @@ use serde_json::{Value, json};
 
 use crate::exit::Exit;
 
-/// What a command answers with.
+/// The result of a command.
 pub(crate) type Outcome<T = Exit> = Result<T, Failure>;
 
-/// Why a command stops before it is done.
+/// Why a command stops early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Something that the user has to know.
-    Told(Box<Told>),
-    /// Nobody reads our standard output any more: not an error, as with `secrets list | head -1`.
+    /// An error to report.
+    Reported(Box<Report>),
+    /// The reader of standard output is gone, as in `secrets list | head -1`. Not an error.
     ClosedOutput,
 }
 
-/// An error with all that is printed about it.
+/// An error and everything that is printed about it.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Report {
     pub(crate) exit: Exit,
-    /// What it was made of, for those who read it by machine.
+    /// The library's error, for the JSON output.
     pub(crate) error: Option<Error>,
     pub(crate) message: String,
     /// From the nearest cause to the farthest.
@@ -35,8 +35,8 @@ pub(crate) struct Told {
 }
 
 impl Failure {
-    fn told(exit: Exit, message: impl Into<String>) -> Self {
-        Self::Told(Box::new(Told {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self::Reported(Box::new(Report {
             exit,
             error: None,
             message: message.into(),
@@ -45,80 +45,80 @@ impl Failure {
         }))
     }
 
-    /// The command line is wrong in a way that its grammar does not say.
+    /// The command line is wrong in a way that the grammar cannot express.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self::told(Exit::Usage, message)
+        Self::new(Exit::Usage, message)
     }
 
-    /// What was given to the command is wrong.
+    /// An input of the command is wrong.
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self::told(Exit::Input, message)
+        Self::new(Exit::Input, message)
     }
 
-    /// Something else.
+    /// Any other error.
     pub(crate) fn other(message: impl Into<String>) -> Self {
-        Self::told(Exit::Other, message)
+        Self::new(Exit::Other, message)
     }
 
     /// A file could not be read or written.
     pub(crate) fn file(what: &str, path: &Path, error: &io::Error) -> Self {
-        // As the encrypted store has it: nothing is wrong with what was typed, there is only no room.
+        // A full disk is not the fault of the input. The encrypted store reports it in the same way.
         let exit = match error.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => Exit::Unavailable,
             _ => Exit::Input,
         };
-        Self::told(
+        Self::new(
             exit,
             format!("cannot {what} {}: {}", path.display(), reason(error)),
         )
     }
 
-    /// Ends with this code instead.
+    /// Sets the exit code.
     pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
-        if let Self::Told(told) = &mut self {
-            told.exit = exit;
+        if let Self::Reported(report) = &mut self {
+            report.exit = exit;
         }
         self
     }
 
-    /// Says what the reader can do about it.
+    /// Sets the hint.
     pub(crate) fn with_hint(mut self, hint: impl Display) -> Self {
-        if let Self::Told(told) = &mut self {
-            told.hint = Some(hint.to_string());
+        if let Self::Reported(report) = &mut self {
+            report.hint = Some(hint.to_string());
         }
         self
     }
 
-    /// Says what that failure says the reader can do.
-    pub(crate) fn with_hint_of(mut self, other: &Self) -> Self {
-        if let (Self::Told(told), Self::Told(other)) = (&mut self, other) {
-            told.hint.clone_from(&other.hint);
+    /// Takes the hint of another failure.
+    pub(crate) fn with_hint_from(mut self, other: &Self) -> Self {
+        if let (Self::Reported(report), Self::Reported(other)) = (&mut self, other) {
+            report.hint.clone_from(&other.hint);
         }
         self
     }
 
-    /// Tells that failure as one of the causes.
+    /// Adds another failure and its causes to the causes.
     pub(crate) fn add_cause(&mut self, other: Self) {
-        if let (Self::Told(told), Self::Told(other)) = (self, other) {
-            told.causes.push(other.message);
-            told.causes.extend(other.causes);
+        if let (Self::Reported(report), Self::Reported(other)) = (self, other) {
+            report.causes.push(other.message);
+            report.causes.extend(other.causes);
         }
     }
 
-    /// The code with which the command ends.
+    /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Told(told) => told.exit,
+            Self::Reported(report) => report.exit,
             Self::ClosedOutput => Exit::Ok,
         }
     }
 }
 
-impl Told {
-    /// The same for programs; `exit` is the code that the process ends with.
-    pub(crate) fn object(&self, exit: Exit) -> Value {
+impl Report {
+    /// The report as JSON; `exit` is the exit code of the process.
+    pub(crate) fn to_json(&self, exit: Exit) -> Value {
         let error = self.error.as_ref();
         let kind = match error {
             Some(error) => kind_word(error.kind()),
@@ -137,7 +137,7 @@ impl Told {
     }
 }
 
-/// The kind as a word for programs: `not_found`.
+/// The kind in JSON output: `not_found`.
 pub(crate) fn kind_word(kind: ErrorKind) -> String {
     let mut word = String::new();
     for letter in format!("{kind:?}").chars() {
@@ -160,7 +160,7 @@ impl From<Error> for Failure {
             }
             next = cause.source();
         }
-        Self::Told(Box::new(Told {
+        Self::Reported(Box::new(Report {
             exit: Exit::of(error.kind()),
             message: error.to_string(),
             causes,
@@ -172,17 +172,15 @@ impl From<Error> for Failure {
     }
 }
 
-/// What helps where the one who made the error knew nothing better.
+/// The hint for an error that has none.
 fn default_hint(kind: ErrorKind) -> Option<String> {
     let hint = match kind {
-        ErrorKind::NotFound => {
-            "`secrets list` shows what there is; `secrets set NAME` makes a secret"
-        }
-        ErrorKind::Deleted => "`secrets restore NAME` brings it back where the provider can",
+        ErrorKind::NotFound => "`secrets list` shows all secrets; `secrets set NAME` writes one",
+        ErrorKind::Deleted => "restore it with `secrets restore NAME`, if the provider supports it",
         ErrorKind::Unauthenticated => {
-            "`secrets config show --origin` shows which provider is asked, and where it is"
+            "`secrets config show --origin` shows the provider and its location"
         }
-        ErrorKind::PermissionDenied => "ask for the right to do this, or use another credential",
+        ErrorKind::PermissionDenied => "ask for the permission, or use another credential",
         ErrorKind::Unavailable => "`secrets status` shows which provider does not answer",
         ErrorKind::Timeout => "raise `deadline` in `[timeouts]`, or try again",
         _ => return None,
@@ -190,7 +188,7 @@ fn default_hint(kind: ErrorKind) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// The system's words without the number that the library appends.
+/// The message of a system error, without the number that Rust appends.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -210,13 +208,13 @@ mod tests {
         let error = Error::new(ErrorKind::Unavailable, "cannot reach the server")
             .with_source(io::Error::other("connection refused"))
             .with_hint("start it");
-        let Failure::Told(told) = Failure::from(error) else {
-            panic!("not told");
+        let Failure::Reported(report) = Failure::from(error) else {
+            panic!("not reported");
         };
-        assert_eq!(told.exit, Exit::Unavailable);
-        assert_eq!(told.message, "cannot reach the server");
-        assert_eq!(told.causes, ["connection refused"]);
-        assert_eq!(told.hint.as_deref(), Some("start it"));
+        assert_eq!(report.exit, Exit::Unavailable);
+        assert_eq!(report.message, "cannot reach the server");
+        assert_eq!(report.causes, ["connection refused"]);
+        assert_eq!(report.hint.as_deref(), Some("start it"));
     }
 
     #[test]
@@ -229,22 +227,22 @@ mod tests {
     fn a_program_reads_every_part_of_an_error() {
         let name = SecretName::new("db/password").unwrap();
         let error = Error::not_found(&name).with_hint("make it");
-        let Failure::Told(told) = Failure::from(error) else {
-            panic!("not told");
+        let Failure::Reported(report) = Failure::from(error) else {
+            panic!("not reported");
         };
-        let object = told.object(Exit::RunFailed);
+        let object = report.to_json(Exit::RunFailed);
         let error = &object["error"];
         assert_eq!(error["kind"], "not_found");
         assert_eq!(error["name"], "db/password");
         assert_eq!(error["hint"], "make it");
         assert_eq!(error["exit"], 125);
         assert!(error["provider"].is_null() && error["place"].is_null());
-        let Failure::Told(told) = Failure::usage("so not") else {
-            panic!("not told");
+        let Failure::Reported(report) = Failure::usage("two files") else {
+            panic!("not reported");
         };
-        let object = told.object(Exit::Usage);
+        let object = report.to_json(Exit::Usage);
         assert_eq!(object["error"]["kind"], "usage");
-        assert_eq!(object["error"]["message"], "so not");
+        assert_eq!(object["error"]["message"], "two files");
     }
 
     #[test]
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_words_lose_their_number() {
+    fn a_system_error_loses_its_number() {
         let error = io::Error::from_raw_os_error(2);
         assert_eq!(reason(&error), "no such file or directory");
     }

@@ -1,4 +1,4 @@
-//! Reading what the user names, and writing plaintext so that nobody else can read it.
+//! Reads the user's files, and writes plaintext that only its owner can read.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Outcome};
 
-/// The largest input that is read. A value has its provider's limit besides.
+/// The largest input. The provider's limit for values applies as well.
 pub(crate) const LARGEST: usize = 64 * 1024 * 1024;
 
-/// Reads a file, or standard input for `-`, into a buffer that is wiped.
+/// Reads a file, or standard input for `-`, into a buffer that is wiped on drop.
 pub(crate) fn read(path: &Path) -> Outcome<Zeroizing<Vec<u8>>> {
     if path.as_os_str() == "-" {
         return stdin();
@@ -35,7 +35,7 @@ pub(crate) fn stdin() -> Outcome<Zeroizing<Vec<u8>>> {
         .ok_or_else(|| too_large("standard input"))
 }
 
-/// Text of a file or of standard input.
+/// Reads text from a file, or from standard input for `-`.
 pub(crate) fn read_text(path: &Path) -> Outcome<Zeroizing<String>> {
     let mut bytes = read(path)?;
     match String::from_utf8(std::mem::take(&mut *bytes)) {
@@ -45,7 +45,7 @@ pub(crate) fn read_text(path: &Path) -> Outcome<Zeroizing<String>> {
             let bytes = Zeroizing::new(error.into_bytes());
             let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
             Err(Failure::input(format!(
-                "{}:{line}: the file is not UTF-8 text",
+                "{}:{line}: not UTF-8 text",
                 path.display()
             )))
         }
@@ -53,10 +53,10 @@ pub(crate) fn read_text(path: &Path) -> Outcome<Zeroizing<String>> {
 }
 
 fn too_large(what: &str) -> Failure {
-    Failure::input(format!("{what} is larger than {} MiB", LARGEST >> 20))
+    Failure::input(format!("{what}: larger than {} MiB", LARGEST >> 20))
 }
 
-/// `None` when there is more than [`LARGEST`].
+/// Reads to the end; `None` for more than [`LARGEST`] bytes.
 fn all(mut source: impl Read, expected: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     const STEP: usize = 64 * 1024;
 
@@ -67,7 +67,7 @@ fn all(mut source: impl Read, expected: usize) -> io::Result<Option<Zeroizing<Ve
             if length > LARGEST {
                 return Ok(None);
             }
-            // A vector that grows by itself would leave its old content behind.
+            // A vector that reallocates would leave its content behind in memory.
             let mut larger = Zeroizing::new(vec![0; (length * 2).max(STEP)]);
             larger[..length].copy_from_slice(&bytes);
             bytes = larger;
@@ -83,7 +83,7 @@ fn all(mut source: impl Read, expected: usize) -> io::Result<Option<Zeroizing<Ve
     Ok((length <= LARGEST).then_some(bytes))
 }
 
-/// Which file it is, whatever it is called.
+/// Identifies a file independently of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
     device: u64,
@@ -91,8 +91,8 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// The file behind a path, links followed, or standard input for `-`; `None` if there is none.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    /// The file at a path, following links, or standard input for `-`; `None` if there is none.
+    pub(crate) fn from_path(path: &Path) -> Option<Self> {
         let metadata = if path.as_os_str() == "-" {
             let input = io::stdin().as_fd().try_clone_to_owned().ok()?;
             File::from(input).metadata().ok()?
@@ -106,57 +106,57 @@ impl FileId {
     }
 }
 
-/// Refuses what is there and is not a file that can be replaced.
+/// Refuses a path where something other than a regular file is.
 pub(crate) fn check_private(path: &Path) -> Outcome<()> {
     if let Ok(there) = fs::symlink_metadata(path)
         && !there.is_file()
     {
         return Err(
-            Failure::input(format!("{} is there and is not a file", path.display()))
-                .with_hint("name another file; a secret is written only to a file of its own"),
+            Failure::input(format!("{}: not a regular file", path.display()))
+                .with_hint("name another file; secrets are only written to regular files"),
         );
     }
     Ok(())
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
+/// Writes a file atomically; only its owner can read it.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
     check_private(path)?;
     replace(path, bytes, 0o600).map_err(|error| Failure::file("write", path, &error))
 }
 
-/// Refuses a path where something is, whatever it is.
+/// Refuses a path that exists.
 pub(crate) fn check_absent(path: &Path) -> Outcome<()> {
     check_private(path)?;
     match fs::symlink_metadata(path) {
-        Ok(_) => Err(there_already(path)),
+        Ok(_) => Err(exists(path)),
         Err(_) => Ok(()),
     }
 }
 
-fn there_already(path: &Path) -> Failure {
-    Failure::input(format!("{} is there already", path.display()))
+fn exists(path: &Path) -> Failure {
+    Failure::input(format!("{}: file already exists", path.display()))
         .with_hint("name another file, or replace it with --force")
 }
 
-/// Writes a new file that only its owner can read, whole or not at all.
+/// Writes a new file atomically; only its owner can read it.
 pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
     check_absent(path)?;
     put(path, bytes, 0o600, |temporary, path| {
-        // Unlike a rename, a second name for a file replaces nothing that came meanwhile.
+        // Unlike a rename, a hard link never replaces a file that another process created meanwhile.
         fs::hard_link(temporary, path)?;
         fs::remove_file(temporary)
     })
     .map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => there_already(path),
+        io::ErrorKind::AlreadyExists => exists(path),
         _ => Failure::file("write", path, &error),
     })
 }
 
-/// Writes a file that everybody may read, where there is none yet.
+/// Writes a new file that everyone may read.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if there is one.
+/// [`io::ErrorKind::AlreadyExists`] if the file exists.
 pub(crate) fn create_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
@@ -169,7 +169,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     })
 }
 
-/// Writes a file beside its place, and then puts it there.
+/// Writes a temporary file in the same folder and moves it to its place.
 fn put(
     path: &Path,
     bytes: &[u8],
@@ -187,14 +187,14 @@ fn put(
         place(&temporary, path)
     })();
     if let Err(error) = write {
-        // It holds plaintext, and is of no use.
+        // The temporary file holds plaintext.
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
     File::open(folder)?.sync_all()
 }
 
-/// A new file beside the one that it will replace, with its final mode from its first moment on.
+/// Creates a temporary file beside the one that it will replace, with its final mode.
 fn beside(path: &Path, folder: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let name = path
         .file_name()
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_private_and_whole() {
+    fn a_written_file_is_private_and_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         fs::write(&path, "old").unwrap();
@@ -242,13 +242,13 @@ mod tests {
         let path = folder.path().join("out");
         create_private(&path, b"first").unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        let Err(Failure::Told(told)) = create_private(&path, b"second") else {
+        let Err(Failure::Reported(report)) = create_private(&path, b"second") else {
             panic!("replaced");
         };
         assert!(
-            told.message.ends_with("is there already"),
+            report.message.ends_with("out: file already exists"),
             "{}",
-            told.message
+            report.message
         );
         assert_eq!(fs::read(&path).unwrap(), b"first");
         symlink("nowhere", folder.path().join("link")).unwrap();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn input_of_any_length_is_read_to_its_end() {
+    fn input_of_any_length_is_read_completely() {
         for length in [0, 1, 65_535, 65_536, 200_000] {
             let source = vec![7_u8; length];
             assert_eq!(all(&source[..], 0).unwrap().unwrap().as_slice(), source);
@@ -281,17 +281,17 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_none_is_located() {
+    fn text_that_is_not_utf_8_is_located() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bad");
         fs::write(&path, b"a\nb\n\xff").unwrap();
-        let Err(Failure::Told(told)) = read_text(&path) else {
+        let Err(Failure::Reported(report)) = read_text(&path) else {
             panic!("read");
         };
         assert!(
-            told.message.ends_with("bad:3: the file is not UTF-8 text"),
+            report.message.ends_with("bad:3: not UTF-8 text"),
             "{}",
-            told.message
+            report.message
         );
     }
 }

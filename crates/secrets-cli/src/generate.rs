@@ -1,4 +1,4 @@
-//! New values from the system's randomness: `hex:64`, `alnum:32`.
+//! Generates random values from recipes such as `hex:64` and `alnum:32`.
 
 use std::str::FromStr;
 
@@ -11,14 +11,14 @@ const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &str = "0123456789";
 
-/// What a new value is made of, and how many characters it has.
+/// The alphabet and length of a new value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipe {
     alphabet: Vec<u8>,
     length: usize,
 }
 
-/// What `--generate` makes when nothing is said: 190 bits that every password field takes.
+/// The default of `--generate`: 190 bits that every password field accepts.
 pub(crate) const DEFAULT: &str = "alnum:32";
 
 impl FromStr for Recipe {
@@ -31,31 +31,31 @@ impl FromStr for Recipe {
             "alnum" => [UPPER, LOWER, DIGITS].concat(),
             "hex" => [DIGITS, "abcdef"].concat(),
             "base64url" => [UPPER, LOWER, DIGITS, "-_"].concat(),
-            // Without quotes, backslash, `$` and space, which shells and .env files read in ways of their own.
+            // Without quotes, backslash, `$` and space, which shells and .env files interpret.
             "ascii" => [UPPER, LOWER, DIGITS, "!#%&()*+,-./:;<=>?@[]^_{|}~"].concat(),
             "digits" => DIGITS.to_owned(),
-            _ => return Err(format!("unknown kind, known are {KINDS}")),
+            _ => return Err(format!("unknown kind; expected {KINDS}")),
         };
         match length.parse() {
             Ok(length @ 1..=4096) => Ok(Self {
                 alphabet: alphabet.into_bytes(),
                 length,
             }),
-            _ => Err("the length is not a number of characters from 1 to 4096".to_owned()),
+            _ => Err("length must be 1 to 4096 characters".to_owned()),
         }
     }
 }
 
 impl Recipe {
-    /// Makes a new value; every character of the alphabet is equally likely at every place.
+    /// Generates a value in which every character of the alphabet is equally likely at every position.
     pub(crate) fn make(&self) -> Outcome<SecretValue> {
         let mut value = Zeroizing::new(Vec::with_capacity(self.length));
         let mut random = Zeroizing::new([0_u8; 256]);
-        // Bytes from here on would favour the first characters of the alphabet.
+        // Larger bytes would favour the first characters of the alphabet.
         let fair = 256 - 256 % self.alphabet.len();
         while value.len() < self.length {
             getrandom::getrandom(&mut *random)
-                .map_err(|_| Failure::other("the system gives no random bytes"))?;
+                .map_err(|_| Failure::other("cannot get random bytes from the system"))?;
             let wanted = self.length - value.len();
             value.extend(
                 random
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_have_the_kind_and_length_asked() {
+    fn values_follow_their_recipe() {
         for (recipe, length) in [
             ("hex", 32),
             ("hex:64", 64),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_recipes_are_refused() {
         for text in ["", "words:3", "hex:0", "hex:4097", "hex:-1", "hex:"] {
             assert!(text.parse::<Recipe>().is_err(), "{text}");
         }

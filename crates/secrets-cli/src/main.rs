@@ -48,10 +48,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let error = path::without_content(error, std::env::args_os());
-            // Help is data and usage is speech; the library knows which is which. A reader who left is no error.
+            // clap prints help to standard output and errors to standard error. A closed pipe is not an error.
             if error.use_stderr() && asks_for_json(std::env::args_os()) {
-                if let Failure::Told(told) = misused(&error) {
-                    output::report_json(&told, Exit::Usage);
+                if let Failure::Reported(report) = misused(&error) {
+                    output::report_json(&report, Exit::Usage);
                 }
                 return Exit::Usage.into();
             }
@@ -78,14 +78,14 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             let mut exit = failure.exit();
-            // The program's own codes must not be mistaken for ours.
+            // Keep our codes apart from those of the program.
             if is_run && !matches!(exit, Exit::CannotExecute | Exit::CommandNotFound) {
                 exit = Exit::RunFailed;
             }
-            if let Failure::Told(told) = failure {
+            if let Failure::Reported(report) = failure {
                 match wants_json {
-                    true => output::report_json(&told, exit),
-                    false => output::report(palette, &told),
+                    true => output::report_json(&report, exit),
+                    false => output::report(palette, &report),
                 }
             }
             exit.into()
@@ -93,20 +93,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// The grammar of all commands costs more than this answer may.
+/// Answers before clap builds the grammar of all commands, which would take longer than the answer.
 fn asks_for_version(mut words: impl Iterator<Item = OsString>) -> bool {
     let word = words.nth(1);
     word.is_some_and(|word| word == "--version" || word == "-V") && words.next().is_none()
 }
 
-/// Whether these words, which mean nothing together, ask for JSON; those of a program that would be run do not count.
+/// Whether an invalid command line asks for JSON. The arguments of a program to run do not count.
 fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
     words
         .take_while(|word| word != "--")
         .any(|word| word == "--json")
 }
 
-/// What is wrong with the words, without the usage that people are shown besides.
+/// The message of a clap error, without the usage text.
 fn misused(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let mut words = text.lines().map(str::trim);
@@ -114,7 +114,7 @@ fn misused(error: &clap::Error) -> Failure {
     let about = about.join(" ");
     let message = about.strip_prefix("error: ").unwrap_or(&about);
     let hint = words.find_map(|line| line.strip_prefix("tip: "));
-    Failure::usage(message).with_hint(hint.unwrap_or("`--help` shows what the command takes"))
+    Failure::usage(message).with_hint(hint.unwrap_or("see `--help`"))
 }
 
 fn start(verb: Verb, settings: &Settings) -> Outcome {
@@ -158,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn misuse_is_told_in_one_line() {
-        let told = |words: &[&str]| match misused(&Cli::try_parse_from(words).unwrap_err()) {
-            Failure::Told(told) => (told.message, told.hint.unwrap_or_default()),
-            Failure::ClosedOutput => panic!("not told"),
+    fn misuse_is_reported_in_one_line() {
+        let report = |words: &[&str]| match misused(&Cli::try_parse_from(words).unwrap_err()) {
+            Failure::Reported(report) => (report.message, report.hint.unwrap_or_default()),
+            Failure::ClosedOutput => panic!("not reported"),
         };
-        let (message, hint) = told(&["secrets", "check", "--jsn"]);
+        let (message, hint) = report(&["secrets", "check", "--jsn"]);
         assert_eq!(message, "unexpected argument '--jsn' found");
         assert!(hint.contains("'--json'"), "{hint}");
-        let (message, hint) = told(&["secrets", "get"]);
+        let (message, hint) = report(&["secrets", "get"]);
         assert!(message.ends_with("not provided: <REFERENCE>"), "{message}");
         assert!(hint.contains("--help"), "{hint}");
     }

@@ -1,4 +1,4 @@
-//! Standard output is data, standard error is speech. Meaning never depends on colour.
+//! Writes data to standard output and messages to standard error. Colour never carries meaning of its own.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::cli::ColorChoice;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome, Told, reason};
+use crate::failure::{Failure, Outcome, Report, reason};
 
-/// The version of the shape of every JSON output.
+/// The schema version of all JSON output.
 const SCHEMA: u32 = 1;
 
 /// Whether a stream is coloured.
@@ -21,17 +21,17 @@ const SCHEMA: u32 = 1;
 pub(crate) struct Palette(bool);
 
 impl Palette {
-    /// What the user wants of standard error: the flag, then `NO_COLOR`, then whether somebody looks.
+    /// For standard error: the flag decides, then `NO_COLOR`, then whether it is a terminal.
     pub(crate) fn new(choice: ColorChoice) -> Self {
-        Self::of(choice, &io::stderr())
+        Self::for_stream(choice, &io::stderr())
     }
 
-    /// The same of standard output, for what only people read.
-    pub(crate) fn of_data(choice: ColorChoice) -> Self {
-        Self::of(choice, &io::stdout())
+    /// For standard output, in the same way.
+    pub(crate) fn for_data(choice: ColorChoice) -> Self {
+        Self::for_stream(choice, &io::stdout())
     }
 
-    fn of(choice: ColorChoice, stream: &impl IsTerminal) -> Self {
+    fn for_stream(choice: ColorChoice, stream: &impl IsTerminal) -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         Self(match choice {
             ColorChoice::Always => true,
@@ -68,7 +68,7 @@ impl Palette {
         self.paint("1;36", text)
     }
 
-    /// A row of a table that tells of something wrong.
+    /// A table row that reports an error.
     fn wrong(self, text: &str) -> String {
         self.paint("31", text)
     }
@@ -78,10 +78,10 @@ impl Palette {
     }
 }
 
-/// Writes data as it is. It goes past the buffer of the standard library, which nobody would wipe.
+/// Writes data as it is, bypassing the standard library's buffer, which is never wiped.
 ///
 /// # Errors
-/// [`Failure::ClosedOutput`] when nobody reads any more.
+/// [`Failure::ClosedOutput`] if the reader is gone.
 pub(crate) fn data(bytes: &[u8]) -> Outcome<()> {
     let write = || -> io::Result<()> {
         let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -97,7 +97,7 @@ pub(crate) fn data(bytes: &[u8]) -> Outcome<()> {
     })
 }
 
-/// Writes a value; the newline that a person needs is not part of it, so a program does not get it.
+/// Writes a value, followed by a newline only on a terminal.
 pub(crate) fn value(value: &SecretValue) -> Outcome<()> {
     data(value.expose_bytes())?;
     if io::stdout().is_terminal() && !value.expose_bytes().ends_with(b"\n") {
@@ -106,17 +106,17 @@ pub(crate) fn value(value: &SecretValue) -> Outcome<()> {
     Ok(())
 }
 
-/// Writes an object with its schema number.
+/// Writes a JSON object with its schema version.
 pub(crate) fn json(object: Value) -> Outcome<()> {
     let mut text = serde_json::to_string_pretty(&with_schema(object))
-        .map_err(|_| Failure::other("cannot write the answer as JSON"))?;
+        .map_err(|_| Failure::other("cannot serialize the result as JSON"))?;
     text.push('\n');
     data(text.as_bytes())
 }
 
-/// The same with a value in the field `value`, which is in no buffer that is not wiped.
+/// Writes a JSON object with the value in the field `value`, using only buffers that are wiped.
 ///
-/// Bytes that are not UTF-8 are base64, and `encoding` says so.
+/// `encoding` is `utf-8`, or `base64` for a value that is not UTF-8.
 pub(crate) fn json_with_value(object: Value, value: &SecretValue) -> Outcome<()> {
     use base64::Engine as _;
 
@@ -133,13 +133,13 @@ pub(crate) fn json_with_value(object: Value, value: &SecretValue) -> Outcome<()>
     };
     object["encoding"] = json!(encoding);
     let rest = serde_json::to_string_pretty(&object)
-        .map_err(|_| Failure::other("cannot write the answer as JSON"))?;
-    // A character becomes six at most, so the buffer never moves and leaves nothing behind.
+        .map_err(|_| Failure::other("cannot serialize the result as JSON"))?;
+    // Escaping makes at most six bytes of one, so the buffer never reallocates and leaves no copy behind.
     let mut whole = Zeroizing::new(Vec::with_capacity(rest.len() + 6 * text.len() + 32));
     whole.extend_from_slice(rest.trim_end_matches(['}', '\n']).as_bytes());
     whole.extend_from_slice(b",\n  \"value\": ");
     serde_json::to_writer(&mut *whole, text)
-        .map_err(|_| Failure::other("cannot write the value as JSON"))?;
+        .map_err(|_| Failure::other("cannot serialize the value as JSON"))?;
     whole.extend_from_slice(b"\n}\n");
     data(&whole)
 }
@@ -152,13 +152,13 @@ fn with_schema(mut object: Value) -> Value {
     whole
 }
 
-/// Says one line to the person.
+/// Prints a line to standard error.
 pub(crate) fn say(line: impl AsRef<str>) {
-    // Nobody is left to be told that standard error is closed.
+    // If standard error is closed, there is nowhere left to report that.
     let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }
 
-/// Says something that is not wrong enough to stop.
+/// Prints a warning.
 pub(crate) fn warn(palette: Palette, line: &str) {
     say(format!(
         "{} {}",
@@ -167,13 +167,18 @@ pub(crate) fn warn(palette: Palette, line: &str) {
     ));
 }
 
-/// Says that too, with what can be done about it.
+/// Prints a warning and a hint.
 pub(crate) fn warn_with_hint(palette: Palette, line: &str, hint: &str) {
     warn(palette, line);
     say(format!("{} {}", palette.hint("hint:"), printable(hint)));
 }
 
-/// A number of things: `1 secret`, `2 secrets`.
+/// The width of a text on a screen, in columns.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A number and its noun: `1 secret`, `2 secrets`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
@@ -181,30 +186,30 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     }
 }
 
-/// Says why the command stops.
-pub(crate) fn report(palette: Palette, told: &Told) {
+/// Prints why the command stops.
+pub(crate) fn report(palette: Palette, report: &Report) {
     say(format!(
         "{} {}",
         palette.error("error:"),
-        printable(&told.message)
+        printable(&report.message)
     ));
-    for cause in &told.causes {
+    for cause in &report.causes {
         say(format!("  caused by: {}", printable(cause)));
     }
-    if let Some(hint) = &told.hint {
+    if let Some(hint) = &report.hint {
         say(format!("{} {}", palette.hint("hint:"), printable(hint)));
     }
 }
 
-/// The same for programs: one line of JSON.
-pub(crate) fn report_json(told: &Told, exit: Exit) {
-    // Text and numbers always become JSON.
-    if let Ok(line) = serde_json::to_string(&with_schema(told.object(exit))) {
+/// Prints why the command stops as one line of JSON.
+pub(crate) fn report_json(report: &Report, exit: Exit) {
+    // Text and numbers always serialize.
+    if let Ok(line) = serde_json::to_string(&with_schema(report.to_json(exit))) {
         say(line);
     }
 }
 
-/// Text of others that cannot move the cursor or end the line.
+/// Escapes control characters, so foreign text cannot move the cursor or end the line.
 pub(crate) fn printable(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -217,14 +222,14 @@ pub(crate) fn printable(text: &str) -> String {
     plain
 }
 
-/// A table whose columns are as wide as their widest cell on a screen.
+/// A table with columns as wide as their widest cell.
 #[derive(Debug)]
 pub(crate) struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<String>>,
-    /// From this column on there are numbers, which end where their column ends.
+    /// The first of the columns of numbers, which are aligned right.
     numbers: usize,
-    /// The rows that tell of something wrong.
+    /// The rows that report an error.
     wrong: Vec<usize>,
 }
 
@@ -238,18 +243,18 @@ impl Table {
         }
     }
 
-    /// Says that the columns from this one on are numbers.
+    /// Aligns the columns from this one on to the right.
     pub(crate) fn with_numbers_from(mut self, column: usize) -> Self {
         self.numbers = column;
         self
     }
 
-    /// Says that the last row tells of something wrong, which its words do too.
+    /// Colours the last row, whose text reports an error.
     pub(crate) fn mark_wrong(&mut self) {
         self.wrong.extend(self.rows.len().checked_sub(1));
     }
 
-    /// One cell a column; an empty one is shown as `-`, so that columns can be told apart by programs too.
+    /// Adds a row. Prints an empty cell as `-`, so programs can split the columns.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.head.len());
         let shown = |cell: String| match cell.is_empty() {
@@ -263,12 +268,12 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Writes the table as data.
+    /// Writes the table to standard output.
     pub(crate) fn print(&self) -> Outcome<()> {
         self.print_in(Palette(false))
     }
 
-    /// The same in colours: the head, and what is wrong.
+    /// Writes the table with a bold head and red rows for errors.
     pub(crate) fn print_in(&self, palette: Palette) -> Outcome<()> {
         data(self.text(palette).as_bytes())
     }
@@ -320,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned_by_what_is_seen() {
+    fn columns_are_aligned_by_display_width() {
         let mut table = Table::new(&["NAME", "STATE"]);
         table.row(["db/密码".to_owned(), "enabled".to_owned()]);
         table.row(["a".to_owned(), String::new()]);
@@ -331,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_end_in_one_place_and_what_is_wrong_is_red() {
+    fn numbers_are_aligned_right_and_errors_are_red() {
         let mut table = Table::new(&["NAME", "COUNT", "ERRORS"]).with_numbers_from(1);
         table.row(["a", "12345678", "0"].map(str::to_owned));
         table.row(["bb", "1", "1"].map(str::to_owned));
@@ -343,18 +348,18 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_is_singular() {
+    fn one_is_singular() {
         let counted = [0, 1, 2].map(|number| count(number, "secret"));
         assert_eq!(counted, ["0 secrets", "1 secret", "2 secrets"]);
     }
 
     #[test]
-    fn text_of_others_stays_on_its_line() {
+    fn foreign_text_stays_on_its_line() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
     }
 
     #[test]
-    fn every_object_tells_its_schema() {
+    fn every_object_has_its_schema() {
         assert_eq!(
             with_schema(json!({ "name": "a" })),
             json!({ "name": "a", "schema": 1 })

@@ -1,4 +1,4 @@
-//! Paths that are typed.
+//! Path arguments.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use secrets::{NamedPath, looks_like_content};
 
-/// A path as an argument. The content of a file in its place is refused, and not repeated.
+/// Parses a path. Refuses the content of a file in its place, without repeating it.
 #[derive(Debug, Clone)]
 pub(crate) struct PathArgument;
 
@@ -34,12 +34,12 @@ impl TypedValueParser for PathArgument {
     }
 }
 
-/// What is wrong with the words, unless that repeats one which is the content of a file.
+/// The error, or another one if the error repeats an argument that is the content of a file.
 pub(crate) fn without_content(
     error: clap::Error,
     words: impl Iterator<Item = std::ffi::OsString>,
 ) -> clap::Error {
-    /// What the library cuts a word to, it still begins with.
+    /// clap may shorten an argument, but keeps at least its start.
     const START: usize = 12;
     let text = error.to_string();
     let is_repeated = words.enumerate().skip(1).find(|(_, word)| {

@@ -1,4 +1,4 @@
-//! Says what is waited for, when somebody looks and it takes long.
+//! Shows a spinner on a terminal while the command waits.
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-/// What takes no longer than this needs no explanation.
+/// No spinner before this time.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// Waits for the future, and shows the message on standard error once it takes long.
+/// Waits for the future, and shows the message on standard error after [`PATIENCE`].
 pub(crate) async fn during<T>(message: &str, work: impl Future<Output = T>) -> T {
     if !io::stderr().is_terminal() {
         return work.await;

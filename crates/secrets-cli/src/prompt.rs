@@ -228,10 +228,10 @@ mod tests {
             b"a\x16\x01\n",
             "a\u{9b}Db\n".as_bytes(),
         ] {
-            let Err(Failure::Told(told)) = read(keys) else {
+            let Err(Failure::Reported(report)) = read(keys) else {
                 panic!("stored {keys:?}");
             };
-            assert_eq!(told.exit, Exit::Input, "{}", told.message);
+            assert_eq!(report.exit, Exit::Input, "{}", report.message);
         }
     }
 
@@ -244,10 +244,10 @@ mod tests {
     #[test]
     fn it_can_be_left() {
         for keys in [&b"abc\x03"[..], b"\x04", b"", b"abc"] {
-            let Err(Failure::Told(told)) = read(keys) else {
+            let Err(Failure::Reported(report)) = read(keys) else {
                 panic!("not cancelled");
             };
-            assert_eq!(told.message, "cancelled");
+            assert_eq!(report.message, "cancelled");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the command line means: which configuration is read, and the handle over it.
+//! Turns the command line into a configuration and opens it.
 
 use std::future::Future;
 
@@ -10,18 +10,18 @@ use crate::cli::Global;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Palette};
 
-/// What every command works with.
+/// The settings that every command shares.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// How messages look.
+    /// The colours of messages.
     pub(crate) palette: Palette,
-    /// How tables look.
+    /// The colours of tables.
     pub(crate) data_palette: Palette,
-    /// Where the configuration comes from. A flag stands before the environment, the environment before the file.
+    /// Where the configuration comes from. A flag overrides the environment, which overrides the file.
     pub(crate) load: LoadOptions,
-    /// What the user asked for, for the audit.
+    /// The command, for the audit log.
     command: String,
-    /// Why, if that was said.
+    /// The reason, for the audit log.
     reason: Option<String>,
 }
 
@@ -39,22 +39,22 @@ impl Settings {
         }
         Self {
             palette,
-            data_palette: Palette::of_data(global.color),
+            data_palette: Palette::for_data(global.color),
             load,
             command: format!("secrets {command}"),
             reason: global.reason,
         }
     }
 
-    /// The configuration in effect.
+    /// Loads the configuration.
     pub(crate) fn config(&self) -> Outcome<Config> {
         Ok(Config::load(&self.load)?)
     }
 
-    /// The handle over the configuration. No provider is opened yet.
+    /// Opens the configuration, but none of its providers yet.
     pub(crate) fn open(&self) -> Outcome<Secrets> {
         let config = self.config()?;
-        // The handle would find a wrong name too, but not say where it stands.
+        // The handle would find a wrong name as well, but without its position.
         config.check_names(Registry::builtin().schemes())?;
         let actor = Actor::of_process().with_command(self.command.as_str());
         let builder = Secrets::builder().config(config).actor(actor);
@@ -65,7 +65,7 @@ impl Settings {
         })
     }
 
-    /// Does the work with a handle over the configuration. What it reads is used after us, so its leases go on.
+    /// Opens the configuration, does the work and closes it. Leases stay: the values are used after this process.
     pub(crate) fn with_secrets<T>(
         &self,
         work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
@@ -73,8 +73,8 @@ impl Settings {
         self.with(LeasesAtClose::Keep, work)
     }
 
-    /// The same for work whose values nobody else ever gets: what was lent for it is given back.
-    pub(crate) fn with_secrets_given_back<T>(
+    /// Does the same for values that never leave this process, and revokes their leases.
+    pub(crate) fn with_revoked_secrets<T>(
         &self,
         work: impl AsyncFnOnce(&Secrets) -> Outcome<T>,
     ) -> Outcome<T> {
@@ -94,12 +94,12 @@ impl Settings {
         })
     }
 
-    /// Closes the providers, but not the leases of what was read: a program that we become goes on to use it.
+    /// Closes the providers but keeps the leases, for the program that this process becomes.
     pub(crate) async fn close(&self, secrets: &Secrets) {
         self.close_with(secrets, LeasesAtClose::Keep).await;
     }
 
-    /// What was asked for is done by then, so a failure is only a warning.
+    /// The work is already done, so a failure to close is only a warning.
     async fn close_with(&self, secrets: &Secrets, leases: LeasesAtClose) {
         let options = CloseOptions::default().with_leases(leases);
         if let Err(error) = secrets.close_with(options).await {
@@ -108,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Runs a future on this thread. A runtime with threads of its own costs more than most commands do.
+/// Runs a future on this thread. Starting the threads of a larger runtime costs more than most commands.
 pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = Builder::new_current_thread()
         .enable_all()

@@ -1,18 +1,18 @@
-//! How metadata looks in tables and JSON.
+//! Formats metadata for tables and JSON.
 
 use std::time::SystemTime;
 
 use secrets::{Freshness, Metadata, Origin};
 use serde_json::{Map, Value, json};
 
-/// A moment as RFC 3339, to the second; empty where it is unknown.
+/// A time in RFC 3339, to the second; empty if unknown.
 pub(crate) fn time(time: Option<SystemTime>) -> String {
     time.and_then(|time| jiff::Timestamp::try_from(time).ok())
         .map(|time| format!("{time:.0}"))
         .unwrap_or_default()
 }
 
-/// Tags as `key=value`, with commas between them.
+/// Tags as `key=value`, separated by commas.
 pub(crate) fn tags(metadata: &Metadata) -> String {
     let pairs: Vec<String> = metadata
         .tags
@@ -22,7 +22,7 @@ pub(crate) fn tags(metadata: &Metadata) -> String {
     pairs.join(",")
 }
 
-/// Everything that is known, without fields that are not.
+/// Metadata as JSON, without unknown fields.
 pub(crate) fn metadata(metadata: &Metadata) -> Value {
     let mut object = Map::new();
     object.insert("name".to_owned(), json!(metadata.name));
@@ -49,7 +49,7 @@ pub(crate) fn metadata(metadata: &Metadata) -> Value {
     Value::Object(object)
 }
 
-/// Where an answer came from, added to an object.
+/// Adds the origin of an answer to an object.
 pub(crate) fn add_origin(object: &mut Value, origin: &Origin) {
     object["provider"] = json!(*origin.provider);
     if let Some(via) = &origin.via {
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_told_to_the_second() {
+    fn times_are_printed_to_the_second() {
         let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
         assert_eq!(time(Some(moment)), "2023-11-14T22:13:20Z");
         assert_eq!(time(None), "");

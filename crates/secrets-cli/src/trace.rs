@@ -1,4 +1,4 @@
-//! What happens inside, told on standard error.
+//! Prints the library's events to standard error.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -13,13 +13,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::output::{self, Palette, printable};
 
-/// How often the same is told of one provider before the rest is only counted.
-const TOLD: usize = 3;
+/// How often the same warning about a provider is printed; further ones are only counted.
+const PRINTED: usize = 3;
 
-/// What was told so far, and how often.
+/// How often each warning occurred.
 static REPEATED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
-/// Warnings are always told, the rest when it is asked for.
+/// Prints warnings, and with `-v` everything else.
 pub(crate) fn start(verbose: u8, palette: Palette) {
     let level = match verbose {
         0 => Level::WARN,
@@ -30,28 +30,28 @@ pub(crate) fn start(verbose: u8, palette: Palette) {
         .with_max_level(level)
         .with_ansi(false)
         .with_writer(io::stderr);
-    // It is the first and only one, so it cannot be refused.
+    // Cannot fail: no other subscriber is set.
     let _ = if verbose == 0 {
-        tracing::subscriber::set_global_default(subscriber.event_format(Speech(palette)).finish())
+        tracing::subscriber::set_global_default(subscriber.event_format(Sentence(palette)).finish())
     } else {
         tracing::subscriber::set_global_default(subscriber.without_time().finish())
     };
 }
 
-/// Says how many warnings were only counted. To be called before the process ends or becomes another program.
+/// Prints how many warnings were only counted. Call this before the process ends or becomes another program.
 pub(crate) fn finish(palette: Palette) {
     let mut repeated = REPEATED.lock().unwrap_or_else(PoisonError::into_inner);
     for (line, times) in std::mem::take(&mut *repeated) {
-        if times > TOLD {
-            output::warn(palette, &format!("{line}: … and {} more", times - TOLD));
+        if times > PRINTED {
+            output::warn(palette, &format!("{line}: … and {} more", times - PRINTED));
         }
     }
 }
 
-/// An event as a person expects it: `warning: the member failed (provider main, wait 0.25 s)`.
-struct Speech(Palette);
+/// Formats an event as a sentence: `warning: the member failed (provider main, wait 0.25 s)`.
+struct Sentence(Palette);
 
-impl<S, N> FormatEvent<S, N> for Speech
+impl<S, N> FormatEvent<S, N> for Sentence
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -62,12 +62,12 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut said = Said::default();
+        let mut said = Fields::default();
         event.record(&mut said);
         let mut repeated = REPEATED.lock().unwrap_or_else(PoisonError::into_inner);
         let times = repeated.entry(said.kind()).or_default();
         *times += 1;
-        if *times > TOLD {
+        if *times > PRINTED {
             return Ok(());
         }
         let label = match *event.metadata().level() {
@@ -78,19 +78,19 @@ where
     }
 }
 
-/// The parts of an event.
+/// The message and fields of an event.
 #[derive(Debug, Default)]
-struct Said {
+struct Fields {
     message: String,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Said {
+impl Fields {
     fn line(&self) -> String {
         let mut line = self.message.clone();
         for (at, (name, value)) in self.fields.iter().enumerate() {
             let before = if at == 0 { " (" } else { ", " };
-            // A field that is a duration says so in its name.
+            // The names of durations end in `_seconds`.
             let (name, unit) = match name.strip_suffix("_seconds") {
                 Some(name) => (name, " s"),
                 None => (*name, ""),
@@ -103,7 +103,7 @@ impl Said {
         line
     }
 
-    /// What makes two of them the same for a person: all but the secret that was asked for, and the figures.
+    /// Groups events that differ only in the name of the secret and in figures.
     fn kind(&self) -> String {
         let same = |name: &str| matches!(name, "chain" | "provider" | "kind" | "error" | "file");
         let fields = self.fields.iter().filter(|(name, _)| same(name));
@@ -122,7 +122,7 @@ impl Said {
     }
 }
 
-impl Visit for Said {
+impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(field, value.to_owned());
     }
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn a_line_reads_as_a_sentence_and_its_kind_has_no_names() {
-        let said = Said {
-            message: "the provider is asked again".to_owned(),
+        let said = Fields {
+            message: "retrying the provider".to_owned(),
             fields: vec![
                 ("provider", "main".to_owned()),
                 ("name", "db/password".to_owned()),
@@ -152,8 +152,8 @@ mod tests {
         };
         assert_eq!(
             said.line(),
-            "the provider is asked again (provider main, name db/password, wait 0.25 s)"
+            "retrying the provider (provider main, name db/password, wait 0.25 s)"
         );
-        assert_eq!(said.kind(), "the provider is asked again (provider main)");
+        assert_eq!(said.kind(), "retrying the provider (provider main)");
     }
 }

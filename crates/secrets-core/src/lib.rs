@@ -25,6 +25,8 @@ mod provider;
 mod reference;
 mod request;
 mod secret;
+pub mod suggestion;
+mod unsupported;
 mod value;
 
 pub use capability::{Capabilities, Capability};

@@ -28,6 +28,8 @@ pub struct SecretValue(Bytes);
 #[derive(Clone)]
 enum Bytes {
     Own(Arc<Zeroizing<Vec<u8>>>),
+    /// Of a field of this name.
+    Field(Arc<Zeroizing<Vec<u8>>>, Arc<str>),
     Of(Arc<dyn AsRef<[u8]> + Send + Sync>),
 }
 
@@ -54,15 +56,34 @@ impl SecretValue {
     #[must_use]
     pub fn without_owner(&self) -> Self {
         match &self.0 {
-            Bytes::Own(_) => self.clone(),
+            Bytes::Own(_) | Bytes::Field(..) => self.clone(),
             Bytes::Of(owner) => (**owner).as_ref().into(),
         }
+    }
+
+    /// The same value, which is stored as the field of this name: [`field`](Self::field) finds it under that name too. For
+    /// providers that store objects alone, and a plain value as an object with one field.
+    ///
+    /// ```
+    /// use secrets_core::SecretValue;
+    ///
+    /// let value = SecretValue::from("hunter2").with_field_name("value");
+    /// assert_eq!(value.field("value")?.expose_str()?, "hunter2");
+    /// # Ok::<(), secrets_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_field_name(self, name: impl Into<Arc<str>>) -> Self {
+        let bytes = match self.0 {
+            Bytes::Own(bytes) | Bytes::Field(bytes, _) => bytes,
+            Bytes::Of(owner) => Arc::new(Zeroizing::new((*owner).as_ref().to_vec())),
+        };
+        Self(Bytes::Field(bytes, name.into()))
     }
 
     /// The bytes.
     pub fn expose_bytes(&self) -> &[u8] {
         match &self.0 {
-            Bytes::Own(bytes) => bytes,
+            Bytes::Own(bytes) | Bytes::Field(bytes, _) => bytes,
             Bytes::Of(owner) => (**owner).as_ref(),
         }
     }
@@ -90,11 +111,15 @@ impl SecretValue {
 
     /// One field of a value that is a JSON object. A string field gives its text, any other its JSON source text, so
     /// that a number keeps its digits. Of a key that occurs twice the last one counts. Sibling fields are not looked at.
+    /// A value that is [stored as a field](Self::with_field_name) is found under its name, unless it has such a field itself.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidValue`] if the value is not a JSON object, [`ErrorKind::NotFound`] if it has no such field.
     pub fn field(&self, key: &str) -> Result<SecretValue> {
-        json::field(self.expose_bytes(), key).map(Self::from_zeroizing)
+        match (json::field(self.expose_bytes(), key), &self.0) {
+            (Err(_), Bytes::Field(_, name)) if **name == *key => Ok(self.clone()),
+            (outcome, _) => outcome.map(Self::from_zeroizing),
+        }
     }
 
     /// All fields of a value that is a JSON object, in the order of the text; each as [`field`](Self::field) gives it.

@@ -1,5 +1,5 @@
 //! The fake of Azure Key Vault as a test in Rust uses it: how it is started, what it is made to do wrong, what it says of
-//! itself. That it speaks the service's protocol is shown by Microsoft's own clients, in `tests/judges/judge_azure.py`.
+//! itself. That it speaks the service's protocol is shown by Microsoft's own clients, in `tests/sdk_interop/test_azure.py`.
 #![cfg(feature = "fakes")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,5 +1,5 @@
 //! The fake of Google Secret Manager from outside: what it refuses, and what its switches do. That it is what Google's own
-//! client expects is judged in `tests/judges`.
+//! client expects is judged in `tests/sdk_interop`.
 #![cfg(feature = "fakes")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

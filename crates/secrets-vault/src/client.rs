@@ -1,21 +1,37 @@
-//! One method an endpoint of the server.
+//! One method for each endpoint of the server.
 
-use std::collections::{BTreeMap, VecDeque};
+mod consistency;
+mod endpoint;
+mod engine;
+mod facts;
+mod health;
+mod listing;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use secrets_core::{Error, ErrorKind, Lease, Result, SecretValue};
-use secrets_provider::{HttpResponse, WipedBuffer, decode, encode, encode_segment};
+use secrets_provider::{HttpResponse, WipedBuffer, decode, encode};
 use serde_json::value::RawValue;
 
-use crate::auth::{Auth, Refused};
-use crate::endpoint::{Call, Endpoint, encode_path};
-use crate::error::{self, Asked, Condition};
+use crate::Engine;
+use crate::auth::{AfterRefusal, Auth};
+use crate::error::{self, Condition, Purpose};
+use crate::names::encode_path;
 use crate::wire::{
-    CustomMetadata, Envelope, Errors, HealthInfo, Kv2Read, Kv2ReadExactly, Listing, MountInfo,
-    RenewLease, RevokeLease, SecretInfo, VersionInfo, Versions,
+    CustomMetadata, Envelope, Kv2Read, MetadataVersion, RenewLease, RevokeLease, VersionInfo,
+    Versions,
 };
-use crate::{Engine, provider};
+
+pub(crate) use consistency::WriteIndex;
+pub(crate) use endpoint::{Call, Endpoint};
+pub(crate) use engine::Found;
+pub(crate) use facts::{SecretFacts, VersionFacts};
+pub(crate) use health::ServerState;
+pub(crate) use listing::{Keys, Rest};
+
+use engine::EngineDetection;
 
 /// The endpoints of one mount. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,8 +39,9 @@ pub(crate) struct Client {
     endpoint: Endpoint,
     auth: Arc<Auth>,
     mount: Arc<str>,
-    /// The mount, encoded.
+    /// The mount, percent-encoded.
     root: Arc<str>,
+    detection: Arc<EngineDetection>,
 }
 
 /// A value with its version.
@@ -34,80 +51,20 @@ pub(crate) struct Kv2Secret {
     pub(crate) version: VersionFacts,
 }
 
-/// One version, times and states understood.
-pub(crate) struct VersionFacts {
-    pub(crate) number: u64,
-    pub(crate) created_at: SystemTime,
-    /// When it ends to be readable, if that lies ahead.
-    pub(crate) ends_at: Option<SystemTime>,
-    pub(crate) is_deleted: bool,
-    pub(crate) is_destroyed: bool,
-    pub(crate) tags: BTreeMap<String, String>,
-}
-
-/// A secret without values.
-pub(crate) struct SecretFacts {
-    pub(crate) current: u64,
-    pub(crate) updated_at: SystemTime,
-    pub(crate) created_at: SystemTime,
-    pub(crate) tags: BTreeMap<String, String>,
-    /// Ordered by number.
-    pub(crate) versions: Vec<VersionFacts>,
-}
-
-impl SecretFacts {
-    pub(crate) fn version(&self, number: u64) -> Option<&VersionFacts> {
-        self.versions
-            .iter()
-            .find(|version| version.number == number)
-    }
-}
-
-/// A read that guessed KV version 2.
-pub(crate) enum Guess {
-    /// The guess was right, whatever the outcome.
-    Right(Result<Kv2Secret>),
-    /// The answer fits another engine too. If it is version 2 after all, this was the outcome; `None`: read again.
-    Open(Option<Error>),
-}
-
-/// A map and perhaps the lease that it was given with.
+/// A map, and the lease that it came with.
 pub(crate) struct PlainSecret {
     pub(crate) map: SecretValue,
     pub(crate) lease: Option<Lease>,
 }
 
-/// Keys of one folder, in the order of their bytes.
-pub(crate) struct Keys {
-    pub(crate) keys: VecDeque<String>,
-    /// What is known of each key that is a secret, if the listing tells.
-    pub(crate) facts: BTreeMap<String, SecretFacts>,
-    /// Whether more may follow.
-    pub(crate) is_cut: bool,
-}
-
-/// A listing that one server has and another has not.
-pub(crate) enum Detailed {
-    Keys(Keys),
-    Absent,
-}
-
-/// What the server says about itself.
-pub(crate) struct ServerState {
-    pub(crate) status: u16,
-    pub(crate) is_initialized: Option<bool>,
-    pub(crate) is_sealed: Option<bool>,
-    pub(crate) is_standby: Option<bool>,
-    pub(crate) version: Option<String>,
-}
-
 impl Client {
-    pub(crate) fn new(endpoint: Endpoint, auth: Auth, mount: &str) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, auth: Auth, mount: &str, engine: Engine) -> Self {
         Self {
             endpoint,
             auth: Arc::new(auth),
             mount: mount.into(),
             root: encode_path(mount).into(),
+            detection: Arc::new(EngineDetection::new(engine)),
         }
     }
 
@@ -115,46 +72,46 @@ impl Client {
         &self.auth
     }
 
+    pub(crate) fn mount(&self) -> &str {
+        &self.mount
+    }
+
     /// Sends a request with the token. A refusal costs one lookup of the token, or one login and one repetition.
     async fn send(&self, call: &Call) -> Result<HttpResponse> {
         let token = self.auth.token().await?;
         let response = self.endpoint.send(call, Some(&token.header)).await?;
-        if response.status.as_u16() != 403 {
+        if !error::is_forbidden(&response) {
             return Ok(response);
         }
         let looks_bad = error::suggests_bad_token(&response);
         match self.auth.refused(&token, looks_bad).await? {
-            Refused::Repeat(token) => self.endpoint.send(call, Some(&token.header)).await,
-            Refused::Denied => Ok(response),
+            AfterRefusal::Repeat(token) => self.endpoint.send(call, Some(&token.header)).await,
+            AfterRefusal::Denied => Ok(response),
         }
     }
 
     async fn send_checked(&self, call: &Call) -> Result<HttpResponse> {
         let response = self.send(call).await?;
-        self.check(response, call.asked)
+        self.check(response, call)
     }
 
-    fn check(&self, response: HttpResponse, asked: Asked) -> Result<HttpResponse> {
+    fn check(&self, response: HttpResponse, call: &Call) -> Result<HttpResponse> {
         if error::is_without_mount(&response) {
             return Err(error::no_mount(&self.mount));
         }
-        self.endpoint.check(response, asked)
+        self.endpoint.check(response, call)
     }
 
-    pub(crate) fn mount(&self) -> &str {
-        &self.mount
-    }
-
-    /// Fails if the server says that nothing is mounted. It says so only to a token that could list this folder, and a
-    /// listing shows no value, whatever is mounted.
-    pub(crate) async fn expect_mount(&self, folder: &str) -> Result<()> {
-        let token = self.auth.token().await?;
-        let call = self.list_call("metadata/", folder, None, Some(1));
-        let response = self.endpoint.send(&call, Some(&token.header)).await?;
-        if error::is_without_mount(&response) {
+    fn refuse<T>(&self, response: &HttpResponse, call: &Call) -> Result<T> {
+        if error::is_without_mount(response) {
             return Err(error::no_mount(&self.mount));
         }
-        Ok(())
+        Err(error::from_response(
+            response,
+            call.purpose,
+            &call.path,
+            self.endpoint.now(),
+        ))
     }
 
     fn kv2_read_call(&self, path: &str, version: Option<u64>) -> Call {
@@ -169,44 +126,25 @@ impl Client {
         match response.status.as_u16() {
             200 => kv2_secret(&response)?,
             404 => match kv2_secret(&response) {
-                // Deleted and destroyed versions are "not found" with their metadata.
+                // The server reports deleted and destroyed versions as "not found", with their metadata.
                 Ok(found) => found,
-                Err(_) => self.refuse(&response, Asked::Read),
+                Err(_) => self.refuse(&response, &call),
             },
-            _ => self.refuse(&response, Asked::Read),
+            _ => self.refuse(&response, &call),
         }
     }
 
-    /// The same, where it is not known. An answer counts as version 2 only if no other engine can give it.
-    pub(crate) async fn guess_kv2(&self, path: &str, version: Option<u64>) -> Result<Guess> {
-        let call = self.kv2_read_call(path, version);
-        let response = self.send(&call).await?;
-        match response.status.as_u16() {
-            200 | 404 if is_surely_kv2(&response) => Ok(Guess::Right(kv2_secret(&response)?)),
-            200 => Ok(Guess::Open(None)),
-            403..=405 => {
-                let refused: Result<()> = self.refuse(&response, Asked::Read);
-                Ok(Guess::Open(refused.err()))
-            }
-            _ => self.refuse(&response, Asked::Read),
-        }
-    }
-
-    fn refuse<T>(&self, response: &HttpResponse, asked: Asked) -> Result<T> {
-        if error::is_without_mount(response) {
-            return Err(error::no_mount(&self.mount));
-        }
-        Err(error::from_response(response, asked, self.endpoint.now()))
-    }
-
-    /// `GET <mount>/<path>`: KV version 1, and every engine that answers to a read.
+    /// `GET <mount>/<path>`: KV version 1, and every engine that answers a read.
     pub(crate) async fn read_plain(&self, path: &str) -> Result<PlainSecret> {
         let response = self
             .send_checked(&Call::read(format!("{}/{path}", self.root)))
             .await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let Some(map) = envelope.data else {
-            return Err(Error::of(ErrorKind::NotFound));
+            return Err(match envelope.wrap_info {
+                Some(_) => error::no_data(true),
+                None => Error::of(ErrorKind::NotFound),
+            });
         };
         let lease = (!envelope.lease_id.is_empty()).then(|| {
             let duration = Duration::from_secs(envelope.lease_duration);
@@ -227,7 +165,7 @@ impl Client {
             lease_id: id,
             increment: increment.as_secs(),
         };
-        let call = Call::post("sys/leases/renew", encode(&body, 256)?, Asked::Lease);
+        let call = Call::post("sys/leases/renew", encode(&body, 256)?, Purpose::Lease);
         let response = self.send_checked(&call).await?;
         let envelope: Envelope<'_> = decode(&response.body)?;
         let duration = Duration::from_secs(envelope.lease_duration);
@@ -236,13 +174,13 @@ impl Client {
         Ok(lease)
     }
 
-    /// `POST sys/leases/revoke`, which is done when the answer is there.
+    /// `POST sys/leases/revoke`; the lease has ended when the answer arrives.
     pub(crate) async fn revoke_lease(&self, id: &str) -> Result<()> {
         let body = RevokeLease {
             lease_id: id,
             sync: true,
         };
-        let call = Call::post("sys/leases/revoke", encode(&body, 256)?, Asked::Lease);
+        let call = Call::post("sys/leases/revoke", encode(&body, 256)?, Purpose::Lease);
         self.send_checked(&call).await?;
         self.auth.leases().forget(id);
         Ok(())
@@ -269,12 +207,12 @@ impl Client {
         let call = Call::post(
             format!("{}/data/{path}", self.root),
             body.into_value(),
-            Asked::Write { condition },
+            Purpose::Write { condition },
         );
         let response = self.send_checked(&call).await?;
         let data = data(&response)?;
         let info: VersionInfo<'_> = decode(data.get().as_bytes())?;
-        version_facts(&info, &response)
+        VersionFacts::readable(&info)
     }
 
     /// `POST <mount>/<path>` of KV version 1.
@@ -282,7 +220,7 @@ impl Client {
         let call = Call::post(
             format!("{}/{path}", self.root),
             map.clone(),
-            Asked::Write { condition: None },
+            Purpose::Write { condition: None },
         );
         self.send_checked(&call).await.map(drop)
     }
@@ -291,25 +229,32 @@ impl Client {
     pub(crate) async fn metadata(&self, path: &str) -> Result<SecretFacts> {
         let call = Call::read(format!("{}/metadata/{path}", self.root));
         let response = self.send_checked(&call).await?;
-        secret_facts(data(&response)?, &response)
+        SecretFacts::new(data(&response)?, &response)
     }
 
-    /// `POST <mount>/metadata/<path>`.
+    /// `POST <mount>/metadata/<path>`, with a condition where the mount or the secret wants one.
     pub(crate) async fn write_tags(
         &self,
         path: &str,
         tags: &BTreeMap<String, String>,
     ) -> Result<()> {
-        let body = encode(
-            &CustomMetadata {
+        let call = |metadata_cas| {
+            let body = CustomMetadata {
                 custom_metadata: tags,
-            },
-            256,
-        )?;
-        let path = format!("{}/metadata/{path}", self.root);
-        self.send_checked(&Call::post(path, body, Asked::Other))
-            .await
-            .map(drop)
+                metadata_cas,
+            };
+            let path = format!("{}/metadata/{path}", self.root);
+            Ok::<_, Error>(Call::post(path, encode(&body, 256)?, Purpose::Metadata))
+        };
+        let response = self.send(&call(None)?).await?;
+        if !error::wants_metadata_condition(&response) {
+            return self.check(response, &call(None)?).map(drop);
+        }
+        let read = Call::read(format!("{}/metadata/{path}", self.root));
+        let response = self.send_checked(&read).await?;
+        let current: MetadataVersion = decode(data(&response)?.get().as_bytes())?;
+        let call = call(Some(current.current_metadata_version))?;
+        self.send_checked(&call).await.map(drop)
     }
 
     /// `DELETE <mount>/data/<path>`: the current version, restorably.
@@ -327,7 +272,7 @@ impl Client {
             64,
         )?;
         let path = format!("{}/undelete/{path}", self.root);
-        self.send_checked(&Call::post(path, body, Asked::Other))
+        self.send_checked(&Call::post(path, body, Purpose::Other))
             .await
             .map(drop)
     }
@@ -343,236 +288,27 @@ impl Client {
         let call = Call::delete(format!("{}/{path}", self.root));
         self.send_checked(&call).await.map(drop)
     }
-
-    /// `LIST <mount>/<folder>` of KV version 1.
-    pub(crate) async fn list_plain(&self, folder: &str) -> Result<Keys> {
-        self.list("", folder, None, None).await
-    }
-
-    /// `LIST <mount>/metadata/<folder>`; OpenBao pages, Vault gives all.
-    pub(crate) async fn list_kv2(
-        &self,
-        folder: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Keys> {
-        self.list("metadata/", folder, after, Some(limit)).await
-    }
-
-    /// `LIST <mount>/detailed-metadata/<folder>`, which only OpenBao has, and which a policy may leave out.
-    pub(crate) async fn list_detailed(
-        &self,
-        folder: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Detailed> {
-        let call = self.list_call("detailed-metadata/", folder, after, Some(limit));
-        let response = self.send(&call).await?;
-        let is_absent = match response.status.as_u16() {
-            403 | 405 => true,
-            404 => Errors::read(&response.body).is_none_or(|errors| !errors.is_empty()),
-            _ => false,
-        };
-        if is_absent {
-            return Ok(Detailed::Absent);
-        }
-        self.keys(response, after, Some(limit)).map(Detailed::Keys)
-    }
-
-    async fn list(
-        &self,
-        kind: &str,
-        folder: &str,
-        after: Option<&str>,
-        limit: Option<usize>,
-    ) -> Result<Keys> {
-        let response = self
-            .send(&self.list_call(kind, folder, after, limit))
-            .await?;
-        self.keys(response, after, limit)
-    }
-
-    fn list_call(
-        &self,
-        kind: &str,
-        folder: &str,
-        after: Option<&str>,
-        limit: Option<usize>,
-    ) -> Call {
-        let mut query = "list=true".to_owned();
-        if let Some(limit) = limit {
-            query.push_str(&format!("&limit={limit}"));
-        }
-        if let Some(after) = after {
-            query.push_str(&format!("&after={}", encode_segment(after)));
-        }
-        Call::read(format!("{}/{kind}{}", self.root, encode_path(folder))).with_query(query)
-    }
-
-    fn keys(
-        &self,
-        response: HttpResponse,
-        after: Option<&str>,
-        limit: Option<usize>,
-    ) -> Result<Keys> {
-        let response = match self.check(response, Asked::Read) {
-            Ok(response) => response,
-            // An empty folder does not exist.
-            Err(failure) if failure.kind() == ErrorKind::NotFound => {
-                return Ok(Keys {
-                    keys: VecDeque::new(),
-                    facts: BTreeMap::new(),
-                    is_cut: false,
-                });
-            }
-            Err(failure) => return Err(failure),
-        };
-        let listing: Listing<'_> = decode(data(&response)?.get().as_bytes())?;
-        let mut facts = BTreeMap::new();
-        for (key, info) in listing.key_info {
-            // Folders have no metadata.
-            if !key.ends_with('/') {
-                facts.insert(key, secret_facts(info, &response)?);
-            }
-        }
-        let is_cut = limit == Some(listing.keys.len());
-        let mut keys = listing.keys;
-        keys.sort_unstable();
-        // A server that does not page gives all keys each time.
-        if let Some(after) = after {
-            keys.retain(|key| key.as_str() > after);
-        }
-        Ok(Keys {
-            is_cut: is_cut && !keys.is_empty(),
-            keys: keys.into(),
-            facts,
-        })
-    }
-
-    /// `GET sys/internal/ui/mounts/<mount>`: which engine is mounted.
-    pub(crate) async fn engine(&self) -> Result<Engine> {
-        let call = Call::read(format!("sys/internal/ui/mounts/{}", self.root));
-        let response = self.send_checked(&call).await?;
-        let info: MountInfo<'_> = decode(data(&response)?.get().as_bytes())?;
-        let path = info.path.trim_matches('/');
-        if path != &*self.mount {
-            return Err(error::invalid_config(format!(
-                "`{}` is a folder of the mount `{path}`",
-                self.mount
-            ))
-            .with_hint("set `mount` to the mount alone, and let the names start with the folder"));
-        }
-        let version = info
-            .options
-            .and_then(|mut options| options.remove("version"));
-        Ok(match (&*info.kind, version.as_deref()) {
-            ("kv", Some("2")) => Engine::KvV2,
-            // Before version 2 existed, the engine was called `generic`.
-            ("kv" | "generic", _) => Engine::KvV1,
-            _ => Engine::Generic,
-        })
-    }
-
-    /// `GET sys/health`, which needs no token and is the same for all namespaces.
-    pub(crate) async fn health(&self) -> Result<ServerState> {
-        let endpoint = Endpoint {
-            namespace: None,
-            ..self.endpoint.clone()
-        };
-        let response = endpoint.send(&Call::read("sys/health"), None).await?;
-        let status = response.status.as_u16();
-        let info: Option<HealthInfo<'_>> = decode(&response.body).ok();
-        let version = info.as_ref().and_then(|info| info.version.as_deref());
-        Ok(ServerState {
-            status,
-            is_initialized: info.as_ref().and_then(|info| info.initialized),
-            is_sealed: info.as_ref().and_then(|info| info.sealed),
-            is_standby: info.as_ref().and_then(|info| info.standby),
-            version: version.map(|version| provider::one_line(version, 40)),
-        })
-    }
 }
 
 /// The data of an answer.
 fn data(response: &HttpResponse) -> Result<&RawValue> {
     let envelope: Envelope<'_> = decode(&response.body)?;
-    envelope.data.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidResponse, "the answer holds no data")
-            .with_hint("check that the address is that of Vault or OpenBao")
-    })
+    envelope
+        .data
+        .ok_or_else(|| error::no_data(envelope.wrap_info.is_some()))
 }
 
-fn is_surely_kv2(response: &HttpResponse) -> bool {
-    let Ok(envelope) = decode::<Envelope<'_>>(&response.body) else {
-        return false;
-    };
-    let fits = |data: &RawValue| decode::<Kv2ReadExactly<'_>>(data.get().as_bytes()).is_ok();
-    envelope.lease_duration == 0 && envelope.data.is_some_and(fits)
-}
-
-/// The outer result: whether the answer is of KV version 2; the inner one: whether there is a value.
+/// The outer result: whether the answer is KV version 2's. The inner one: whether there is a value.
 fn kv2_secret(response: &HttpResponse) -> Result<Result<Kv2Secret>> {
     let read: Kv2Read<'_> = decode(data(response)?.get().as_bytes())?;
-    let version = version_facts(&read.metadata, response)?;
-    Ok(match read.data {
-        Some(map) => Ok(Kv2Secret {
-            map: map.get().into(),
-            version,
-        }),
-        None => Err(error::deleted(version.is_destroyed)),
-    })
-}
-
-fn secret_facts(raw: &RawValue, response: &HttpResponse) -> Result<SecretFacts> {
-    let info: SecretInfo<'_> = decode(raw.get().as_bytes())?;
-    let versions = info
-        .versions
-        .iter()
-        .map(|(number, state)| {
-            let info = VersionInfo {
-                version: *number,
-                created_time: state.created_time.as_ref().into(),
-                deletion_time: state.deletion_time.as_ref().into(),
-                destroyed: state.destroyed,
-                custom_metadata: None,
-            };
-            version_facts(&info, response)
-        })
-        .collect::<Result<_>>()?;
-    Ok(SecretFacts {
-        current: info.current_version,
-        updated_at: time(&info.updated_time)?,
-        created_at: time(&info.created_time)?,
-        tags: info.custom_metadata.unwrap_or_default(),
-        versions,
-    })
-}
-
-fn version_facts(info: &VersionInfo<'_>, response: &HttpResponse) -> Result<VersionFacts> {
-    let ends_at = match &*info.deletion_time {
-        "" => None,
-        text => Some(time(text)?),
-    };
-    // A time of deletion may lie ahead, by the server's clock, which its answers carry in whole seconds.
-    let is_deleted =
-        ends_at.is_some_and(|end| end <= server_time(response) + Duration::from_secs(1));
-    Ok(VersionFacts {
-        number: info.version,
-        created_at: time(&info.created_time)?,
-        ends_at: ends_at.filter(|_| !is_deleted),
-        is_deleted,
-        is_destroyed: info.destroyed,
-        tags: info.custom_metadata.clone().unwrap_or_default(),
-    })
-}
-
-fn server_time(response: &HttpResponse) -> SystemTime {
-    let date = response.headers.get(secrets_provider::header::DATE);
-    date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-        .unwrap_or_else(SystemTime::now)
-}
-
-fn time(text: &str) -> Result<SystemTime> {
-    let timestamp: jiff::Timestamp = text.parse().map_err(|_| error::bad_time())?;
-    Ok(timestamp.into())
+    let version = VersionFacts::readable(&read.metadata)?;
+    if !response.status.is_success() {
+        return Ok(Err(error::deleted(version.is_destroyed)));
+    }
+    // Others can store `null`.
+    let map = read.data.map_or("{}", RawValue::get);
+    Ok(Ok(Kv2Secret {
+        map: map.into(),
+        version,
+    }))
 }

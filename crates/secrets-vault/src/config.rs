@@ -1,48 +1,58 @@
+#[cfg(feature = "vaultrs")]
+mod vaultrs;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use secrets_core::{Location, Result, SecretValue};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// The port of a `vault://` location that names none.
+/// The port of a `vault://` location without one.
 const DEFAULT_PORT: u16 = 8200;
 
-/// How a Vault or OpenBao server is reached, and who we are to it.
+/// How to reach a Vault or OpenBao server, and with which credential.
 ///
-/// At most one credential is given: `token`, `token_file`, `wrapped_token`, `approle`, `userpass`, `kubernetes`, `jwt` or
-/// `cert`. Without one, and only where the location is the user's own, the variables `VAULT_TOKEN` and `BAO_TOKEN` and
-/// the file `~/.vault-token` are looked at. Relative paths start from the folder of the configuration.
+/// Set at most one credential: `token`, `token_file`, `wrapped_token`, `approle`, `userpass`, `kubernetes`, `jwt` or
+/// `cert`. Without one, and only where the location is the user's own, the variables `BAO_TOKEN` or `VAULT_TOKEN` and
+/// the file `~/.vault-token` count. The variables of one family go together: those named `BAO_…` with `BAO_ADDR`, those
+/// named `VAULT_…` with `VAULT_ADDR`. Relative paths start at the configuration's folder.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct VaultConfig {
-    /// The server's address, such as `https://vault.example:8200`. Default: `VAULT_ADDR`, then `BAO_ADDR`.
+    /// The server's address, such as `https://vault.example:8200`. Default: `BAO_ADDR`, then
+    /// `VAULT_ADDR`.
     #[serde(alias = "url")]
     pub address: Option<String>,
     /// The path at which the secrets engine is mounted. Default: `secret`.
     pub mount: Option<String>,
-    /// The namespace that mount and login are in. Default: `VAULT_NAMESPACE`, then `BAO_NAMESPACE`, else the root.
+    /// The namespace of mount and login. Default: the namespace of the address's family of variables,
+    /// `BAO_NAMESPACE` or `VAULT_NAMESPACE`; otherwise the root.
     pub namespace: Option<String>,
-    /// Which engine is mounted there. Default: `auto`, found out from the server.
+    /// The mounted engine. Default: `auto`, detected from the server.
     #[serde(alias = "kv_version")]
     pub engine: Engine,
-    /// Which form a value has in the engine. Default: `auto`.
+    /// The form of a value in the engine. Default: `auto`.
     pub shape: Shape,
-    /// The key that holds a value which is not a JSON object. Default: `value`.
+    /// The key that holds a value that is not a JSON object. Default: `value`.
     pub value_field: Option<String>,
-    /// A PEM file with the CAs to trust instead of the system's. Default: `VAULT_CACERT`, then `BAO_CACERT`.
+    /// A PEM file with the CAs to trust instead of the system's. Default: `BAO_CACERT` or
+    /// `VAULT_CACERT`.
     pub ca_cert: Option<PathBuf>,
-    /// A PEM file with the certificate that the client shows.
+    /// A PEM file with the client's certificate.
     pub client_cert: Option<PathBuf>,
     /// A PEM file with the private key of `client_cert`.
     pub client_key: Option<PathBuf>,
-    /// Sends credentials in clear over `http://` to another machine. Default: no; to this machine they always may go.
+    /// A file in which processes share the index of their last write, so each of them sees the writes of the others even
+    /// through a standby that lags behind. Default: none; within one handle that always holds.
+    pub index_file: Option<PathBuf>,
+    /// Allows credentials over plain `http://` to another machine. Default: no; to this machine they may always go.
     pub allow_http: bool,
     /// A token.
     pub token: Option<SecretValue>,
-    /// A file that holds a token, such as an agent writes. It is read again when the server refuses the token.
+    /// A file that holds a token, as an agent writes it. It is read again when the server refuses the token.
     pub token_file: Option<PathBuf>,
-    /// A single-use wrapping token around a token. It is unwrapped at the first use.
+    /// A single-use wrapping token around a token, unwrapped at the first use.
     pub wrapped_token: Option<SecretValue>,
     /// Login as an application.
     pub approle: Option<AppRoleConfig>,
@@ -56,7 +66,7 @@ pub struct VaultConfig {
     pub cert: Option<CertConfig>,
 }
 
-/// Login as an application. The secret id is in one of `secret_id` and `secret_id_file`, or absent for a role without.
+/// Login as an application. Set one of `secret_id` and `secret_id_file`, or neither for a role without a secret id.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -67,7 +77,7 @@ pub struct AppRoleConfig {
     pub secret_id: Option<SecretValue>,
     /// A file that holds the secret id; read again at each login.
     pub secret_id_file: Option<PathBuf>,
-    /// Whether what is given is not the secret id, but a single-use wrapping token around it. Default: no.
+    /// Whether the given text is a single-use wrapping token around the secret id. Default: no.
     pub wrapped: bool,
     /// Where the auth method is mounted. Default: `approle`.
     pub mount: Option<String>,
@@ -100,12 +110,12 @@ pub struct KubernetesConfig {
     pub mount: Option<String>,
 }
 
-/// Login with a JWT, which is in one of `token` and `token_file`.
+/// Login with a JWT. Set one of `token` and `token_file`.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct JwtConfig {
-    /// The role to log in as; the auth method's default role if absent.
+    /// The role to log in as. Default: the auth method's default role.
     pub role: Option<String>,
     /// The JWT.
     pub token: Option<SecretValue>,
@@ -120,26 +130,25 @@ pub struct JwtConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct CertConfig {
-    /// The role to log in as; the first one that fits the certificate if absent.
+    /// The role to log in as. Default: the first that matches the certificate.
     pub name: Option<String>,
     /// Where the auth method is mounted. Default: `cert`.
     pub mount: Option<String>,
 }
 
-/// Which secrets engine is mounted. In a configuration: `auto`, `kv-v2` (or 2), `kv-v1` (or 1), `generic`.
+/// The mounted secrets engine. In a configuration: `auto`, `kv-v2` (or 2), `kv-v1` (or 1), `generic`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Engine {
-    /// Found out from the server. A read that meets KV version 2 costs no request for that.
+    /// Detected from the server. On KV version 2 a read detects it without a request of its own.
     #[default]
     Auto,
     /// Key/value with versions.
     KvV2,
     /// Key/value without versions.
     KvV1,
-    /// Any other engine that answers to a read, such as `database`: the name is the path below the mount
-    /// (`creds/readonly`), the value is the answer's data as a JSON object, the lease is in the metadata. Each read
-    /// makes a new credential.
+    /// Any other engine that answers reads, such as `database`: the name is the path below the mount (`creds/readonly`),
+    /// the value is the answer's data as a JSON object, and the metadata has the lease. Each read makes a new credential.
     Generic,
 }
 
@@ -184,23 +193,23 @@ impl<'de> Deserialize<'de> for Engine {
     }
 }
 
-/// Which form a value has in a key/value engine, which stores maps.
+/// The form of a value in a key/value engine, which stores maps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Shape {
-    /// A JSON object is the map itself, anything else the text under `value_field`.
+    /// A JSON object is the map itself; anything else is the text under `value_field`.
     #[default]
     Auto,
-    /// Always the text under `value_field`; other keys of the map are not looked at.
+    /// Always the text under `value_field`; other keys of the map are ignored.
     Value,
-    /// Always the map itself: only JSON objects can be written.
+    /// Always the map itself; a write accepts only JSON objects.
     Map,
 }
 
 impl VaultConfig {
-    /// Takes address, mount and namespace from `vault://host:port/mount?namespace=N`. That means `https`; `tls=off` means
-    /// `http`. The port is 8200 if none is given.
+    /// Takes address, mount and namespace from `vault://host:port/mount?namespace=N`. The scheme is `https`, or `http` with
+    /// `tls=off`. The default port is 8200.
     ///
     /// # Errors
     /// [`InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for another parameter, another value of `tls`, or no
@@ -209,7 +218,7 @@ impl VaultConfig {
         location.expect_parameters(&["namespace", "tls"])?;
         let scheme = secrets_provider::scheme_of(location)?;
         if location.host().is_empty() {
-            return Err(crate::error::invalid_config("the location names no host")
+            return Err(crate::error::invalid_config("the location has no host")
                 .with_hint("a location looks like `vault://host:8200/secret?namespace=team`"));
         }
         let port = location.port().unwrap_or(DEFAULT_PORT);

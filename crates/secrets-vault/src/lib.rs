@@ -4,15 +4,14 @@
 mod auth;
 mod client;
 mod config;
-mod endpoint;
 mod error;
-mod grants;
 mod leases;
+mod limits;
+mod names;
 mod open;
+mod permissions;
 mod provider;
-mod shape;
-#[cfg(feature = "vaultrs")]
-mod vaultrs_client;
+mod value;
 mod wire;
 
 use secrets_core::{Capabilities, Capability};
@@ -24,11 +23,11 @@ pub use config::{
 pub use open::open;
 pub use provider::VaultProvider;
 
-/// The word for this provider in configurations and locations.
+/// This provider's scheme in configurations and locations.
 pub const SCHEME: &str = "vault";
 
-/// What a mount of KV version 2 can do. KV version 1 has no versions, tags, conditional writes and restoring; other
-/// engines are only read.
+/// The capabilities of a mount of KV version 2. KV version 1 has no versions, tags, conditional writes or restore; other
+/// engines are read-only.
 pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Put,
     Capability::Create,
@@ -43,4 +42,4 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Tags,
     Capability::Binary,
 ])
-.with_max_value_bytes(shape::MAX_VALUE_BYTES);
+.with_max_value_bytes(limits::MAX_VALUE_BYTES);

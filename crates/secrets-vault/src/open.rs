@@ -2,45 +2,86 @@
 
 use std::path::Path;
 
-use secrets_core::{Error, ErrorKind, Location, OpenContext, Result};
+use secrets_core::{Error, ErrorKind, Location, NamedPath, OpenContext, Result};
 use secrets_provider::{
     Ambient, BaseUrl, ClientIdentity, ClientOptions, Credential, HeaderValue, NamedFile,
     SettingNames, Transport, at_most_one_credential, missing, required,
 };
 
 use crate::auth::{Auth, Method};
-use crate::client::Client;
-use crate::endpoint::Endpoint;
+use crate::client::{Client, Endpoint, WriteIndex};
 use crate::error::invalid_config;
-use crate::shape::Shaper;
+use crate::names::is_path;
+use crate::value::Shaper;
 use crate::{SCHEME, VaultConfig, VaultProvider};
 
 const DEFAULT_MOUNT: &str = "secret";
 const DEFAULT_VALUE_FIELD: &str = "value";
-/// Where Kubernetes puts the token of a pod's service account.
+/// Where Kubernetes mounts the token of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// The variables of the two programs, in the order in which they are looked at.
-const ADDRESS: [&str; 2] = ["VAULT_ADDR", "BAO_ADDR"];
-const NAMESPACE: [&str; 2] = ["VAULT_NAMESPACE", "BAO_NAMESPACE"];
-const CA: [&str; 2] = ["VAULT_CACERT", "BAO_CACERT"];
-const TOKEN: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
 
-/// Opens one mount of a Vault or OpenBao server. Nothing is sent yet; the login happens at the first use.
+/// The variables of one program. Those of one never go to the address of the other.
+#[derive(Debug, Clone, Copy)]
+struct Family {
+    address: &'static str,
+    namespace: &'static str,
+    ca: &'static str,
+    token: &'static str,
+}
+
+const BAO: Family = Family {
+    address: "BAO_ADDR",
+    namespace: "BAO_NAMESPACE",
+    ca: "BAO_CACERT",
+    token: "BAO_TOKEN",
+};
+const VAULT: Family = Family {
+    address: "VAULT_ADDR",
+    namespace: "VAULT_NAMESPACE",
+    ca: "VAULT_CACERT",
+    token: "VAULT_TOKEN",
+};
+
+impl Family {
+    /// The variables that go with an address: those of the program whose address it is, else those that are set. OpenBao's
+    /// come first, as in `bao` itself.
+    fn for_address(address: Option<&str>, ambient: Ambient<'_>) -> Self {
+        let both = [BAO, VAULT];
+        let same = |family: &Self| {
+            let theirs = ambient.text(&[family.address]);
+            let theirs = theirs.map(|address| address.trim_end_matches('/'));
+            theirs.is_some() && theirs == address.map(|address| address.trim_end_matches('/'))
+        };
+        let has = |variable: fn(&Self) -> &'static str| {
+            both.into_iter()
+                .find(|family| ambient.variable(&[variable(family)]).is_some())
+        };
+        let by_address = match address {
+            Some(_) => both.into_iter().find(same),
+            None => has(|family| family.address),
+        };
+        by_address
+            .or_else(|| has(|family| family.token))
+            .unwrap_or(VAULT)
+    }
+}
+
+/// Opens one mount of a Vault or OpenBao server. Sends nothing; the login happens at the first use.
 ///
 /// # Errors
-/// - [`ErrorKind::InvalidConfig`]: an address, path, certificate or credential that cannot be used, more than one
-///   credential, or plain http to another machine without `allow_http`.
-/// - [`ErrorKind::Unauthenticated`]: no credential, or one that must not go to a location of somebody else's choice.
+/// - [`ErrorKind::InvalidConfig`]: an unusable address, path, certificate or credential, more than one credential, or plain http to another machine without `allow_http`.
+/// - [`ErrorKind::Unauthenticated`]: no credential, or one that must not go to a location that somebody else chose.
 pub async fn open(
     config: VaultConfig,
     context: OpenContext,
     transport: Transport,
 ) -> Result<VaultProvider> {
     let ambient = Ambient::of(&context);
-    let base = base(&config, ambient)?;
+    let family = Family::for_address(config.address.as_deref(), ambient);
+    let base = base(&config, ambient, family)?;
     base.refuse_clear("credentials", config.allow_http)?;
     let namespace = config.namespace.as_deref();
-    let namespace = namespace.or_else(|| ambient.text(&NAMESPACE));
+    let namespace = namespace.or_else(|| ambient.text(&[family.namespace]));
     let namespace = namespace.map(|namespace| namespace.trim_matches('/').to_owned());
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     let mount = config
@@ -52,11 +93,12 @@ pub async fn open(
     check_path(&mount, "mount")?;
 
     let mut variables = Vec::new();
-    let method = method(&config, &context, ambient, &mut variables)?;
+    let method = method(&config, &context, (ambient, family), &mut variables)?;
     let endpoint = Endpoint {
-        http: transport.client(client_options(&config, &context, ambient)?)?,
+        http: transport.client(client_options(&config, &context, ambient, family)?)?,
         namespace: namespace.as_deref().map(namespace_header).transpose()?,
         clock: context.clock.clone(),
+        index: index(&config, &context)?,
         base,
     };
     let location = location(&endpoint.base, &mount, namespace.as_deref());
@@ -65,30 +107,27 @@ pub async fn open(
         shape: config.shape,
         field: config
             .value_field
-            .unwrap_or_else(|| DEFAULT_VALUE_FIELD.to_owned()),
+            .map_or_else(|| DEFAULT_VALUE_FIELD.into(), Into::into),
     };
     if shaper.field.is_empty() {
         return Err(invalid_config("`value_field` is empty"));
     }
     Ok(VaultProvider::new(
-        Client::new(endpoint, auth, &mount),
+        Client::new(endpoint, auth, &mount, config.engine),
         shaper,
-        config.engine,
         context.clock,
         (context.provider, location, variables),
     ))
 }
 
-fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
+fn base(config: &VaultConfig, ambient: Ambient<'_>, family: Family) -> Result<BaseUrl> {
     if let Some(address) = &config.address {
         return BaseUrl::parse(address);
     }
-    let Some((variable, address)) = ambient.variable(&ADDRESS) else {
-        return Err(
-            invalid_config("the address of the server is missing").with_hint(
-                "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR",
-            ),
-        );
+    let Some((variable, address)) = ambient.variable(&[family.address]) else {
+        return Err(invalid_config("the server's address is missing").with_hint(
+            "set `address`, or `location = \"vault://host:8200/secret\"`, or VAULT_ADDR or BAO_ADDR",
+        ));
     };
     BaseUrl::of_setting(
         variable,
@@ -97,18 +136,12 @@ fn base(config: &VaultConfig, ambient: Ambient<'_>) -> Result<BaseUrl> {
     )
 }
 
-fn check_path(path: &str, what: &str) -> Result<()> {
-    let is_sound = !path.is_empty()
-        && !path.contains("..")
-        && !path.chars().any(char::is_control)
-        && path
-            .split('/')
-            .all(|segment| !segment.is_empty() && segment != ".");
-    if is_sound {
+fn check_path(path: &str, setting: &str) -> Result<()> {
+    if is_path(path) {
         return Ok(());
     }
     Err(invalid_config(format!(
-        "`{what}` is not a path such as `secret` or `team/secret`"
+        "`{setting}` is not a path such as `secret` or `team/secret`"
     )))
 }
 
@@ -132,20 +165,31 @@ fn location(base: &BaseUrl, mount: &str, namespace: Option<&str>) -> Location {
     location
 }
 
+/// Where the index of the last write is kept.
+fn index(config: &VaultConfig, context: &OpenContext) -> Result<WriteIndex> {
+    let Some(file) = &config.index_file else {
+        return Ok(WriteIndex::default());
+    };
+    context.allow_ambient("the file of `index_file`")?;
+    let file = NamedPath::new("`index_file`", file)?;
+    Ok(WriteIndex::shared(file.below(&context.base_dir)))
+}
+
 fn client_options(
     config: &VaultConfig,
     context: &OpenContext,
     ambient: Ambient<'_>,
+    family: Family,
 ) -> Result<ClientOptions> {
     let mut names = SettingNames::default();
-    names.address = match (&config.address, ambient.variable(&ADDRESS)) {
+    names.address = match (&config.address, ambient.variable(&[family.address])) {
         (None, Some((variable, _))) => variable.into(),
         _ => "`address`, `location` or VAULT_ADDR".into(),
     };
     let ca = match &config.ca_cert {
         Some(path) => Some(NamedFile::from_config("`ca_cert`", path, context)?),
         None => {
-            let given = ambient.variable(&CA);
+            let given = ambient.variable(&[family.ca]);
             let given = given.and_then(|(name, path)| Some((name, path.expose_str().ok()?)));
             given
                 .map(|(variable, path)| NamedFile::new(variable, path))
@@ -171,7 +215,7 @@ fn client_options(
         }
         _ => {
             return Err(
-                invalid_config("`client_cert` and `client_key` belong together")
+                invalid_config("`client_cert` and `client_key` need each other")
                     .with_hint("set both or neither"),
             );
         }
@@ -185,7 +229,7 @@ fn client_options(
 fn method(
     config: &VaultConfig,
     context: &OpenContext,
-    ambient: Ambient<'_>,
+    ambient: (Ambient<'_>, Family),
     variables: &mut Vec<String>,
 ) -> Result<Method> {
     at_most_one_credential(&[
@@ -276,14 +320,14 @@ fn method(
     ambient_method(context, ambient, variables)
 }
 
-/// The credential of the person at the keyboard.
+/// The credential of the user's environment.
 fn ambient_method(
     context: &OpenContext,
-    ambient: Ambient<'_>,
+    (ambient, family): (Ambient<'_>, Family),
     variables: &mut Vec<String>,
 ) -> Result<Method> {
-    context.allow_ambient("the token of VAULT_TOKEN or ~/.vault-token")?;
-    if let Some((name, value)) = ambient.variable(&TOKEN) {
+    context.allow_ambient("the token of VAULT_TOKEN, BAO_TOKEN or ~/.vault-token")?;
+    if let Some((name, value)) = ambient.variable(&[family.token]) {
         variables.push(name.to_owned());
         return Ok(Method::Token(value.clone(), name.into()));
     }
@@ -294,6 +338,6 @@ fn ambient_method(
     match file.filter(|file| file.is_file()) {
         Some(file) => NamedFile::new("`vault login`", file).map(Method::TokenFile),
         None => Err(Error::new(ErrorKind::Unauthenticated, "no credential for vault")
-            .with_hint("set VAULT_TOKEN, log in with `vault login` or `bao login`, or configure a login such as `approle`")),
+            .with_hint(format!("set {}, log in with `vault login` or `bao login`, or configure a login such as `approle`", family.token))),
     }
 }

@@ -1,4 +1,4 @@
-//! The server's JSON. What may be a value is borrowed as raw text, so that it stays in the body, which is wiped.
+//! The server's JSON. Possible values are borrowed as raw text, so they stay in the body, which is wiped.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What surrounds every answer.
+/// The envelope of every answer.
 #[derive(Deserialize)]
 pub(crate) struct Envelope<'a> {
     #[serde(default, borrow)]
@@ -19,9 +19,11 @@ pub(crate) struct Envelope<'a> {
     pub(crate) data: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(crate) auth: Option<Login<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) wrap_info: Option<&'a RawValue>,
 }
 
-/// What a refusal looks like. An answer without any of it is not the server's.
+/// A refusal. An answer with none of these fields is not the server's.
 #[derive(Deserialize)]
 pub(crate) struct Errors<'a> {
     #[serde(default, borrow)]
@@ -40,7 +42,7 @@ impl<'a> Errors<'a> {
         serde_json::from_slice(body).ok()
     }
 
-    /// Whether the server says no more than the status.
+    /// Whether the body says no more than the status.
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
             && self.warnings.is_none()
@@ -72,8 +74,8 @@ pub(crate) struct Kv2Read<'a> {
     pub(crate) metadata: VersionInfo<'a>,
 }
 
-/// The same, and nothing else beside it. KV version 1 gives this form only to a map with exactly these keys, and then
-/// its lease duration is not 0: that comes from a key `ttl` or `lease` of the map, else from the server's default.
+/// The same with no other field. KV version 1 returns this form only for a map with exactly these keys, and then its
+/// lease duration is not 0: it comes from a key `ttl` or `lease` of the map, else from the server's default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kv2ReadExactly<'a> {
@@ -83,7 +85,7 @@ pub(crate) struct Kv2ReadExactly<'a> {
     _metadata: VersionInfo<'a>,
 }
 
-/// One version, as reads and writes tell it.
+/// One version, as reads and writes report it.
 #[derive(Deserialize)]
 pub(crate) struct VersionInfo<'a> {
     pub(crate) version: u64,
@@ -120,7 +122,7 @@ pub(crate) struct VersionState<'a> {
     pub(crate) destroyed: bool,
 }
 
-/// A page of a listing; `key_info` is in OpenBao's detailed one.
+/// A page of a listing; only OpenBao's detailed one has `key_info`.
 #[derive(Deserialize)]
 pub(crate) struct Listing<'a> {
     pub(crate) keys: Vec<String>,
@@ -151,7 +153,7 @@ pub(crate) struct WrappedSecretId<'a> {
     pub(crate) secret_id: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct HealthInfo<'a> {
     #[serde(default)]
     pub(crate) initialized: Option<bool>,
@@ -209,4 +211,20 @@ pub(crate) struct Versions {
 #[derive(Serialize)]
 pub(crate) struct CustomMetadata<'a> {
     pub(crate) custom_metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metadata_cas: Option<u64>,
+}
+
+/// The version of a secret's metadata, which Vault does not have.
+#[derive(Deserialize)]
+pub(crate) struct MetadataVersion {
+    #[serde(default)]
+    pub(crate) current_metadata_version: u64,
+}
+
+/// The place of a write in the log of a cluster.
+#[derive(Deserialize)]
+pub(crate) struct ClusterIndex {
+    pub(crate) cluster: String,
+    pub(crate) value: String,
 }

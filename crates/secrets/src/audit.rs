@@ -18,7 +18,7 @@ use crate::router::Router;
 const LARGEST_KEY: u64 = 64 << 10;
 
 /// What a handle adds to its configuration.
-pub(crate) struct Parts {
+pub(crate) struct AuditInputs {
     pub(crate) actor: Arc<Actor>,
     pub(crate) sinks: Vec<Box<dyn AuditSink>>,
     pub(crate) default: Option<Arc<str>>,
@@ -26,23 +26,27 @@ pub(crate) struct Parts {
 }
 
 /// The layer that a configuration asks for. Its key is read, and its file opened, with the first use of a secret.
-pub(crate) fn layer(config: &Config, router: &Router, parts: Parts) -> Result<Option<AuditLayer>> {
+pub(crate) fn layer(
+    config: &Config,
+    router: &Router,
+    inputs: AuditInputs,
+) -> Result<Option<AuditLayer>> {
     let Some(audit) = config.audit.clone() else {
-        return match parts.sinks.is_empty() {
+        return match inputs.sinks.is_empty() {
             true => Ok(None),
             // With sinks of its own it needs no file.
             false => {
                 let audit = AuditConfig::default();
-                AuditLayer::new(audit, parts.sinks, parts.actor, parts.clock).map(Some)
+                AuditLayer::new(audit, inputs.sinks, inputs.actor, inputs.clock).map(Some)
             }
         };
     };
-    let Parts {
+    let AuditInputs {
         actor,
         sinks,
         default,
         clock,
-    } = parts;
+    } = inputs;
     let path = match &audit.path {
         Some(_) => Some(path(config, &audit)?),
         None if audit.trace || !sinks.is_empty() => None,
@@ -70,7 +74,7 @@ pub(crate) fn layer(config: &Config, router: &Router, parts: Parts) -> Result<Op
         }
         .boxed()
     };
-    AuditLayer::opening(audit, actor, clock, default, Box::new(open)).map(Some)
+    AuditLayer::lazy(audit, actor, clock, default, Box::new(open)).map(Some)
 }
 
 #[derive(Debug, Clone)]

@@ -7,16 +7,19 @@ use secrets_core::{
 use tower::{BoxError, Layer, Service};
 
 use crate::Secrets;
+#[cfg(feature = "audit")]
 use crate::audit;
 use crate::config::Config;
-use crate::layers::{
-    Actor, AuditConfig, AuditSink, CacheConfig, CacheLayer, OwnTtls, PolicyConfig,
-};
+#[cfg(feature = "audit")]
+use crate::layers::{Actor, AuditSink};
+use crate::layers::{AuditConfig, CacheConfig, PolicyConfig};
+#[cfg(feature = "cache")]
+use crate::layers::{CacheLayer, cache::SecretTtls};
 #[cfg(feature = "policy")]
 use crate::layers::{Policy, PolicyLayer};
 use crate::registry::Registry;
 use crate::router::{Opener, Router};
-use crate::secrets::Seen;
+use crate::secrets::LayerHandles;
 use crate::stack::{self, AddedLayer, Stack, StackOptions};
 
 /// Builds a [`Secrets`] handle. Every setting has a default; providers are opened on first use.
@@ -30,7 +33,9 @@ pub struct SecretsBuilder {
     default: Option<String>,
     #[cfg(feature = "policy")]
     principal: Option<Arc<str>>,
+    #[cfg(feature = "audit")]
     actor: Option<Actor>,
+    #[cfg(feature = "audit")]
     sinks: Vec<Box<dyn AuditSink>>,
     inner: Vec<AddedLayer>,
     outer: Vec<AddedLayer>,
@@ -128,12 +133,14 @@ impl SecretsBuilder {
     }
 
     /// Records every use of a secret here too; without any other setting of the audit, here alone.
+    #[cfg(feature = "audit")]
     pub fn audit_sink(mut self, sink: impl AuditSink) -> Self {
         self.sinks.push(Box::new(sink));
         self
     }
 
     /// Who uses secrets, for the audit. Unless given, what the operating system says of this process.
+    #[cfg(feature = "audit")]
     pub fn actor(mut self, actor: Actor) -> Self {
         self.actor = Some(actor);
         self
@@ -156,15 +163,17 @@ impl SecretsBuilder {
             self.principal,
             &self.environment,
         )?;
-        #[cfg(not(feature = "policy"))]
-        without_policy(&config)?;
-        let mut options = StackOptions {
+        refuse_what_is_off(&config)?;
+        let options = StackOptions {
             retry: config.retry.clone(),
             timeouts: config.timeouts.clone(),
             concurrency: config.concurrency,
+            #[cfg(feature = "rate-limit")]
             rate: None,
             breaker: config.breaker.clone(),
+            #[cfg(feature = "cache")]
             cache: cache(&config, &clock)?,
+            #[cfg(feature = "audit")]
             audit: None,
             #[cfg(feature = "policy")]
             policy,
@@ -193,32 +202,44 @@ impl SecretsBuilder {
             default.clone(),
             opener,
         )?;
-        let parts = audit::Parts {
-            actor: Arc::new(self.actor.unwrap_or_else(Actor::of_process)),
-            sinks: self.sinks,
-            default,
-            clock: options.clock.clone(),
+        #[cfg(feature = "audit")]
+        let options = {
+            let inputs = audit::AuditInputs {
+                actor: Arc::new(self.actor.unwrap_or_else(Actor::of_process)),
+                sinks: self.sinks,
+                default,
+                clock: options.clock.clone(),
+            };
+            StackOptions {
+                audit: audit::layer(&config, &router, inputs)?,
+                ..options
+            }
         };
-        options.audit = audit::layer(&config, &router, parts)?;
         let outer = stack::outer(router.clone(), &options);
-        Ok(Secrets::new(outer, router, config, Seen::new(&options)))
+        Ok(Secrets::new(
+            outer,
+            router,
+            config,
+            LayerHandles::new(&options),
+        ))
     }
 }
 
 /// The cache that the configuration asks for.
+#[cfg(feature = "cache")]
 fn cache(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<CacheLayer>> {
     let Some(settings) = &config.cache else {
         return Ok(None);
     };
-    let mut own_ttls = OwnTtls::new();
+    let mut secret_ttls = SecretTtls::new();
     for declared in &config.secrets {
         if let Some(ttl) = declared.cache_ttl {
             let target = declared.reference.provider().map(Arc::from);
-            let own = own_ttls.entry(declared.reference.name().clone());
+            let own = secret_ttls.entry(declared.reference.name().clone());
             own.or_default().push((target, ttl));
         }
     }
-    CacheLayer::with_own_ttls(settings.clone(), clock.clone(), own_ttls).map(Some)
+    CacheLayer::with_secret_ttls(settings.clone(), clock.clone(), secret_ttls).map(Some)
 }
 
 /// The policy that the configuration asks for, and the principal for whom.
@@ -233,8 +254,8 @@ fn policy(
         return Ok(None);
     }
     let policy = match default {
-        Some(default) => Policy::new(&config.clone().with_default(default))?,
-        None => Policy::new(config)?,
+        Some(default) => Policy::new(config.clone().with_default(default).policy_source()?)?,
+        None => Policy::new(config.policy_source()?)?,
     };
     let named = || {
         let variables = ["SECRETS_PRINCIPAL", "USER", "LOGNAME"].into_iter();
@@ -252,21 +273,55 @@ fn policy(
     PolicyLayer::new(policy, principal, default.map_or("", String::as_str)).map(Some)
 }
 
-/// A policy that cannot be asked must not be taken for one that allows everything.
-#[cfg(not(feature = "policy"))]
-fn without_policy(config: &Config) -> Result<()> {
-    let Some(policy) = &config.policy else {
-        return Ok(());
-    };
-    let error = Error::new(
-        ErrorKind::InvalidConfig,
-        "there is a policy, but this program was built without policies",
-    )
-    .with_hint("build it with the feature `policy`, or take `[policy]` out");
-    Err(match &policy.position {
-        Some(position) => error.with_position(position.clone()),
-        None => error,
-    })
+/// Refuses settings whose feature is off: a policy that cannot be asked must not be taken for one that allows everything.
+fn refuse_what_is_off(config: &Config) -> Result<()> {
+    let rate = config.providers.values().find(|one| one.rate.is_some());
+    let policy = config.policy.as_ref();
+    let asked = [
+        ("audit", "[audit]", config.audit.is_some(), None),
+        ("cache", "[cache]", config.cache.is_some(), None),
+        (
+            "policy",
+            "[policy]",
+            policy.is_some(),
+            policy.and_then(|one| one.position.as_ref()),
+        ),
+        (
+            "rate-limit",
+            "rate",
+            rate.is_some(),
+            rate.and_then(|one| one.position.as_ref()),
+        ),
+    ];
+    let off: Vec<&str> = [
+        (cfg!(feature = "audit"), "audit"),
+        (cfg!(feature = "cache"), "cache"),
+        (cfg!(feature = "policy"), "policy"),
+        (cfg!(feature = "rate-limit"), "rate-limit"),
+    ]
+    .into_iter()
+    .filter(|(is_on, _)| !is_on)
+    .map(|(_, feature)| feature)
+    .collect();
+    for (feature, setting, is_asked, position) in asked {
+        if !is_asked || !off.contains(&feature) {
+            continue;
+        }
+        let error = Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "`{setting}` is set, but this program was built without the feature `{feature}`"
+            ),
+        )
+        .with_hint(format!(
+            "build it with the feature `{feature}`, or remove `{setting}`"
+        ));
+        return Err(match position {
+            Some(position) => error.with_position(position.clone()),
+            None => error,
+        });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for SecretsBuilder {

@@ -2,7 +2,8 @@
 
 use secrets_core::{Error, ErrorKind, Result};
 pub use secrets_local::file::{
-    Accepted, FileConfig, FileStore, MergeReport, Recipients, StoreSummary,
+    Accepted, ChangeKind, FileConfig, FileStore, KeyChange, KeyOrigin, MergeConsent, MergeReport,
+    MergeSide, OldKeyWrite, Recipients, StoreSummary, VersionChange,
 };
 
 use crate::Secrets;

@@ -1,44 +1,35 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "audit")]
 mod audit;
 pub mod blocking;
 mod builder;
 mod chain;
 mod config;
-mod document;
 mod field;
 #[cfg(feature = "file")]
 pub mod file;
 mod grants;
-pub mod layers;
 mod leases;
-#[cfg(feature = "mask")]
-pub mod mask;
 mod plan;
-mod prometheus;
 mod registry;
 mod resolve;
 mod router;
 mod secrets;
-mod service;
 mod stack;
 mod stats;
-#[cfg(feature = "template")]
-mod template;
-mod wiped;
 
 pub use builder::SecretsBuilder;
 pub use config::{
     ChainEntry, ChainMember, Config, Declared, DescribedSetting, LoadOptions, OnError,
-    ProviderEntry, RetryConfig, SettingOrigin, Settings, TimeoutConfig, trust,
+    ProviderEntry, SettingOrigin, Settings, trust,
 };
 pub use field::SecretField;
 pub use grants::ProviderGrants;
 pub use leases::{CloseOptions, LeasesAtClose};
 pub use plan::{PlannedRead, ReadPlan};
 pub use registry::{Opening, Registry, canonical_scheme};
-pub use resolve::{FileFormat, FileScan, ValueScan};
 pub use secrets::Secrets;
 pub use secrets_core::{
     AmbientCredentials, Answer, AsSecretRef, Call, Capabilities, Capability, Clock, Deadline,
@@ -47,10 +38,16 @@ pub use secrets_core::{
     Metadata, NameMapping, NameRules, NamedPath, OpenContext, Operation, Origin, Page, PageToken,
     PlannedCall, ProviderInfo, PutMode, PutOptions, Reply, Request, Response, Result,
     RollbackOptions, Secret, SecretName, SecretProvider, SecretRef, SecretState, SecretValue,
-    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content,
+    SourcePosition, SystemClock, Version, VersionsOptions, looks_like_content, unsupported,
 };
-pub use service::ProviderService;
+#[doc(inline)]
+pub use secrets_layers as layers;
+pub use secrets_layers::{ProviderService, RetryConfig, TimeoutConfig};
+#[cfg(feature = "mask")]
+#[doc(inline)]
+pub use secrets_mask as mask;
+#[cfg(feature = "template")]
+pub use secrets_resolve::Template;
+pub use secrets_resolve::{FileFormat, FileScan, FileSet, ValueScan};
 pub use stack::Stack;
 pub use stats::{ProviderStats, Stats};
-#[cfg(feature = "template")]
-pub use template::{Lookup, Template};

@@ -217,10 +217,10 @@ impl Router {
     pub(crate) fn stats(&self) -> Vec<ProviderStats> {
         let opened = self.0.slots.values().filter_map(|slot| slot.opened.get());
         let stats = opened.map(|Opened { inner, .. }| ProviderStats {
-            provider: inner.meter.provider().clone(),
-            scheme: inner.meter.scheme(),
+            provider: inner.metrics.provider().clone(),
+            scheme: inner.metrics.scheme(),
             breaker: inner.breaker.state(),
-            calls: inner.meter.calls(),
+            calls: inner.metrics.calls(),
         });
         stats.collect()
     }
@@ -540,7 +540,10 @@ impl Slot {
                 options.timeouts.attempt = limit;
             }
             options.concurrency = entry.concurrency.or(options.concurrency);
-            options.rate = entry.rate;
+            #[cfg(feature = "rate-limit")]
+            {
+                options.rate = entry.rate;
+            }
             if let Some(breaker) = &entry.breaker {
                 options.breaker = breaker.clone();
             }

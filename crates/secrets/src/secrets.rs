@@ -17,9 +17,12 @@ use tower::ServiceExt;
 use crate::builder::SecretsBuilder;
 use crate::config::{Config, Declared, LoadOptions};
 use crate::grants::{self, ProviderGrants};
+#[cfg(feature = "audit")]
+use crate::layers::AuditLayer;
 #[cfg(feature = "policy")]
 use crate::layers::Policy;
-use crate::layers::{AuditLayer, Cache, Glance, Kept};
+#[cfg(feature = "cache")]
+use crate::layers::{Cache, CacheHit, CachedRead};
 use crate::leases::{CloseOptions, LeasesAtClose};
 use crate::plan::ReadPlan;
 use crate::router::{Router, into_answer};
@@ -56,21 +59,25 @@ struct Shared {
     router: Router,
     config: Config,
     declared: HashMap<String, usize>,
-    seen: Seen,
+    handles: LayerHandles,
 }
 
 /// The layers that a handle gives a look at.
-pub(crate) struct Seen {
+pub(crate) struct LayerHandles {
+    #[cfg(feature = "cache")]
     cache: Option<Cache>,
+    #[cfg(feature = "audit")]
     audit: Option<AuditLayer>,
     #[cfg(feature = "policy")]
     policy: Option<Policy>,
 }
 
-impl Seen {
+impl LayerHandles {
     pub(crate) fn new(options: &StackOptions) -> Self {
         Self {
+            #[cfg(feature = "cache")]
             cache: options.cache.as_ref().map(|layer| layer.cache().clone()),
+            #[cfg(feature = "audit")]
             audit: options.audit.clone(),
             #[cfg(feature = "policy")]
             policy: options.policy.as_ref().map(|layer| layer.policy().clone()),
@@ -94,7 +101,7 @@ struct Resolved {
 }
 
 impl Secrets {
-    pub(crate) fn new(outer: Outer, router: Router, config: Config, seen: Seen) -> Self {
+    pub(crate) fn new(outer: Outer, router: Router, config: Config, handles: LayerHandles) -> Self {
         let declared = config.secrets.iter().enumerate();
         let declared = declared.map(|(at, one)| (one.name.clone(), at)).collect();
         Self {
@@ -103,7 +110,7 @@ impl Secrets {
                 router,
                 config,
                 declared,
-                seen,
+                handles,
             }),
             target: None,
             reason: None,
@@ -196,15 +203,17 @@ impl Secrets {
     /// [`ErrorKind::NotFound`] with the name if there is none; else what the provider or a layer says.
     pub async fn get(&self, reference: impl AsSecretRef) -> Result<SecretValue> {
         let reference = reference.as_secret_ref()?;
-        match self.glance(&reference).and_then(Kept::into_value) {
-            Some(value) => Ok(value),
-            None => Ok(self.ask(&reference).await?.secret.value),
+        #[cfg(feature = "cache")]
+        if let Some(value) = self.try_cached(&reference).and_then(CacheHit::into_value) {
+            return Ok(value);
         }
+        Ok(self.ask(&reference).await?.secret.value)
     }
 
     /// What the cache has, where all layers around it agree at once. A part of a value has to be taken out of it first.
-    fn glance(&self, reference: &SecretRef) -> Option<Kept> {
-        let at_once = self.shared.outer.at_once.as_ref()?;
+    #[cfg(feature = "cache")]
+    fn try_cached(&self, reference: &SecretRef) -> Option<CacheHit> {
+        let stack = self.shared.outer.try_cached.as_ref()?;
         let base = match reference.provider() {
             None if !self.shared.declared.is_empty() => self.base(reference),
             _ => reference,
@@ -212,7 +221,7 @@ impl Secrets {
         if reference.field().or(base.field()).is_some() {
             return None;
         }
-        at_once.glance(Glance {
+        stack.try_cached(CachedRead {
             target: base.provider().or(self.target.as_deref()),
             name: base.name(),
             version: reference.version().or(base.version()),
@@ -226,7 +235,10 @@ impl Secrets {
     /// As [`get`](Self::get).
     pub async fn get_with_origin(&self, reference: impl AsSecretRef) -> Result<Answer> {
         let reference = reference.as_secret_ref()?;
-        match self.glance(&reference).and_then(|kept| kept.to_answer()) {
+        match self
+            .try_cached(&reference)
+            .and_then(|kept| kept.to_answer())
+        {
             Some(answer) => Ok(answer),
             None => self.ask(&reference).await,
         }
@@ -601,21 +613,25 @@ impl Secrets {
     }
 
     /// The cache of this handle, where one is configured: what it did, and how it is made to forget.
+    #[cfg(feature = "cache")]
     pub fn cache(&self) -> Option<&Cache> {
-        self.shared.seen.cache.as_ref()
+        self.shared.handles.cache.as_ref()
     }
 
     /// The policy of this handle, where one is configured: what it decides, and how it is replaced.
     #[cfg(feature = "policy")]
     pub fn policy(&self) -> Option<&Policy> {
-        self.shared.seen.policy.as_ref()
+        self.shared.handles.policy.as_ref()
     }
 
     /// What this handle did since it was made: calls of each provider, and the cache.
     pub fn stats(&self) -> Stats {
         Stats {
             providers: self.shared.router.stats(),
+            #[cfg(feature = "cache")]
             cache: self.cache().map(Cache::stats),
+            #[cfg(not(feature = "cache"))]
+            cache: None,
         }
     }
 
@@ -633,10 +649,8 @@ impl Secrets {
     /// # Errors
     /// The first error; the others are closed all the same.
     pub async fn close_with(&self, options: CloseOptions) -> Result<()> {
-        // Nobody is given a value from memory that ends in this moment.
-        if let Some(cache) = self.cache() {
-            cache.clear();
-        }
+        // No reader gets a value from memory that ends now.
+        self.clear_cache();
         let given_back = match options.leases {
             LeasesAtClose::Revoke => self.give_back_leases().await,
             LeasesAtClose::Keep => Ok(()),
@@ -648,13 +662,14 @@ impl Secrets {
             .into_iter()
             .map(|name| self.call(Some(name), Call::Close));
         let outcomes = futures_util::future::join_all(closes).await;
-        if let Some(cache) = self.cache() {
-            cache.clear();
-        }
+        self.clear_cache();
+        #[cfg(feature = "audit")]
         let recorded = match self.audit() {
             Some(audit) => audit.flush().await,
             None => Ok(()),
         };
+        #[cfg(not(feature = "audit"))]
+        let recorded = Ok(());
         outcomes
             .into_iter()
             .try_for_each(|outcome| outcome.map(drop))
@@ -662,8 +677,16 @@ impl Secrets {
             .and(recorded)
     }
 
+    fn clear_cache(&self) {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = self.cache() {
+            cache.clear();
+        }
+    }
+
+    #[cfg(feature = "audit")]
     pub(crate) fn audit_layer(&self) -> Option<&AuditLayer> {
-        self.shared.seen.audit.as_ref()
+        self.shared.handles.audit.as_ref()
     }
 
     pub(crate) fn router(&self) -> &Router {

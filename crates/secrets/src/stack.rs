@@ -1,6 +1,6 @@
 //! The two stacks, and the order of their layers.
 //!
-//! - **inner**, one for each configured provider: breaker → retry → rate limit → concurrency limit → meter → attempt
+//! - **inner**, one for each configured provider: breaker → retry → rate limit → concurrency limit → metrics → attempt
 //!   timeout → provider. The breaker sees calls, not attempts; a retry's sleep holds no place in a limit; each attempt has its own
 //!   timeout, and a turn in the rate limit of its own.
 //! - **outer**, one for each handle: trace → audit → policy → deadline → cache → router. A policy is there
@@ -11,26 +11,62 @@
 //! Layers that a user adds stand outside of ours: around the retries of a provider, or around the whole handle.
 
 use std::fmt;
+use std::future::Future;
+#[cfg(feature = "rate-limit")]
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use secrets_core::{Capability, Clock, Error, Request, Response, SecretProvider};
+use secrets_core::{Capability, Clock, Error, Request, Response, Result, SecretProvider};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
-use crate::config::{RetryConfig, TimeoutConfig};
+#[cfg(feature = "audit")]
+use crate::layers::AuditLayer;
 #[cfg(feature = "policy")]
 use crate::layers::PolicyLayer;
+#[cfg(feature = "rate-limit")]
+use crate::layers::RateLimitLayer;
 use crate::layers::{
-    AtOnce, AttemptTimeoutLayer, AuditLayer, Breaker, BreakerConfig, BreakerLayer, Cache,
-    CacheLayer, DeadlineLayer, Glance, Kept, Meter, MeterLayer, RateLimitLayer, RetryLayer,
-    TraceLayer, error_from_boxed,
+    AttemptTimeoutLayer, Breaker, BreakerConfig, BreakerLayer, DeadlineLayer, Metrics,
+    MetricsLayer, ProviderService, RetryConfig, RetryLayer, TimeoutConfig, TraceLayer,
+    error_from_boxed,
 };
-use crate::service::ProviderService;
+#[cfg(feature = "cache")]
+use crate::layers::{Cache, CacheHit, CacheLayer, CachedRead, TryCached};
 
-/// A composed stack: cheap to clone, and shared by all who hold a clone.
-pub type Stack = BoxCloneSyncService<Request, Response, Error>;
+/// A composed stack: a tower service from [`Request`] to [`Response`] that is cheap to clone. Clones share it.
+///
+/// A layer for [`SecretsBuilder::inner_layer`](crate::SecretsBuilder::inner_layer) or
+/// [`SecretsBuilder::outer_layer`](crate::SecretsBuilder::outer_layer) wraps one.
+#[derive(Debug, Clone)]
+pub struct Stack(BoxCloneSyncService<Request, Response, Error>);
+
+impl Stack {
+    pub(crate) fn new<S>(service: S) -> Self
+    where
+        S: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        Self(BoxCloneSyncService::new(service))
+    }
+}
+
+impl Service<Request> for Stack {
+    type Response = Response;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.0.call(request)
+    }
+}
 
 /// How the stacks are built; from the configuration.
 #[derive(Debug, Clone)]
@@ -38,11 +74,14 @@ pub(crate) struct StackOptions {
     pub(crate) retry: RetryConfig,
     pub(crate) timeouts: TimeoutConfig,
     pub(crate) concurrency: Option<usize>,
-    /// Calls a second; `None` for the vendor's quota.
+    /// Calls per second; `None` for the vendor's quota.
+    #[cfg(feature = "rate-limit")]
     pub(crate) rate: Option<u32>,
     pub(crate) breaker: BreakerConfig,
+    #[cfg(feature = "cache")]
     pub(crate) cache: Option<CacheLayer>,
     /// Made once there is a router, which reads its key.
+    #[cfg(feature = "audit")]
     pub(crate) audit: Option<AuditLayer>,
     #[cfg(feature = "policy")]
     pub(crate) policy: Option<PolicyLayer>,
@@ -67,7 +106,7 @@ impl AddedLayer {
             let service = layer
                 .layer(stack)
                 .map_err(|error| error_from_boxed(error.into()));
-            BoxCloneSyncService::new(service)
+            Stack::new(service)
         }))
     }
 }
@@ -89,11 +128,11 @@ fn add(layers: &[AddedLayer], stack: Stack) -> Stack {
 /// How many calls a provider takes at once where neither the configuration nor the provider says.
 const CONCURRENCY: usize = 16;
 
-/// The inner stack of a provider, and what can be seen of it from outside.
+/// The inner stack of a provider, with its counters and its breaker.
 #[derive(Debug, Clone)]
 pub(crate) struct Inner {
     pub(crate) stack: Stack,
-    pub(crate) meter: Meter,
+    pub(crate) metrics: Metrics,
     pub(crate) breaker: Breaker,
 }
 
@@ -104,30 +143,32 @@ pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -
         .concurrency
         .or(info.concurrency)
         .unwrap_or(CONCURRENCY);
-    let meter = Meter::new(info.name.clone(), info.scheme);
-    let rate = options.rate.or(info.rate).and_then(NonZeroU32::new);
-    let standard = ServiceBuilder::new()
-        .layer(BreakerLayer::new(
-            options.breaker.clone(),
-            options.clock.clone(),
-        ))
+    let metrics = Metrics::new(info.name.clone(), info.scheme);
+    let clock = &options.clock;
+    let outside = ServiceBuilder::new()
+        .layer(BreakerLayer::new(options.breaker.clone(), clock.clone()))
         .layer(RetryLayer::new(
             options.retry.clone(),
-            options.clock.clone(),
+            clock.clone(),
             put_tokens_honoured,
-        ))
-        .option_layer(rate.map(|rate| RateLimitLayer::new(rate, options.clock.clone())))
+        ));
+    #[cfg(feature = "rate-limit")]
+    let outside = {
+        let rate = options.rate.or(info.rate).and_then(NonZeroU32::new);
+        outside.option_layer(rate.map(|rate| RateLimitLayer::new(rate, clock.clone())))
+    };
+    let standard = outside
         .layer(ConcurrencyLimitLayer::new(concurrency.max(1)))
-        .layer(MeterLayer::new(meter.clone(), options.clock.clone()))
+        .layer(MetricsLayer::new(metrics.clone(), clock.clone()))
         .layer(AttemptTimeoutLayer::new(
             options.timeouts.attempt,
-            options.clock.clone(),
+            clock.clone(),
         ))
         .service(ProviderService::new(provider));
     let breaker = standard.breaker().clone();
     Inner {
-        stack: add(&options.added_inner, BoxCloneSyncService::new(standard)),
-        meter,
+        stack: add(&options.added_inner, Stack::new(standard)),
+        metrics,
         breaker,
     }
 }
@@ -135,9 +176,10 @@ pub(crate) fn inner(provider: Arc<dyn SecretProvider>, options: &StackOptions) -
 /// The stack of a handle.
 pub(crate) struct Outer {
     pub(crate) stack: Stack,
-    /// The same for reads that can be answered at once; absent where nothing is kept, and where a layer of the user's, which
-    /// knows requests alone, has to see them.
-    pub(crate) at_once: Option<Arc<dyn AtOnce + Send + Sync>>,
+    /// The same for reads that the cache can answer without a future. Absent without a cache, and where a layer of the
+    /// user's, which knows requests alone, has to see them.
+    #[cfg(feature = "cache")]
+    pub(crate) try_cached: Option<Arc<dyn TryCached + Send + Sync>>,
 }
 
 pub(crate) fn outer<R>(router: R, options: &StackOptions) -> Outer
@@ -145,46 +187,49 @@ where
     R: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
     R::Future: Send,
 {
-    let outside = ServiceBuilder::new()
-        .layer(TraceLayer::new(options.clock.clone()))
-        .option_layer(options.audit.clone());
+    let outside = ServiceBuilder::new().layer(TraceLayer::new(options.clock.clone()));
+    #[cfg(feature = "audit")]
+    let outside = outside.option_layer(options.audit.clone());
     #[cfg(feature = "policy")]
     let outside = outside.option_layer(options.policy.clone());
     let outside = outside.layer(DeadlineLayer::new(
         options.timeouts.deadline,
         options.clock.clone(),
     ));
-    let Some(cache) = &options.cache else {
-        let standard = BoxCloneSyncService::new(outside.service(router));
+    #[cfg(feature = "cache")]
+    if let Some(cache) = &options.cache {
+        let standard = outside.layer(cache.clone()).service(router);
+        let try_cached = options.added_outer.is_empty().then(|| {
+            let counted = Counted {
+                service: standard.clone(),
+                cache: cache.cache().clone(),
+            };
+            Arc::new(counted) as _
+        });
         return Outer {
-            stack: add(&options.added_outer, standard),
-            at_once: None,
+            stack: add(&options.added_outer, Stack::new(standard)),
+            try_cached,
         };
-    };
-    let standard = outside.layer(cache.clone()).service(router);
-    let at_once = options.added_outer.is_empty().then(|| {
-        let counted = Counted {
-            service: standard.clone(),
-            cache: cache.cache().clone(),
-        };
-        Arc::new(counted) as _
-    });
+    }
     Outer {
-        stack: add(&options.added_outer, BoxCloneSyncService::new(standard)),
-        at_once,
+        stack: add(&options.added_outer, Stack::new(outside.service(router))),
+        #[cfg(feature = "cache")]
+        try_cached: None,
     }
 }
 
-/// Counts what was answered at once, when all layers are done with it.
+/// Counts a hit when all layers are done with it.
+#[cfg(feature = "cache")]
 struct Counted<S> {
     service: S,
     cache: Cache,
 }
 
-impl<S: AtOnce> AtOnce for Counted<S> {
-    fn glance(&self, read: Glance<'_>) -> Option<Kept> {
-        let kept = self.service.glance(read)?;
+#[cfg(feature = "cache")]
+impl<S: TryCached> TryCached for Counted<S> {
+    fn try_cached(&self, read: CachedRead<'_>) -> Option<CacheHit> {
+        let hit = self.service.try_cached(read)?;
         self.cache.count_hit();
-        Some(kept)
+        Some(hit)
     }
 }

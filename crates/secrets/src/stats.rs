@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
+use crate::layers::metrics::prometheus::{self, PrometheusText, escaped};
 use crate::layers::{BreakerState, CacheStats, CallStats};
-use crate::prometheus::{self, PrometheusText, escaped};
 
 /// What a handle did since it was made.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,7 +54,7 @@ impl Stats {
             let state = match one.breaker {
                 BreakerState::Closed => 0,
                 BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
+                _ => 2,
             };
             let labels = format!(
                 "provider=\"{}\",scheme=\"{}\"",

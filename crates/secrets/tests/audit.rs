@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use polysecrets::layers::{AuditConfig, AuditSink, CacheConfig, Event, Hits, Record, Source};
+use polysecrets::layers::{AuditConfig, AuditSink, CacheConfig, Event, Hits, Record, RecordSource};
 use polysecrets::{Answer, ErrorKind, Freshness, Result, SecretRef, Secrets};
 use support::{Failing, memory};
 
@@ -58,9 +58,9 @@ impl Kept {
 
 fn source(answer: &Answer) -> &'static str {
     let source = match answer.origin.freshness {
-        Freshness::Cached { .. } => Source::Cache,
-        Freshness::Stale { .. } => Source::Stale,
-        _ => Source::Provider,
+        Freshness::Cached { .. } => RecordSource::Cache,
+        Freshness::Stale { .. } => RecordSource::Stale,
+        _ => RecordSource::Provider,
     };
     source.as_str()
 }
@@ -159,7 +159,7 @@ async fn hits_of_the_cache_are_all_recorded_singly_or_in_counts() {
         for record in &counted {
             let span = record.time.duration_since(record.since.unwrap()).unwrap();
             assert!(span < Duration::from_millis(1900), "{span:?}");
-            assert_eq!(record.source, Some(Source::Cache));
+            assert_eq!(record.source, Some(RecordSource::Cache));
         }
     }
 }

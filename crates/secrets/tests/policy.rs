@@ -102,11 +102,19 @@ fn what_is_cached_is_denied_all_the_same_and_a_reload_counts_at_once() {
         secrets.get("db/password").await.unwrap();
         let config = secrets.config().clone();
         let turned = config.clone().with_policy(policy("api/*"));
-        secrets.policy().unwrap().reload(&turned).unwrap();
+        secrets
+            .policy()
+            .unwrap()
+            .reload(turned.policy_source().unwrap())
+            .unwrap();
         let error = secrets.get("db/password").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(error.hint().unwrap().contains("role \"all\""));
-        secrets.policy().unwrap().reload(&config).unwrap();
+        secrets
+            .policy()
+            .unwrap()
+            .reload(config.policy_source().unwrap())
+            .unwrap();
         secrets.get("db/password").await.unwrap();
         // One who has no role, on a handle of their own.
         let secrets = handle("bob", Some(policy("db/*"))).await;

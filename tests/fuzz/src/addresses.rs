@@ -1,19 +1,19 @@
-//! Names, references and locations: what is printed is read back as the same.
+//! Names, references and locations: printing and parsing round-trips.
 
 use secrets_core::{ErrorKind, Location, SecretName, SecretRef, Version};
 
 use super::input::texts;
 
-/// A text as each kind of address, then the parts of a reference put together.
+/// Parses a text as each kind of address, then builds a reference from parts.
 pub fn addresses(data: &[u8]) {
     let Some([text, provider, version, default, field]) = texts(data) else {
         return;
     };
     if let Ok(location) = text.parse::<Location>() {
-        printed_is_read(&location);
+        round_trips(&location);
     }
     match text.parse::<SecretRef>() {
-        Ok(reference) => printed_reference_is_read(&reference),
+        Ok(reference) => reference_round_trips(&reference),
         Err(error) => assert!(
             matches!(
                 error.kind(),
@@ -39,10 +39,10 @@ pub fn addresses(data: &[u8]) {
     if !field.is_empty() {
         reference = reference.with_field(field);
     }
-    printed_reference_is_read(&reference);
+    reference_round_trips(&reference);
 }
 
-fn printed_is_read(location: &Location) {
+fn round_trips(location: &Location) {
     let printed = location.to_string();
     assert!(!printed.contains(char::is_control), "{printed:?}");
     match printed.parse::<Location>() {
@@ -51,7 +51,7 @@ fn printed_is_read(location: &Location) {
     }
 }
 
-fn printed_reference_is_read(reference: &SecretRef) {
+fn reference_round_trips(reference: &SecretRef) {
     let printed = reference.to_string();
     assert!(
         !printed.contains(|c: char| c.is_control() || matches!(c, ' ' | '{' | '}')),

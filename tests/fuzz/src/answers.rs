@@ -1,5 +1,4 @@
-//! What the servers of Vault, Google and Infisical may answer: no answer is too odd, and none of a success is repeated
-//! in an error.
+//! Responses of Vault, Google and Infisical: any response is handled, and no error quotes a successful one.
 
 use std::cell::OnceCell;
 use std::error::Error as _;
@@ -20,10 +19,10 @@ use secrets_vault::{Engine, VaultConfig};
 use super::input::parts;
 use super::scratch::wait;
 
-/// Where it is in the body of a success, no error has it.
+/// A value that no error may quote from a successful response.
 const CANARY: &str = "hunter2hunter2";
 
-/// The statuses of the answers, of which a byte chooses one.
+/// The statuses that a byte selects from.
 const STATUSES: [u16; 12] = [200, 200, 201, 204, 400, 401, 403, 404, 409, 429, 500, 503];
 
 struct World {
@@ -35,7 +34,7 @@ thread_local! {
     static WORLD: OnceCell<World> = const { OnceCell::new() };
 }
 
-/// A byte for the provider, one for the operation and one for the status, then the header `Retry-After` and the body.
+/// One byte each for the provider, the operation and the status, then the header `Retry-After` and the body.
 pub fn answers(data: &[u8]) {
     let [provider, operation, status, rest @ ..] = data else {
         return;
@@ -46,14 +45,14 @@ pub fn answers(data: &[u8]) {
         let world = world.get_or_init(open);
         world.server.answer_with(status, wait_for, body);
         let provider = &world.providers[usize::from(*provider) % world.providers.len()];
-        for error in wait(asked(&**provider, *operation)) {
-            is_told(&error, status, body);
+        for error in wait(errors(&**provider, *operation)) {
+            is_well_formed(&error, status, body);
         }
     });
 }
 
 /// The errors of one operation.
-async fn asked(provider: &dyn SecretProvider, operation: u8) -> Vec<Error> {
+async fn errors(provider: &dyn SecretProvider, operation: u8) -> Vec<Error> {
     let name = SecretName::new("db/password").expect("a name");
     let error = match operation % 6 {
         0 => provider.get(&name, &GetOptions::default()).await.err(),
@@ -84,7 +83,7 @@ async fn asked(provider: &dyn SecretProvider, operation: u8) -> Vec<Error> {
     error.into_iter().collect()
 }
 
-fn is_told(error: &Error, status: u16, body: &[u8]) {
+fn is_well_formed(error: &Error, status: u16, body: &[u8]) {
     let mut text = format!("{error} {:?} {error:?}", error.hint());
     let mut source = error.source();
     while let Some(error) = source {
@@ -137,7 +136,7 @@ fn open() -> World {
     World { server, providers }
 }
 
-/// Answers the requests in the same way, and after so many no more: a tree of folders that are all alike has no end.
+/// Gives the same response to the first [`ANSWERS`] requests and then fails, since a tree of identical folders has no end.
 struct Server {
     url: String,
     answer: Mutex<(Vec<u8>, usize)>,
@@ -181,7 +180,7 @@ impl Server {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = (answer, 0);
     }
 
-    /// Until the client goes away.
+    /// Serves until the client disconnects.
     fn serve(&self, stream: TcpStream) -> Option<()> {
         stream.set_nodelay(true).ok()?;
         let mut requests = BufReader::new(stream);

@@ -1,12 +1,12 @@
-//! The audit's log: one that was changed is never taken for whole, and no text is too odd to be looked at.
+//! The audit log: a changed log never verifies, and any text is handled.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use secrets::SystemClock;
 use secrets::layers::{
-    Actor, AuditConfig, AuditKey, AuditLog, AuditQuery, AuditSink, AuditSummary, FileSink, Record,
-    Sync,
+    Actor, AuditConfig, AuditKey, AuditLog, AuditQuery, AuditSink, AuditSummary, FileSink,
+    FsyncMode, Record,
 };
 use secrets_core::{ErrorKind, SecretValue};
 
@@ -15,12 +15,11 @@ use super::scratch;
 
 const LOG: &[u8] = include_bytes!("../fixtures/audit.log");
 const HEAD: &[u8] = include_bytes!("../fixtures/audit.log.head");
-/// Between the two when they are edited.
+/// Separates the log and its checkpoint when both are edited.
 const BETWEEN: u8 = 0;
 const KEY: &str = "the key of a log in a test";
 
-/// The first letter says what the rest is: a `t`ext with its checkpoint and a record, or `e`dits of the log and of the
-/// checkpoint behind it.
+/// The first letter selects the input: a `t`ext with its checkpoint and a record, or `e`dits of the log and its checkpoint.
 pub fn audit(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else {
         return;
@@ -28,9 +27,9 @@ pub fn audit(data: &[u8]) {
     match kind {
         b't' => {
             let [head, record, log] = parts(rest);
-            looked_at(log, head);
+            any_text(log, head);
             if let Ok(record) = serde_json::from_slice::<Record>(record) {
-                told(&record);
+                printed(&record);
             }
         }
         b'e' => {
@@ -62,12 +61,12 @@ fn records(path: &Path) -> Vec<Record> {
     records
 }
 
-fn looked_at(log: &[u8], head: &[u8]) {
+fn any_text(log: &[u8], head: &[u8]) {
     let log = written(log, head);
     let verified = log.verify().expect("a file");
     assert!(
         verified.fault.is_some() || verified.records == 0,
-        "nobody had the key"
+        "verified without the key"
     );
     let records = records(log.path());
     let mut strictly = Vec::new();
@@ -77,13 +76,13 @@ fn looked_at(log: &[u8], head: &[u8]) {
         assert!(error.to_string().contains("audit.log:"), "{error}");
     }
     assert!(records.starts_with(&strictly));
-    records.iter().for_each(told);
+    records.iter().for_each(printed);
 }
 
-/// What is said of a record, wherever it comes from.
-fn told(record: &Record) {
+/// Checks every form in which a record is printed.
+fn printed(record: &Record) {
     let json = serde_json::to_string(record).expect("JSON");
-    // Times are written in microseconds, so that only what was written once stays as it is.
+    // Times are printed in microseconds, so compare only from the second time on.
     let again: Record = serde_json::from_str(&json).expect("a record");
     assert_eq!(serde_json::to_string(&again).ok().as_ref(), Some(&json));
     let event = record.to_ocsf();
@@ -113,7 +112,7 @@ fn changed(text: &[u8], head: &[u8]) {
         };
         assert!(
             !verified.anchored || head == HEAD,
-            "a changed checkpoint is taken"
+            "accepted a changed checkpoint"
         );
         assert!(original.starts_with(&found), "{verified:?}");
         assert!(
@@ -124,8 +123,8 @@ fn changed(text: &[u8], head: &[u8]) {
         assert!(text != LOG || head != HEAD, "{verified:?}");
     }
 
-    // A writer goes on where it can, and then the log is whole.
-    let config = AuditConfig::default().with_sync(Sync::None);
+    // A writer continues a valid log, which then still verifies.
+    let config = AuditConfig::default().with_sync(FsyncMode::None);
     let mut sink = FileSink::new(
         &path,
         &config,

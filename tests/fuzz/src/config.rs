@@ -1,4 +1,4 @@
-//! Configurations in each format: a fault has its place, and what is JSON means the same as YAML.
+//! Configurations in each format: errors have a position, and JSON means the same as YAML.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ const BUILTIN: [&str; 9] = [
     "vault",
 ];
 
-/// The first letter says what the rest is: `t`oml, `y`aml, `j`son, or the `w`orkflow of another program.
+/// The first letter selects the format: `t`oml, `y`aml, `j`son, or the `w`orkflow of another program.
 pub fn config(data: &[u8]) {
     let Some((kind, text)) = data.split_first() else {
         return;
@@ -49,21 +49,21 @@ fn load(name: &str, text: &[u8]) -> Option<Config> {
         Ok(config) => {
             settings(&config);
             for problem in config.problems() {
-                is_told(&problem, &path, text);
+                is_well_formed(&problem, &path, text);
             }
             if let Err(error) = config.check_names(BUILTIN) {
-                is_told(&error, &path, text);
+                is_well_formed(&error, &path, text);
             }
             Some(config)
         }
         Err(error) => {
-            is_told(&error, &path, text);
+            is_well_formed(&error, &path, text);
             None
         }
     }
 }
 
-fn is_told(error: &secrets::Error, path: &Path, text: &[u8]) {
+fn is_well_formed(error: &secrets::Error, path: &Path, text: &[u8]) {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
     let message = error.to_string();
     assert!(!message.contains(char::is_control), "{message:?}");

@@ -1,4 +1,4 @@
-//! `.env` files: what is written is read back, and what is not meant stays as it is.
+//! `.env` files: written values are read back, and everything else stays unchanged.
 
 use std::ops::Range;
 
@@ -12,11 +12,11 @@ use secrets_local::dotenv::{self, DotenvConfig};
 use super::input::parts;
 use super::scratch;
 
-/// A name, a value and a file: the value is written into the file and taken out again.
+/// Writes a value to a file under a name and deletes it again.
 pub fn dotenv(data: &[u8]) {
     let [name, value, file] = parts(data);
     if let Ok(value) = std::str::from_utf8(value) {
-        quoted_is_read(value);
+        quoting_round_trips(value);
     }
     let Ok(text) = syntax::text(file) else { return };
     let before = match syntax::parse(text) {
@@ -40,7 +40,7 @@ pub fn dotenv(data: &[u8]) {
     }
 }
 
-fn quoted_is_read(value: &str) {
+fn quoting_round_trips(value: &str) {
     match syntax::quote(value) {
         Ok(quoted) => {
             let text = format!("KEY={}\n", *quoted);
@@ -63,7 +63,7 @@ fn places_fit(text: &str, entries: &[Entry]) {
             assert!(comment.end <= entry.span.start, "{entry:?}");
         }
         let again = format!("K={}", &text[entry.value_span.clone()]);
-        let again = syntax::parse(&again).expect("a value by itself");
+        let again = syntax::parse(&again).expect("a value alone");
         assert_eq!(again[0].value, entry.value, "{entry:?}");
     }
 }
@@ -109,12 +109,12 @@ fn changed_and_back(name: &SecretName, value: &SecretValue, text: &str, before: 
         ErrorKind::NotFound
     );
     let rest = read();
-    let kept = syntax::parse(&rest).expect("what is left");
+    let kept = syntax::parse(&rest).expect("the rest");
     let mut old = before.iter();
     for entry in &kept {
         let same =
             |old: &Entry| old.key == entry.key && ends_apart(text, &old.span, &rest, &entry.span);
-        assert!(old.any(same), "{entry:?} was not there, or elsewhere");
+        assert!(old.any(same), "{entry:?} is new or has moved");
     }
     let gone = before
         .iter()
@@ -122,11 +122,11 @@ fn changed_and_back(name: &SecretName, value: &SecretValue, text: &str, before: 
     let mut keys: Vec<&str> = gone.map(|entry| entry.key.as_str()).collect();
     keys.sort_unstable();
     keys.dedup();
-    // Its own, and what is made of it for a variable.
+    // The name itself and its form as a variable.
     assert!(keys.len() <= 2, "{keys:?}");
 }
 
-/// The same lines, but for the line end that the last line of a file may get.
+/// Whether the lines are equal, except for the line end that the last line may gain.
 fn ends_apart(one: &str, span: &Range<usize>, other: &str, other_span: &Range<usize>) -> bool {
     let trimmed = |text: &str| text.trim_end_matches(['\r', '\n']).len();
     let (one, other) = (&one[span.clone()], &other[other_span.clone()]);

@@ -1,4 +1,4 @@
-//! The fields of a value that is a JSON object, beside serde_json's reading of it.
+//! The fields of a JSON object, compared with serde_json.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ pub fn fields(data: &[u8]) {
         }
         match (ours, serde_json::from_str::<Value>(raw.get())) {
             (Ok(ours), Ok(Value::String(text))) => assert_eq!(ours.expose_str().ok(), Some(&*text)),
-            // Half of a pair of surrogates stands for no character.
+            // A lone surrogate is not a character.
             (Err(error), Err(_)) => {
                 assert_eq!(error.kind(), ErrorKind::InvalidValue);
                 all_are_text = false;
@@ -40,7 +40,7 @@ pub fn fields(data: &[u8]) {
         }
     }
     if all_are_text && let Ok(all) = value.fields() {
-        // Of a key that occurs twice the last one counts.
+        // The last duplicate of a key counts.
         let all: HashMap<String, SecretValue> = all.into_iter().collect();
         assert_eq!(all.len(), theirs.len());
         for (key, each) in all {

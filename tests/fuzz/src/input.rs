@@ -1,15 +1,15 @@
-//! How the parts of an input are told apart.
+//! Splits an input into parts.
 
-/// Stands between the parts. It is in no text of UTF-8, so that texts need no other care.
+/// Separates the parts. It does not occur in UTF-8.
 const BETWEEN: u8 = 0xff;
 
-/// The first parts of an input, empty where there are fewer; the last one has all that is left.
+/// The first parts of an input. Missing parts are empty, and the last part is the rest.
 pub(crate) fn parts<const N: usize>(data: &[u8]) -> [&[u8]; N] {
     let mut parts = data.splitn(N, |byte| *byte == BETWEEN);
     std::array::from_fn(|_| parts.next().unwrap_or_default())
 }
 
-/// The same, for texts alone.
+/// The first parts, if all of them are text.
 pub(crate) fn texts<const N: usize>(data: &[u8]) -> Option<[&str; N]> {
     let mut texts = [""; N];
     for (text, part) in texts.iter_mut().zip(parts::<N>(data)) {
@@ -18,8 +18,8 @@ pub(crate) fn texts<const N: usize>(data: &[u8]) -> Option<[&str; N]> {
     Some(texts)
 }
 
-/// Changes to a text that is right: each is a place (two bytes), how many bytes go (one), and how many come (one), then
-/// those.
+/// Applies edits to a text. Each is a position (two bytes), the number of bytes to remove (one) and to insert (one), and the
+/// inserted bytes.
 pub(crate) fn edited(original: &[u8], mut edits: &[u8]) -> Vec<u8> {
     let mut text = original.to_vec();
     while let [high, low, gone, come, rest @ ..] = edits {

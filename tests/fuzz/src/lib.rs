@@ -1,7 +1,7 @@
-//! What every input that comes from outside must hold: one function a target, which panics where it does not.
+//! Properties that hold for every external input: one function per target, which panics on a violation.
 //!
-//! The programs in `src/bin` give these functions what libFuzzer makes up (`cargo xtask test -p fuzz`), and a test of
-//! the workspace what lies in `corpus` (`tests/tests/it/fuzz.rs`). A failing input becomes a file of the corpus.
+//! The programs in `src/bin` pass libFuzzer's inputs to these functions (`cargo xtask test -p fuzz`), and a test of the
+//! workspace passes the files of `corpus` (`tests/tests/it/fuzz.rs`). Add every failing input to the corpus.
 
 mod addresses;
 mod answers;
@@ -34,7 +34,7 @@ pub use templates::templates;
 /// Checks one input.
 pub type Target = fn(&[u8]);
 
-/// Every target, by the name of its program and its folder in `corpus`.
+/// The targets, by the name of the program and of the folder in `corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("addresses", addresses),
     ("answers", answers),

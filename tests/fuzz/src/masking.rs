@@ -1,4 +1,4 @@
-//! Masking: no value is left in any of the spellings in which it was put in, wherever the text is cut.
+//! Masking: no encoding of a value remains, wherever the text is split.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Write as _;
@@ -14,13 +14,13 @@ use super::input::parts;
 /// The shortest value that is masked.
 const SHORTEST: usize = 4;
 
-/// The longest value that is made up: a masker costs milliseconds a byte.
+/// The longest value from the input, since building a masker takes milliseconds per byte.
 const LONGEST: usize = 8;
 
-/// In a text, before two bytes that say which value stands there, and how it is spelled.
+/// Marks a place in the text for a value: two bytes follow, for the value and its encoding.
 const MARK: u8 = 0xfe;
 
-/// Values that have something to do with each other, or with how text is cut.
+/// Values that overlap each other or depend on how text is split.
 const FIXED: [&[&[u8]]; 7] = [
     &[b"correct horse", b"hunter2", b"correct horse battery"],
     &[
@@ -40,13 +40,13 @@ const FIXED: [&[&[u8]]; 7] = [
 ];
 
 thread_local! {
-    /// The last one of own values, since most inputs differ from the one before elsewhere.
+    /// The last masker for values from the input, which most inputs share with their predecessor.
     static LAST: RefCell<Option<(Vec<Vec<u8>>, Masker)>> = const { RefCell::new(None) };
     static MASKERS: [OnceCell<Masker>; FIXED.len()] = const { [const { OnceCell::new() }; FIXED.len()] };
 }
 
-/// The first letter says which values there are: those that are `f`ixed, of which the next byte chooses some, or two `o`wn
-/// ones. Then how long the pieces are into which the text is cut, and the text with its marks.
+/// The first letter selects the values: `f`ixed ones, from which the next byte selects a set, or two `o`wn ones. Then the
+/// lengths of the pieces of the text, and the text with its marks.
 pub fn masking(data: &[u8]) {
     match data {
         [b'f', set, rest @ ..] => {
@@ -81,10 +81,10 @@ fn hides(masker: &Masker, values: &[&[u8]], lengths: &[u8], text: &[u8]) {
     let text = &spelled_out(values, text);
     let masked = masker.mask(text);
     assert_eq!(in_pieces(masker, text, lengths, false), masked, "in pieces");
-    // Something is given out too early then, but nothing else happens to it.
+    // Releasing early may reveal a part, but must not panic.
     in_pieces(masker, text, lengths, true);
     for value in values {
-        // What stands for a value must not make up another one.
+        // The replacement of a value must not form another value.
         if value.trim_ascii().len() < SHORTEST || value.contains(&b'*') {
             continue;
         }
@@ -139,7 +139,7 @@ fn in_pieces(masker: &Masker, text: &[u8], lengths: &[u8], released: bool) -> Ve
 
 const WAYS: u8 = 8;
 
-/// Written by others than the masker's own table of spellings.
+/// Encodes a value independently of the masker's own encoders.
 fn spelling(value: &[u8], way: u8) -> Vec<u8> {
     let each =
         |format: fn(u8) -> String| value.iter().copied().map(format).collect::<String>().into();

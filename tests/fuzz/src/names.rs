@@ -1,4 +1,4 @@
-//! Names in the rules of each provider that has some: reversible, and never two for one.
+//! The name mapping of each provider: reversible and unambiguous.
 
 use secrets_core::{ErrorKind, NameMapping, NameRules, SecretName};
 
@@ -13,7 +13,7 @@ const PROVIDERS: [NameRules; 5] = [
     NameRules::new("-_.", '_', 800),
 ];
 
-/// Two names, and each as if a provider had it already.
+/// Maps two names, and each as an existing name of a provider.
 pub fn names(data: &[u8]) {
     let Some([one, other]) = texts(data) else {
         return;
@@ -64,15 +64,13 @@ fn comes_back(mapping: &NameMapping, rules: NameRules, name: &SecretName) {
         }
         Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidName),
     }
-    // As if others had made it: it is one secret, under one name.
+    // A name that another program created belongs to one secret with one name.
     let foreign = name.as_str();
     if native(foreign) && foreign.len() <= rules.max_bytes {
-        let name = mapping
-            .decode(foreign)
-            .expect("a name that the provider has");
+        let name = mapping.decode(foreign).expect("an existing name");
         let encoded = mapping
             .encode(&name)
-            .expect("the name of a secret that is there");
+            .expect("the name of an existing secret");
         assert_eq!(mapping.folded(&encoded), mapping.folded(foreign), "{name}");
     }
 }

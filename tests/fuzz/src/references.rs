@@ -1,4 +1,4 @@
-//! `${secret:…}` in files: nothing but the references changes, and the result is still of its format.
+//! `${secret:…}` in files: only references change, and the result keeps its format.
 
 use granit_parser::{Event, Parser};
 use secrets::{ErrorKind, FileFormat, FileScan, SecretRef, SecretValue, ValueScan};
@@ -76,7 +76,7 @@ pub fn references(data: &[u8]) {
                 _ => assert_eq!(*out, resolved(text)),
             }
         }
-        // A block whose lines end as no system ends them any more may be refused.
+        // A block with lone carriage returns as line ends may be refused.
         Err(error) if format == FileFormat::Yaml && has_lone_return(text) => {
             let kind = error.kind();
             assert!(
@@ -92,7 +92,7 @@ fn has_lone_return(text: &str) -> bool {
     text.replace("\r\n", "").contains('\r')
 }
 
-/// What the documentation says, a character at a time.
+/// Resolves references as documented, character by character.
 fn resolved<'v>(text: &str, value_of: &impl Fn(&SecretRef) -> Option<&'v str>) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -115,7 +115,7 @@ fn resolved<'v>(text: &str, value_of: &impl Fn(&SecretRef) -> Option<&'v str>) -
 
 fn same_json(text: &str, out: &str, resolved: &dyn Fn(&str) -> String) {
     let out = serde_json::from_str::<Value>(out).map_err(|_| out);
-    // Numbers beyond a float, among others.
+    // Fails for numbers beyond a float, for example.
     let Ok(before) = serde_json::from_str::<Value>(text) else {
         return;
     };
@@ -144,7 +144,7 @@ fn same_toml(text: &str, out: &str, resolved: &dyn Fn(&str) -> String) {
     };
     replace_toml(&mut expected, resolved);
     let out = toml::from_str::<toml::Value>(out).expect("TOML");
-    // Some numbers are not equal to themselves.
+    // NaN is not equal to itself.
     assert_eq!(format!("{out:?}"), format!("{expected:?}"));
 }
 
@@ -174,7 +174,7 @@ fn same_dotenv(text: &str, out: &str, resolved: &dyn Fn(&str) -> String) {
     }
 }
 
-/// Keys stay, so that each scalar is either as it was or resolved; all else is as it was.
+/// Each scalar is unchanged (as keys are) or resolved, and everything else is unchanged.
 fn same_yaml(text: &str, out: &str, resolved: &dyn Fn(&str) -> String) {
     let (before, after) = (events(text), events(out));
     assert_eq!(after.len(), before.len(), "{out:?}");
@@ -187,7 +187,7 @@ fn same_yaml(text: &str, out: &str, resolved: &dyn Fn(&str) -> String) {
     }
 }
 
-/// What happens in a YAML text, scalars with their texts.
+/// The events of a YAML text, with the text of scalars.
 fn events(text: &str) -> Vec<Option<String>> {
     Parser::new_from_str(text)
         .map(|event| event.expect("YAML").0)

@@ -1,4 +1,4 @@
-//! How long a server asks to be left alone.
+//! The delay that a server requests with its headers.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ const HEADERS: [&str; 5] = [
 ];
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A part for the local clock (seconds since 1970), then one for each header.
+/// The local clock (seconds since 1970), then each header.
 pub fn retry_after(data: &[u8]) {
     let [clock, fields @ ..] = parts::<6>(data);
     let seconds = std::str::from_utf8(clock)

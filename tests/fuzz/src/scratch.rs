@@ -1,4 +1,4 @@
-//! A folder of this process, and a runtime, for what reads files.
+//! A temporary folder and a runtime for targets that read files.
 
 use std::cell::OnceCell;
 use std::future::Future;
@@ -12,7 +12,7 @@ thread_local! {
     static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
 }
 
-/// A file in the folder of this thread, which other inputs may have left there.
+/// The path of a file in this thread's folder. The file may exist from an earlier input.
 pub(crate) fn path(name: &str) -> PathBuf {
     FOLDER.with(|folder| {
         let folder = folder.get_or_init(|| TempDir::new().expect("a temporary folder"));
@@ -20,7 +20,7 @@ pub(crate) fn path(name: &str) -> PathBuf {
     })
 }
 
-/// Writes such a file. Only its owner can read it.
+/// Writes a file that only its owner can read.
 pub(crate) fn write(name: &str, bytes: &[u8]) -> PathBuf {
     let path = path(name);
     if !path.exists() {
@@ -33,7 +33,7 @@ pub(crate) fn write(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Waits for it.
+/// Runs a future.
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| {
         let runtime = runtime.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! The encrypted file: one that was changed is never opened to other values.
+//! The encrypted file: a changed file never opens.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::path::Path;
 use secrets_core::{
     ErrorKind, GetOptions, ListOptions, OpenContext, SecretName, SecretProvider, SecretValue,
 };
-use secrets_local::file::{self, FileConfig, FileProvider, FileStore};
+use secrets_local::file::{self, FileConfig, FileProvider, FileStore, MergeConsent, MergeReport};
 
 use super::input::edited;
 use super::scratch;
 
 const STORE: &[u8] = include_bytes!("../fixtures/store.txt");
-/// Opens this store and nothing else. In two parts, or searches for keys in source would find one.
+/// The key of this store only. Split, so scanners for keys do not report it.
 const IDENTITY: &str = concat!(
     "AGE-SECRET-",
     "KEY-1PYJWUDTUDKQC9GEFRNU68N6WNYPHTUM4KHX9HPS0A9U34DQ2DQLSXG330T"
 );
-/// What is in it.
+/// The content of the store.
 const SECRETS: [(&str, &str); 3] = [
     ("api/key", "third version"),
     ("db/password", "correct horse"),
@@ -30,11 +30,11 @@ struct Opened {
 }
 
 thread_local! {
-    /// Kept, so that the key is derived once as long as the envelope stays.
+    /// Kept, so the key is derived only once while the envelope is unchanged.
     static OPENED: OnceCell<Opened> = const { OnceCell::new() };
 }
 
-/// The first letter says what the rest is: a `t`ext, `e`dits of the store, or edits of one side of a `m`erge.
+/// The first letter selects the input: a `t`ext, `e`dits of the store, or edits of one side of a `m`erge.
 pub fn store(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else {
         return;
@@ -68,15 +68,15 @@ impl Opened {
         match self.store.summary() {
             Ok(summary) => {
                 assert_eq!(summary.secrets, SECRETS.len());
-                assert!(text == STORE, "a changed store is opened");
+                assert!(text == STORE, "opened a changed store");
                 self.has_its_values();
             }
             Err(error) => {
                 assert!(text != STORE, "{error}");
-                is_told(&error);
+                is_well_formed(&error);
                 let name = SecretName::new("db/password").expect("a name");
                 let secret = scratch::wait(self.provider.get(&name, &GetOptions::default()));
-                is_told(&secret.expect_err("a value of a store that is refused"));
+                is_well_formed(&secret.expect_err("read a refused store"));
             }
         }
     }
@@ -98,9 +98,13 @@ impl Opened {
         let base = scratch::write("base", STORE);
         let other = scratch::write("theirs", theirs);
         let out = scratch::path("merged");
-        match self.store.merge_files(Some(&base), &base, &other, &out) {
+        let agree = |_: &MergeReport| MergeConsent::ALL;
+        match self
+            .store
+            .merge_files(Some(&base), &base, &other, &out, agree)
+        {
             Ok(_) => {
-                assert!(theirs == STORE, "a changed side is taken");
+                assert!(theirs == STORE, "accepted a changed side");
                 replace(
                     self.store.path(),
                     &std::fs::read(&out).expect("what was merged"),
@@ -109,19 +113,19 @@ impl Opened {
             }
             Err(error) => {
                 assert!(theirs != STORE, "{error}");
-                is_told(&error);
+                is_well_formed(&error);
             }
         }
     }
 }
 
-/// As an editor does it: a new file, which nobody takes for the old one.
+/// Replaces the file by a new one, as editors do.
 fn replace(path: &Path, text: &[u8]) {
     let new = scratch::write("new", text);
     std::fs::rename(new, path).expect("a store");
 }
 
-fn is_told(error: &secrets_core::Error) {
+fn is_well_formed(error: &secrets_core::Error) {
     assert!(
         matches!(
             error.kind(),

@@ -1,16 +1,16 @@
-//! Templates: what is put between keys comes out between values, and nothing else makes the engine fall over.
+//! Templates: text between keys is printed between their values, and no template panics.
 
 use secrets::{ErrorKind, Result, SecretValue, Template};
 
 use super::input::texts;
 
-/// What a template may use to work or grow without end, as every program may.
+/// Words with which a template can run or grow without limit.
 const ENDLESS: [&str; 12] = [
     "for", "macro", "call", "range", "*", "indent", "lipsum", "batch", "slice", "format", "center",
     "replace",
 ];
 
-/// Texts and keys in turn, then a template as it is.
+/// Alternating texts and keys, then a template.
 pub fn templates(data: &[u8]) {
     let Some([before, key, between, other, template]) = texts(data) else {
         return;
@@ -20,7 +20,7 @@ pub fn templates(data: &[u8]) {
     }
     let template = match Template::parse("fuzz", template) {
         Ok(template) => template,
-        Err(error) => return is_told(&error, template),
+        Err(error) => return is_well_formed(&error, template),
     };
     if ENDLESS.iter().all(|word| {
         !data
@@ -29,7 +29,7 @@ pub fn templates(data: &[u8]) {
     }) {
         let source = texts::<5>(data).unwrap_or_default()[4];
         if let Err(error) = template.render(&value_of, None) {
-            is_told(&error, source);
+            is_well_formed(&error, source);
         }
     }
 }
@@ -65,7 +65,7 @@ fn between_texts(before: &str, key: &str, between: &str, other: &str) {
     assert_eq!(template.references(), keys, "{source:?}");
 }
 
-/// Every third key has no value.
+/// Keys whose length is a multiple of three have no value.
 fn value_of(key: &str) -> Result<Option<SecretValue>> {
     Ok((!key.len().is_multiple_of(3)).then(|| format!("<{key}{{{{ 1 }}}}>").into()))
 }
@@ -85,7 +85,7 @@ fn quoted(key: &str) -> String {
     format!("\"{key}\"")
 }
 
-fn is_told(error: &secrets::Error, source: &str) {
+fn is_well_formed(error: &secrets::Error, source: &str) {
     assert_ne!(error.kind(), ErrorKind::Unexpected, "{error}");
     assert!(!error.to_string().contains(char::is_control), "{error:?}");
     if let Some(position) = error.position() {

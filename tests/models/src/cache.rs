@@ -13,7 +13,7 @@ mod sync {
 
     use super::doomed;
 
-    /// A load is dropped at any of its awaits, as one that panics is.
+    /// A load may be dropped at any of its awaits, like one that panics.
     pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
         doomed::begun();
         shuttle::future::spawn(async move {
@@ -26,7 +26,7 @@ mod sync {
         spawn(work);
     }
 
-    /// Any time may be over at any moment, but for a limit beyond all patience.
+    /// Any timeout may expire at any moment, except one of [`super::ENDLESS`] or more.
     pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         if limit >= super::ENDLESS {
             return Some(work.await);
@@ -47,28 +47,29 @@ mod sync {
     }
 }
 
-/// The files of the cache as they are, but for `sync.rs`.
+/// Includes the files of the cache, except for `sync.rs`.
 macro_rules! real {
     ($($name:ident $path:literal)*) => {$(
         #[path = $path]
-        #[allow(dead_code, unreachable_pub, reason = "the facade around it asks for more than the models do")]
+        #[allow(dead_code, unreachable_pub, reason = "the models use only a part")]
         mod $name;
     )*};
 }
 
 real! {
-    config "../../../crates/secrets/src/layers/cache/config.rs"
-    entry "../../../crates/secrets/src/layers/cache/entry.rs"
-    flight "../../../crates/secrets/src/layers/cache/flight.rs"
-    health "../../../crates/secrets/src/layers/cache/health.rs"
-    kept "../../../crates/secrets/src/layers/cache/kept.rs"
-    key "../../../crates/secrets/src/layers/cache/key.rs"
-    layer "../../../crates/secrets/src/layers/cache/layer.rs"
-    service "../../../crates/secrets/src/layers/cache/service.rs"
-    shelf "../../../crates/secrets/src/layers/cache/shelf.rs"
-    stats "../../../crates/secrets/src/layers/cache/stats.rs"
-    store "../../../crates/secrets/src/layers/cache/store.rs"
-    threads "../../../crates/secrets/src/layers/cache/threads.rs"
+    config "../../../crates/secrets-layers/src/cache/config.rs"
+    counters "../../../crates/secrets-layers/src/cache/counters.rs"
+    entry "../../../crates/secrets-layers/src/cache/entry.rs"
+    flight "../../../crates/secrets-layers/src/cache/flight.rs"
+    health "../../../crates/secrets-layers/src/cache/health.rs"
+    cache_hit "../../../crates/secrets-layers/src/cache/cache_hit.rs"
+    key "../../../crates/secrets-layers/src/cache/key.rs"
+    layer "../../../crates/secrets-layers/src/cache/layer.rs"
+    service "../../../crates/secrets-layers/src/cache/service.rs"
+    sharded "../../../crates/secrets-layers/src/cache/sharded.rs"
+    stats "../../../crates/secrets-layers/src/cache/stats.rs"
+    store "../../../crates/secrets-layers/src/cache/store.rs"
+    threads "../../../crates/secrets-layers/src/cache/threads.rs"
 }
 
 mod doomed;
@@ -76,16 +77,16 @@ mod doomed;
 mod tests;
 
 pub use config::CacheConfig;
-pub(crate) use kept::Kept;
+pub use cache_hit::CacheHit;
 pub use layer::CacheLayer;
 pub use service::CacheService;
 pub use stats::CacheStats;
-pub use store::Cache;
+pub use store::{Cache, SecretTtls};
 
-/// A time that never is over.
+/// A timeout that never expires.
 const ENDLESS: std::time::Duration = std::time::Duration::from_secs(1_000_000);
 
-/// Lets others go first, at most so often.
+/// Yields at most `most` times.
 async fn moments(most: usize) {
     use shuttle::rand::Rng;
 

@@ -10,11 +10,8 @@ mod sync {
     }
 }
 
-#[path = "../../../crates/secrets/src/layers/cache/flight.rs"]
-#[allow(
-    dead_code,
-    reason = "the cache around it asks for more than the models do"
-)]
+#[path = "../../../crates/secrets-layers/src/cache/flight.rs"]
+#[allow(dead_code, reason = "the models use only a part")]
 mod real;
 
 #[cfg(test)]

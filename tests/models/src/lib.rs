@@ -1,22 +1,17 @@
-//! The cache of the facade under model checkers: its own files, with the checkers' locks, tasks and timers in place of
-//! `sync.rs`.
+//! Model checks of the cache: its files, with the checkers' locks, tasks and timers instead of `sync.rs`.
 //!
-//! - [`flight`] under loom, which runs every order in which threads can meet;
-//! - [`cache`], the whole of it, under shuttle, which runs random ones.
+//! - [`flight`] under loom, which runs every interleaving of threads;
+//! - [`cache`], the whole cache, under shuttle, which runs random interleavings.
 //!
-//! `cargo xtask test` runs both. `POLYSECRETS_DEEP` asks for the full figures.
+//! `cargo xtask test` runs both. `POLYSECRETS_DEEP` runs more interleavings.
 
 pub mod cache;
 pub mod flight;
-#[path = "../../../crates/secrets/src/layers/glance.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "the facade around it asks for more than the models do"
-)]
-mod glance;
+#[path = "../../../crates/secrets-layers/src/cached_read.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the models use only a part")]
+mod cached_read;
 
-/// Whether the full figures are asked for.
+/// Whether to run more interleavings.
 pub fn deep() -> bool {
     std::env::var_os("POLYSECRETS_DEEP").is_some()
 }

@@ -1,4 +1,4 @@
-//! Who used which secret, as the command line tells it.
+//! `secrets audit`: who used which secret.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use polysecrets_tests::{Home, Ran, secrets_command};
 use serde_json::Value;
 
-/// An encrypted store whose uses are recorded in `audit.jsonl`, with a key in the store itself.
+/// An encrypted store with an audit log in `audit.jsonl`, whose key is in the store.
 fn recorded() -> Home {
     let home = Home::initialised();
     home.configure("\n[audit]\npath = \"audit.jsonl\"\nkey = \"local://audit-key\"\n");
@@ -21,7 +21,7 @@ fn records(home: &Home, words: &[&str]) -> Vec<Value> {
     shown["records"].as_array().unwrap().clone()
 }
 
-fn told(records: &[Value]) -> Vec<String> {
+fn lines(records: &[Value]) -> Vec<String> {
     let word = |record: &Value, key: &str| record[key].as_str().unwrap_or("-").to_owned();
     records
         .iter()
@@ -33,7 +33,7 @@ fn told(records: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn without_its_key_nothing_is_given_and_with_it_all_is_recorded() {
+fn without_its_key_every_use_fails_and_with_it_every_use_is_recorded() {
     let home = recorded();
     home.run(&["set", "db/password", "--generate"])
         .refused(6)
@@ -41,7 +41,7 @@ fn without_its_key_nothing_is_given_and_with_it_all_is_recorded() {
     home.run(&["audit", "init"]).ok();
     let again = home.run(&["audit", "init"]).ok();
     assert!(
-        again.stderr.contains("there is a key already"),
+        again.stderr.contains("key already exists"),
         "{}",
         again.stderr
     );
@@ -54,7 +54,7 @@ fn without_its_key_nothing_is_given_and_with_it_all_is_recorded() {
     home.run(&["delete", "db/password", "--yes"]).ok();
 
     let all = records(&home, &[]);
-    let told = told(&all);
+    let lines = lines(&all);
     for line in [
         "opened - - -",
         "intent put db/password -",
@@ -66,8 +66,8 @@ fn without_its_key_nothing_is_given_and_with_it_all_is_recorded() {
         "outcome delete db/password ok",
     ] {
         assert!(
-            told.iter().any(|one| one == line),
-            "{line} is not in {told:#?}"
+            lines.iter().any(|one| one == line),
+            "{line} is not in {lines:#?}"
         );
     }
     let read = all
@@ -127,7 +127,7 @@ fn the_first_bad_record_is_named() {
 }
 
 #[test]
-fn records_are_chosen_and_told_as_events_of_ocsf() {
+fn records_are_selected_and_printed_as_ocsf_events() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("db/a", b"1");
@@ -135,8 +135,8 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
     home.run(&["get", "db/a"]).ok();
     home.run(&["get", "api"]).ok();
     home.run(&["get", "db/none"]).refused(3);
-    let chosen = |words: &[&str]| told(&records(&home, words));
-    // To set a secret is to look at what is read then.
+    let chosen = |words: &[&str]| lines(&records(&home, words));
+    // `set` reads the secret too, to find out whether another provider shadows it.
     let reads = ["--operation", "get", "--last", "3"];
     assert_eq!(
         chosen(&reads),
@@ -178,7 +178,7 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
     home.run(&["audit", "show", "--since", "soon"]).refused(2);
     home.run(&["audit", "show", "--since", "1h", "--until", "2h"])
         .refused(2)
-        .says("the period ends before it begins");
+        .says("--until: not after --since");
 
     let events = home
         .run(&[
@@ -208,7 +208,7 @@ fn records_are_chosen_and_told_as_events_of_ocsf() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_gives_nothing() {
+fn a_log_that_cannot_be_written_fails_every_use() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("a", b"1");
@@ -228,7 +228,7 @@ fn a_log_that_cannot_be_written_gives_nothing() {
     );
 }
 
-/// Files may not become longer than so many blocks of 512 bytes. A write up to there is cut, and one behind it fails.
+/// Limits files to `blocks` of 512 bytes. The system cuts a write that crosses the limit and fails one beyond it.
 fn with_little_room(home: &Home, blocks: u64, words: &[&str]) -> Command {
     let mut shell = home.program("/bin/sh");
     let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
@@ -240,18 +240,18 @@ fn with_little_room(home: &Home, blocks: u64, words: &[&str]) -> Command {
 }
 
 #[test]
-fn a_full_disk_gives_and_writes_nothing_and_leaves_a_whole_log() {
+fn a_full_disk_fails_every_use_and_leaves_a_valid_log() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("a", b"first");
     let length = || std::fs::metadata(home.path("audit.jsonl")).unwrap().len();
-    // So that it is the longest file of all.
+    // Only the log must reach the limit.
     while length() < 16 << 10 {
         home.run(&["get", "a"]).ok();
     }
     for _ in 0..6 {
         let before = length();
-        // A record is longer than that: a part of it fits, or nothing.
+        // A record is longer than 300 bytes, so at most a part of it fits.
         let blocks = match before.next_multiple_of(512) - before < 300 {
             true => before.div_ceil(512),
             false => before / 512,
@@ -270,9 +270,9 @@ fn a_full_disk_gives_and_writes_nothing_and_leaves_a_whole_log() {
     }
 }
 
-/// A log that is opened anew at a hangup takes the hangup from nobody else.
+/// A log that reopens on SIGHUP does not keep the signal from the program.
 #[test]
-fn a_hangup_is_for_the_program_that_is_run() {
+fn the_program_gets_the_hangup() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("a", b"hunter2-value");
@@ -300,7 +300,7 @@ fn a_hangup_is_for_the_program_that_is_run() {
 }
 
 #[test]
-fn a_program_that_is_run_leaves_records_first() {
+fn a_use_is_recorded_before_the_program_starts() {
     let home = recorded();
     home.run(&["audit", "init"]).ok();
     home.set("a", b"1");
@@ -315,7 +315,7 @@ fn a_program_that_is_run_leaves_records_first() {
 }
 
 #[test]
-fn a_file_that_nobody_approved_writes_no_log_elsewhere() {
+fn an_unapproved_configuration_cannot_write_its_log_elsewhere() {
     let home = Home::new();
     home.write(
         "secrets.toml",

@@ -1,11 +1,11 @@
-//! `--explain` tells what would be asked, and asks nobody.
+//! `--explain` plans the calls without making one.
 
 use std::net::TcpListener;
 
 use polysecrets_tests::Home;
 use serde_json::json;
 
-/// A chain of a `.env` file and a server that nobody may call.
+/// A chain of a `.env` file and a server that must not be called.
 fn home(server: &TcpListener) -> Home {
     let home = Home::new();
     let address = server.local_addr().unwrap();
@@ -27,14 +27,14 @@ fn home(server: &TcpListener) -> Home {
     home
 }
 
-/// Whether anybody has called so far.
+/// Whether the server was called.
 fn called(server: &TcpListener) -> bool {
     server.set_nonblocking(true).unwrap();
     server.accept().is_ok()
 }
 
 #[test]
-fn a_run_is_told_call_by_call() {
+fn run_lists_its_calls() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let home = home(&server);
     let ran = home
@@ -56,7 +56,7 @@ fn a_run_is_told_call_by_call() {
 }
 
 #[test]
-fn files_and_checks_are_told_too() {
+fn render_and_check_list_their_calls() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let home = home(&server);
     let plan = home
@@ -84,7 +84,7 @@ fn files_and_checks_are_told_too() {
 }
 
 #[test]
-fn a_plan_that_cannot_be_made_is_an_error() {
+fn an_impossible_plan_is_an_error() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let home = home(&server);
     home.write("app.yaml", "a: ${secret:nowhere://x}\n");

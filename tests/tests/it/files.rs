@@ -1,4 +1,4 @@
-//! Files with references and templates: rendered, checked, and never half written.
+//! `secrets render` and `secrets check`: files with references and templates.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -28,7 +28,7 @@ fn a_file_keeps_all_but_its_references() {
 }
 
 #[test]
-fn every_format_is_quoted_as_it_wants() {
+fn values_are_quoted_for_each_format() {
     let home = home();
     for (name, source) in [
         ("a.json", r#"{"p": "${secret:db/password}"}"#),
@@ -84,7 +84,7 @@ fn a_template_is_filled_in() {
 }
 
 #[test]
-fn what_is_written_is_private_and_whole() {
+fn written_files_are_private_and_complete() {
     let home = home();
     home.write("app.yaml", YAML);
     home.write("out.yaml", "old");
@@ -114,7 +114,7 @@ fn what_is_written_is_private_and_whole() {
 }
 
 #[test]
-fn a_check_tells_places_and_no_values() {
+fn check_reports_places_and_no_values() {
     let home = Home::initialised();
     let config = String::from_utf8(home.read("secrets.toml")).unwrap();
     let lines = config.lines().count();
@@ -127,7 +127,7 @@ fn a_check_tells_places_and_no_values() {
         .run(&["check", "app.yaml"])
         .ended(8)
         .keeps("canary")
-        .says("2 problems in 5 references; 1 optional secret is not there: MAYBE\n");
+        .says("2 problems in 5 references; 1 optional secret is missing: MAYBE\n");
     assert!(ran.text().contains("app.yaml:3:5"), "{}", ran.text());
     assert!(ran.text().contains("nowhere"), "{}", ran.text());
     assert!(
@@ -146,7 +146,7 @@ fn a_check_tells_places_and_no_values() {
     home.set("gone", b"back");
     home.run(&["check"])
         .ok()
-        .says("2 references resolve; 1 optional secret is not there: MAYBE\n");
+        .says("2 references resolve; 1 optional secret is missing: MAYBE\n");
     home.set("maybe", b"here");
     home.run(&["check"]).ok().says("all 3 references resolve\n");
     home.run(&["delete", "maybe", "--purge", "--yes"]).ok();
@@ -161,7 +161,7 @@ fn a_check_tells_places_and_no_values() {
 }
 
 #[test]
-fn a_check_counts_as_people_do() {
+fn check_uses_singular_and_plural() {
     let home = Home::initialised();
     home.run(&["check"]).ok().says("no references to check\n");
     home.write("one.yaml", "a: ${secret:a}\n");
@@ -225,7 +225,7 @@ fn a_value_that_is_not_of_its_format_is_refused() {
 }
 
 #[test]
-fn the_status_tells_where_each_secret_comes_from() {
+fn status_shows_the_provider_of_each_secret() {
     let home = Home::initialised();
     home.configure(
         "\n[secrets.FROM_FILE]\nreference = \"a\"\n[secrets.FROM_ENV]\nreference = \"IN_ENV\"\n",
@@ -292,7 +292,7 @@ fn a_source_is_never_its_own_target() {
         .refused(2)
         .says("standard input");
     assert_eq!(home.read("app.yaml"), YAML.as_bytes());
-    // One target that cannot be written keeps the others unwritten.
+    // If one target cannot be written, none is.
     std::fs::create_dir_all(home.path("made/other.yaml")).unwrap();
     home.run(&["render", "app.yaml", "other.yaml", "--out-dir", "made"])
         .refused(6);

@@ -1,4 +1,4 @@
-//! The corpus of the fuzzers, which `cargo xtask test -p fuzz` runs with what they make up.
+//! Runs the fuzz targets on their corpus. `cargo xtask test -p fuzz` runs them on generated inputs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
 }
 
-/// The files of a folder, in their order.
+/// The files of a folder, sorted.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries =
         fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -37,12 +37,12 @@ fn every_folder_of_the_corpus_belongs_to_a_target() {
 }
 
 #[test]
-fn the_corpus_holds() {
+fn every_target_accepts_its_corpus() {
     for (name, target) in targets::TARGETS {
         let seeds = files(&corpus().join(name));
         assert!(!seeds.is_empty(), "{name} has no seeds");
         for seed in seeds {
-            // Only when it fails is it shown.
+            // The test runner shows this only on failure.
             println!("{}", seed.display());
             target(&fs::read(&seed).unwrap());
         }

@@ -1,4 +1,4 @@
-//! A repository that somebody else wrote does not get what is ours.
+//! A foreign repository gets no credentials of the user.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use polysecrets_tests::{Home, Ran};
 
 const TOKEN: &str = "canary-token-of-the-user";
 
-/// A server that keeps all that is sent to it.
+/// A server that records everything it receives.
 struct Listener {
     port: u16,
     heard: Arc<Mutex<Vec<u8>>>,
@@ -54,7 +54,7 @@ impl Listener {
     }
 }
 
-/// A clone of the hostile repository, as the user enters it: everything that can lead to a token is set.
+/// A clone of a hostile repository, in an environment with every source of a token.
 fn enter(listener: &Listener) -> Home {
     let home = Home::new();
     home.write(
@@ -82,7 +82,7 @@ fn run(home: &Home, words: &[&str], with_variable: bool) -> Ran {
 }
 
 #[test]
-fn no_token_goes_where_a_strange_configuration_points() {
+fn an_unapproved_configuration_gets_no_token() {
     let listener = Listener::new();
     let home = enter(&listener);
     let commands: [&[&str]; 9] = [
@@ -113,7 +113,7 @@ fn no_token_goes_where_a_strange_configuration_points() {
 }
 
 #[test]
-fn what_the_configuration_takes_from_the_environment_stays_there() {
+fn an_unapproved_configuration_reads_no_variables() {
     let listener = Listener::new();
     let home = enter(&listener);
     home.write(
@@ -129,11 +129,11 @@ fn what_the_configuration_takes_from_the_environment_stays_there() {
 }
 
 #[test]
-fn an_approval_ends_with_the_content() {
+fn a_changed_configuration_loses_its_approval() {
     let listener = Listener::new();
     let home = enter(&listener);
     home.run(&["trust"]).ok();
-    // The control: a trusted configuration is followed.
+    // As a control, an approved configuration gets the token.
     run(&home, &["get", "a"], true).keeps(TOKEN).refused(4);
     assert!(listener.hears_the_token());
     let other = Listener::new();

@@ -1,9 +1,9 @@
-//! What programs read: every answer with `--json` is one object, and so is every error.
+//! With `--json`, every result and every error is one JSON object.
 
 use polysecrets_tests::{Home, Ran};
 use serde_json::{Value, json};
 
-/// The error of a command that was given `--json`: one line on standard error, nothing on standard output.
+/// The error of a command with `--json`: one line on standard error, nothing on standard output.
 #[track_caller]
 fn error(ran: &Ran, code: i32) -> Value {
     assert_eq!(ran.code(), Some(code), "{}", ran.stderr);
@@ -25,26 +25,26 @@ fn error(ran: &Ran, code: i32) -> Value {
 fn an_error_is_one_line_of_json() {
     let home = Home::initialised();
     home.set("a", b"1");
-    let told = error(&home.run(&["get", "db/none", "--json"]), 3);
-    assert_eq!(told["kind"], "not_found");
-    assert_eq!(told["name"], "db/none");
-    assert!(told["hint"].is_string(), "{told}");
-    let told = error(&home.run(&["get", "local://db/none", "--json"]), 3);
-    assert_eq!(told["provider"], "local");
-    let told = error(&home.run(&["get", "a/../b", "--json"]), 6);
-    assert_eq!(told["kind"], "invalid_name");
-    // Before a command knows what it is, too.
-    let told = error(&home.run(&["get", "--json", "--nonsense"]), 2);
-    assert_eq!(told["kind"], "usage");
+    let report = error(&home.run(&["get", "db/none", "--json"]), 3);
+    assert_eq!(report["kind"], "not_found");
+    assert_eq!(report["name"], "db/none");
+    assert!(report["hint"].is_string(), "{report}");
+    let report = error(&home.run(&["get", "local://db/none", "--json"]), 3);
+    assert_eq!(report["provider"], "local");
+    let report = error(&home.run(&["get", "a/../b", "--json"]), 6);
+    assert_eq!(report["kind"], "invalid_name");
+    // An invalid command line as well.
+    let report = error(&home.run(&["get", "--json", "--nonsense"]), 2);
+    assert_eq!(report["kind"], "usage");
     assert!(
-        told["message"].as_str().unwrap().contains("--nonsense"),
-        "{told}"
+        report["message"].as_str().unwrap().contains("--nonsense"),
+        "{report}"
     );
-    let told = error(&home.run(&["delete", "a", "--json"]), 2);
-    assert_eq!(told["hint"], "use --yes to delete without a question");
-    let told = error(&home.run(&["set", "--json", "a", "canary-argument"]), 2);
-    assert!(!told.to_string().contains("canary"));
-    // One of every command that takes it.
+    let report = error(&home.run(&["delete", "a", "--json"]), 2);
+    assert_eq!(report["hint"], "pass --yes to delete without confirmation");
+    let report = error(&home.run(&["set", "--json", "a", "canary-argument"]), 2);
+    assert!(!report.to_string().contains("canary"));
+    // Every command that takes `--json`.
     home.write("x.yaml", "a: ${secret:a}\n");
     for words in [
         &["list"][..],
@@ -72,84 +72,87 @@ fn an_error_is_one_line_of_json() {
         &["trust"],
     ] {
         let words = [words, &["--json", "--config", "nowhere.toml"]].concat();
-        let told = error(&home.run(&words), 6);
+        let report = error(&home.run(&words), 6);
         assert!(
-            told["message"].as_str().unwrap().contains("nowhere.toml"),
-            "{words:?}: {told}"
+            report["message"].as_str().unwrap().contains("nowhere.toml"),
+            "{words:?}: {report}"
         );
         assert!(
-            told["kind"].as_str().unwrap().starts_with("invalid"),
-            "{words:?}: {told}"
+            report["kind"].as_str().unwrap().starts_with("invalid"),
+            "{words:?}: {report}"
         );
     }
     home.write("broken.toml", "default = \"env\"\nnonsense = 1\n");
-    let told = error(&home.run(&["list", "--json", "--config", "broken.toml"]), 6);
+    let report = error(&home.run(&["list", "--json", "--config", "broken.toml"]), 6);
     assert!(
-        told["place"].as_str().unwrap().ends_with("broken.toml:2:1"),
-        "{told}"
+        report["place"]
+            .as_str()
+            .unwrap()
+            .ends_with("broken.toml:2:1"),
+        "{report}"
     );
-    assert_eq!(told["message"], "unknown key \"nonsense\"");
-    // The words of a program are not ours.
+    assert_eq!(report["message"], "unknown key \"nonsense\"");
+    // The flags of the program are not ours.
     let ran = home.run(&["run", "--", "no-such-program", "--json"]);
     ran.refused(127).says("error: ");
 }
 
 #[test]
-fn what_changes_something_says_so_as_json() {
+fn commands_that_change_something_print_json() {
     let home = Home::initialised();
     home.set("a", b"1");
-    let told = home.run(&["delete", "a", "--yes", "--json"]).ok().json();
+    let answer = home.run(&["delete", "a", "--yes", "--json"]).ok().json();
     assert_eq!(
-        (&told["deleted"], &told["purged"]),
+        (&answer["deleted"], &answer["purged"]),
         (&json!("a"), &json!(false))
     );
-    let told = home.run(&["restore", "a", "--json"]).ok().json();
-    assert_eq!(told["restored"], "a");
+    let answer = home.run(&["restore", "a", "--json"]).ok().json();
+    assert_eq!(answer["restored"], "a");
     assert_eq!(home.get("a"), b"1");
 
     let listed = home.run(&["trust", "--list", "--json"]).ok().json();
     assert_eq!(listed["trusted"].as_array().unwrap().len(), 1);
-    let told = home.run(&["trust", "--revoke", "--json"]).ok().json();
+    let answer = home.run(&["trust", "--revoke", "--json"]).ok().json();
     assert_eq!(
-        (&told["trusted"], &told["was_trusted"]),
+        (&answer["trusted"], &answer["was_trusted"]),
         (&json!(false), &json!(true))
     );
-    let told = home.run(&["trust", "--revoke", "--json"]).ok().json();
-    assert_eq!(told["was_trusted"], false);
-    let told = home.run(&["trust", "--json"]).ok().json();
-    assert_eq!(told["trusted"], true);
-    assert!(told["file"].as_str().unwrap().ends_with("secrets.toml"));
+    let answer = home.run(&["trust", "--revoke", "--json"]).ok().json();
+    assert_eq!(answer["was_trusted"], false);
+    let answer = home.run(&["trust", "--json"]).ok().json();
+    assert_eq!(answer["trusted"], true);
+    assert!(answer["file"].as_str().unwrap().ends_with("secrets.toml"));
 
     let info = home.run(&["store", "info", "--json"]).ok().json();
     let revision = info["revision"].as_u64().unwrap();
-    let told = home.run(&["store", "accept", "--json"]).ok().json();
-    assert_eq!(told["revision"], revision);
-    let told = home
+    let answer = home.run(&["store", "accept", "--json"]).ok().json();
+    assert_eq!(answer["revision"], revision);
+    let answer = home
         .run(&["store", "recipients", "rekey", "--json"])
         .ok()
         .json();
-    assert_eq!(told["revision"], revision + 1);
+    assert_eq!(answer["revision"], revision + 1);
     let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-    let told = home
+    let answer = home
         .run(&["store", "recipients", "add", key, "--json"])
         .ok()
         .json();
-    assert_eq!(told["added"], json!([key]));
-    let told = home
+    assert_eq!(answer["added"], json!([key]));
+    let answer = home
         .run(&["store", "recipients", "add", key, "--json"])
         .ok()
         .json();
-    assert_eq!(told["added"], json!([]));
-    let told = home
+    assert_eq!(answer["added"], json!([]));
+    let answer = home
         .run(&["store", "recipients", "remove", key, "--json"])
         .ok()
         .json();
-    assert_eq!(told["removed"], json!([key]));
+    assert_eq!(answer["removed"], json!([key]));
     assert_eq!(home.get("a"), b"1");
 }
 
 #[test]
-fn a_store_gets_a_passphrase_and_loses_it() {
+fn a_passphrase_is_set_changed_and_removed() {
     let home = Home::initialised();
     home.set("a", b"1");
     home.run(&["store", "passphrase"])
@@ -175,7 +178,7 @@ fn a_store_gets_a_passphrase_and_loses_it() {
     assert_eq!(shown["passphrase"], true);
     assert_eq!(home.get("a"), b"1");
 
-    // Who has no identity opens it with the passphrase alone; the newline was no part of it.
+    // Without an identity, the passphrase alone opens the store. The final newline is not part of it.
     home.write(
         "other.toml",
         "default = \"local\"\n[providers.local]\ntype = \"file\"\npassphrase = \"${PASSPHRASE}\"\n",
@@ -191,12 +194,12 @@ fn a_store_gets_a_passphrase_and_loses_it() {
     by("wrong horse").refused(4);
 
     home.write("next.txt", "canary mule\r\n");
-    let told = home
+    let answer = home
         .run(&["store", "passphrase", "--from-file", "next.txt", "--json"])
         .ok()
         .keeps("canary")
         .json();
-    assert_eq!(told["passphrase"], true);
+    assert_eq!(answer["passphrase"], true);
     assert_eq!(by("canary mule").ok().stdout, b"1");
     by("canary horse").refused(4);
 

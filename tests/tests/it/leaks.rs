@@ -1,4 +1,4 @@
-//! A value is shown where it was asked for, and nowhere else, however talkative the command is.
+//! A value appears only where it was requested, at any verbosity.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const DECLARED: &str = "\n[secrets.PLANTED]\nreference = \"planted\"\n";
 
 fn capture(home: &Home, words: &[&str], input: &[u8]) -> CommandCapture {
     let mut command = home.command(words);
-    // Whatever a panic or an error would add is wanted in the haystack.
+    // Search backtraces too.
     command.env("RUST_BACKTRACE", "full").arg("-vv");
     CommandCapture::run(&mut command, input, Duration::from_secs(30)).unwrap()
 }
@@ -28,7 +28,7 @@ fn values_stay_out_of_messages_arguments_and_environments() {
     let mut sinks = Sinks::new([&canary]);
     let mut check = |words: &[&str], input: &[u8]| {
         let mut capture = capture(&home, words, input);
-        // Standard output of these is where the value belongs.
+        // These commands print the value to standard output.
         if matches!(words[0], "get" | "render") {
             capture.stdout.clear();
         }

@@ -1,5 +1,5 @@
-//! The command end to end, one module a command or a behaviour.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+//! End-to-end tests of the command, one module per command or behaviour.
+#![allow(clippy::unwrap_used, reason = "a test panics when it cannot continue")]
 
 mod audit;
 mod clouds;

@@ -1,4 +1,4 @@
-//! Policies through the command line: what is denied, who says so, and what vendors have to allow.
+//! `secrets policy`: denials, explanations and the permissions that vendors must grant.
 
 use polysecrets_tests::{Home, Ran};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn run_as(home: &Home, principal: &str, words: &[&str]) -> Ran {
 }
 
 #[test]
-fn only_what_a_role_allows_is_done() {
+fn commands_do_only_what_a_role_allows() {
     let home = home(POLICY);
     assert_eq!(
         run_as(&home, "alice", &["get", "DB_PASSWORD"]).ok().text(),
@@ -52,7 +52,7 @@ fn only_what_a_role_allows_is_done() {
             .unwrap()
             .contains("DB_USER=app\n")
     );
-    // Nothing is handed to a program that may not have all of it.
+    // A program starts only with all of its secrets.
     run_as(&home, "bob", &["run", "--", "env"])
         .ended(125)
         .keeps("hunter2");
@@ -60,14 +60,14 @@ fn only_what_a_role_allows_is_done() {
 }
 
 #[test]
-fn nobody_in_particular_is_refused() {
+fn a_user_without_a_name_is_refused() {
     let home = home(POLICY);
     let mut command = home.command(&["get", "DB_USER"]);
     for variable in ["SECRETS_PRINCIPAL", "USER", "LOGNAME"] {
         command.env_remove(variable);
     }
     Ran::of(&mut command).refused(6).says("SECRETS_PRINCIPAL");
-    // Checks and explanations are bound to nobody.
+    // `policy check` needs no principal.
     home.run(&["policy", "check"]).ok();
 }
 
@@ -90,10 +90,10 @@ fn an_explanation_names_the_rule() {
     let ran = home
         .run(&["policy", "explain", "alice", "put", "DB_USER", "--json"])
         .ended(4);
-    let told: Value = ran.json();
-    assert_eq!(told["allowed"], false);
-    assert_eq!(told["rules"], json!([]));
-    assert_eq!(told["misses"][0]["why"], "does not allow put");
+    let answer: Value = ran.json();
+    assert_eq!(answer["allowed"], false);
+    assert_eq!(answer["rules"], json!([]));
+    assert_eq!(answer["misses"][0]["why"], "does not allow put");
     home.run(&["policy", "explain", "bob", "get", "DB_USER"])
         .ended(4);
     home.run(&["policy", "explain", "bob", "gets", "DB_USER"])
@@ -104,7 +104,7 @@ fn an_explanation_names_the_rule() {
 }
 
 #[test]
-fn a_check_warns_of_what_never_decides() {
+fn check_warns_of_rules_that_never_apply() {
     let idle = POLICY.replace(
         "[policy.principals]\n",
         "[policy.roles.idle]\noperations = [\"get\"]\nnames = [\"api/*\"]\n\n[policy.principals]\n",
@@ -116,11 +116,11 @@ fn a_check_warns_of_what_never_decides() {
         .says("the pattern \"api/*\" of role \"idle\" matches none")
         .says("3 roles, 1 principal, 0 files, 2 warnings");
     home.write("app.yaml", "a: ${secret:api/key}\nb: ${secret:TOKEN}\n");
-    let told = home
+    let answer = home
         .run(&["policy", "check", "--json", "app.yaml"])
         .ok()
         .json();
-    let messages: Vec<&str> = told["warnings"]
+    let messages: Vec<&str> = answer["warnings"]
         .as_array()
         .unwrap()
         .iter()
@@ -194,7 +194,7 @@ const VENDORS: &str = "default = \"env\"\n\n\
     [secrets.E]\nreference = \"hashi://db/password\"\n\n[secrets.HOME]\n";
 
 #[test]
-fn the_least_that_vendors_have_to_allow_is_written_down() {
+fn generate_prints_the_least_permissions() {
     let home = Home::new();
     home.write("secrets.toml", VENDORS);
     let ran = home
@@ -234,7 +234,7 @@ fn the_least_that_vendors_have_to_allow_is_written_down() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    let told = home
+    let answer = home
         .run(&[
             "policy",
             "generate",
@@ -246,8 +246,8 @@ fn the_least_that_vendors_have_to_allow_is_written_down() {
         ])
         .ok()
         .json();
-    assert_eq!(told["grants"][0]["language"], "hcl");
-    assert_eq!(told["grants"][0]["secrets"], json!(["db/password"]));
+    assert_eq!(answer["grants"][0]["language"], "hcl");
+    assert_eq!(answer["grants"][0]["secrets"], json!(["db/password"]));
     home.run(&[
         "policy",
         "generate",

@@ -1,4 +1,4 @@
-//! The first minutes: `init`, `demo`, `config`, `trust`, `completions`.
+//! `init`, `demo`, `config`, `trust`, `completions` and `store`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use polysecrets_tests::{Home, Ran};
 
 #[test]
-fn init_makes_all_that_is_needed() {
+fn init_creates_everything_needed() {
     let home = Home::new();
     let ran = home.run(&["init", "--yes"]).ok();
     assert!(ran.stdout.is_empty());
@@ -46,14 +46,14 @@ fn init_overwrites_nothing() {
     );
     home.run(&["init", "--yes"])
         .refused(6)
-        .says("exists already");
+        .says("already exists");
     std::fs::remove_file(home.path("secrets.toml")).unwrap();
     home.write("secrets.json", "{}");
     home.run(&["init", "--yes"]).refused(6).says("secrets.json");
     std::fs::remove_file(home.path("secrets.json")).unwrap();
     home.run(&["init", "--yes"])
         .ok()
-        .says("kept the encrypted store");
+        .says("kept the existing encrypted store");
     let after = (
         home.read("secrets.toml"),
         home.read(".secrets/store.txt"),
@@ -70,7 +70,7 @@ fn init_asks_nothing_without_a_terminal() {
     assert!(!home.path("secrets.toml").exists());
     home.run(&["init", "--provider", "nonsense://x"])
         .refused(6)
-        .says("known types");
+        .says("expected one of");
     home.run(&["init", "--provider", "vault"])
         .refused(6)
         .says("location");
@@ -92,7 +92,7 @@ fn init_asks_nothing_without_a_terminal() {
 }
 
 #[test]
-fn the_demonstration_shows_the_main_job() {
+fn the_demo_shows_the_main_commands() {
     let home = Home::new();
     let started = Instant::now();
     let ran = home.run(&["demo"]).ok();
@@ -108,15 +108,18 @@ fn the_demonstration_shows_the_main_job() {
             ran.text()
         );
     }
-    assert!(ran.text().contains("the checksum is the first one again"));
+    assert!(
+        ran.text()
+            .contains("the checksum is that of the first value again")
+    );
     for folder in ["home", "work", "config", "state", "tmp"] {
         let left = std::fs::read_dir(home.root().join(folder)).unwrap().count();
-        assert_eq!(left, 0, "something is left in {folder}");
+        assert_eq!(left, 0, "files left in {folder}");
     }
 }
 
 #[test]
-fn the_configuration_is_explained() {
+fn config_show_prints_origins_and_schema() {
     let home = Home::initialised();
     home.write(".env", "A=1\n");
     let origin = home.run(&["config", "show", "--origin"]).ok();
@@ -141,7 +144,7 @@ fn the_configuration_is_explained() {
 }
 
 #[test]
-fn the_command_line_goes_before_the_environment_before_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let home = Home::initialised();
     home.set("A", b"from the file");
     home.write("other.toml", "default = \"env\"\n");
@@ -189,7 +192,7 @@ fn the_command_line_goes_before_the_environment_before_the_file() {
 }
 
 #[test]
-fn trust_is_given_listed_and_taken() {
+fn trust_approves_lists_and_revokes() {
     let home = Home::initialised();
     let listed = || home.run(&["trust", "--list"]).ok().text().to_owned();
     assert!(listed().contains("secrets.toml"), "{}", listed());
@@ -213,7 +216,7 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
-fn the_store_is_looked_after() {
+fn store_manages_recipients() {
     let home = Home::initialised();
     home.set("a", b"v");
     let info = home.run(&["store", "info", "--json"]).ok().json();
@@ -238,7 +241,7 @@ fn the_store_is_looked_after() {
 }
 
 #[test]
-fn an_older_store_is_noticed_and_can_be_accepted() {
+fn an_older_store_is_refused_until_accepted() {
     let home = Home::initialised();
     home.set("a", b"one");
     let older = home.read(".secrets/store.txt");
@@ -252,7 +255,7 @@ fn an_older_store_is_noticed_and_can_be_accepted() {
 }
 
 #[test]
-fn init_follows_no_link_of_others() {
+fn init_follows_no_foreign_link() {
     let home = Home::new();
     let mine = home.root().join("home/.profile");
     std::fs::write(&mine, "mine\n").unwrap();
@@ -262,7 +265,7 @@ fn init_follows_no_link_of_others() {
 }
 
 #[test]
-fn init_keeps_only_a_store_that_is_one() {
+fn init_refuses_a_file_that_is_not_a_store() {
     let home = Home::new();
     home.write(".secrets/store.txt", "junk\n");
     let code = home.run(&["init", "--yes"]).code();
@@ -271,12 +274,12 @@ fn init_keeps_only_a_store_that_is_one() {
     assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 1);
     for folder in ["config", "state", "home"] {
         let left = std::fs::read_dir(home.root().join(folder)).unwrap().count();
-        assert_eq!(left, 0, "something is written in {folder}");
+        assert_eq!(left, 0, "files written in {folder}");
     }
 }
 
 #[test]
-fn init_in_a_clone_keeps_the_store_of_others() {
+fn init_in_a_clone_keeps_the_store() {
     let other = Home::initialised();
     other.set("a", b"v");
     let store = other.read(".secrets/store.txt");
@@ -284,7 +287,7 @@ fn init_in_a_clone_keeps_the_store_of_others() {
     home.write(".secrets/store.txt", &store);
     home.run(&["init", "--yes"])
         .ok()
-        .says("kept the encrypted store")
+        .says("kept the existing encrypted store")
         .says("secrets store recipients add");
     assert_eq!(home.read(".secrets/store.txt"), store);
     home.run(&["get", "a"]).refused(4);

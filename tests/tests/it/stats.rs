@@ -1,9 +1,9 @@
-//! What the audit log adds up to, as the command line tells it.
+//! `secrets stats`: sums of the audit log.
 
 use polysecrets_tests::Home;
 use serde_json::Value;
 
-/// A store whose uses are recorded, without a key, and which was used.
+/// A store that was used, with an audit log without a key.
 fn used() -> Home {
     let home = Home::initialised();
     home.configure("\n[audit]\npath = \"audit.jsonl\"\n");
@@ -15,14 +15,14 @@ fn used() -> Home {
     home
 }
 
-fn of<'v>(shown: &'v Value, operation: &str) -> &'v Value {
+fn uses_of<'v>(shown: &'v Value, operation: &str) -> &'v Value {
     let uses = shown["uses"].as_array().unwrap();
     uses.iter()
         .find(|one| one["operation"] == operation)
         .unwrap()
 }
 
-/// A log of so many reads, in the form in which we write one.
+/// A log of `records` reads in the format of the audit layer.
 fn log(records: u64, operation: &str, source: &str) -> String {
     let hash = "0".repeat(64);
     (1..=records)
@@ -38,7 +38,7 @@ fn log(records: u64, operation: &str, source: &str) -> String {
 }
 
 #[test]
-fn what_was_used_is_summed_up() {
+fn uses_are_summed_up() {
     let home = used();
     let shown = home
         .run(&["stats", "--operation", "get", "--json"])
@@ -47,7 +47,7 @@ fn what_was_used_is_summed_up() {
     let uses = shown["uses"].as_array().unwrap();
     assert_eq!(uses.len(), 2, "{shown}");
     let by = |provider: &str| uses.iter().find(|one| one["provider"] == provider).unwrap();
-    // To set a secret is to look at what is read then.
+    // `set` reads the secret too, to find out whether another provider shadows it.
     let local = by("local");
     assert_eq!(local["outcomes"], serde_json::json!({ "ok": 4 }));
     assert_eq!((&local["count"], &local["errors"]), (&4.into(), &0.into()));
@@ -56,17 +56,17 @@ fn what_was_used_is_summed_up() {
     assert_eq!(local["duration_ms"]["count"], 4);
     let took = &local["duration_ms"];
     assert!(took["max"].as_u64() >= took["p50"].as_u64() && took["p50"].is_u64());
-    // What no provider has is told of the chain that was asked.
+    // A secret that no provider has counts for the chain.
     let project = by("project");
     assert_eq!(project["outcomes"], serde_json::json!({ "not_found": 1 }));
     assert_eq!(project["hit_rate"], Value::Null);
     assert_eq!(shown["total"]["count"], 5);
     assert_eq!(shown["total"]["errors"], 1);
     assert_eq!(shown["missing"], 0);
-    // Of a write the outcome counts, and not the intent too.
+    // A write counts once: its outcome, not its intent.
     let all = home.run(&["stats", "--json"]).ok().json();
-    assert_eq!(of(&all, "put")["count"], 1);
-    assert_eq!(of(&all, "put")["hit_rate"], Value::Null);
+    assert_eq!(uses_of(&all, "put")["count"], 1);
+    assert_eq!(uses_of(&all, "put")["hit_rate"], Value::Null);
 
     let table = home.run(&["stats"]).ok();
     let text = table.text();
@@ -88,7 +88,7 @@ fn what_was_used_is_summed_up() {
 
     let none = home.run(&["stats", "--until", "1h"]).ok();
     assert_eq!(none.text(), "");
-    none.says("no uses");
+    none.says("no records");
     let none = home
         .run(&["stats", "--since", "2h", "--until", "1h", "--json"])
         .ok()
@@ -98,7 +98,7 @@ fn what_was_used_is_summed_up() {
 }
 
 #[test]
-fn prometheus_reads_it() {
+fn prometheus_text_is_well_formed() {
     let home = used();
     let text = home.run(&["stats", "--prometheus"]).ok();
     let text = text.text();
@@ -111,7 +111,7 @@ fn prometheus_reads_it() {
         "{text}"
     );
     assert!(!text.contains("db/"), "{text}");
-    // The form of the whole: comments, and lines of a name, labels and a number.
+    // Only comments, and lines of a name, labels and a number.
     for line in text.lines().filter(|line| !line.starts_with("# ")) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("secrets_audit_"), "{line}");
@@ -121,7 +121,7 @@ fn prometheus_reads_it() {
 }
 
 #[test]
-fn a_long_log_is_summed_up_by_file_and_by_what_is_asked() {
+fn several_long_files_are_summed_up() {
     let home = Home::new();
     home.write("one.jsonl", log(3_000, "get", "cache"));
     home.write("two.jsonl", log(2_000, "get", "provider"));
@@ -129,7 +129,7 @@ fn a_long_log_is_summed_up_by_file_and_by_what_is_asked() {
         .run(&["stats", "one.jsonl", "two.jsonl", "--json"])
         .ok()
         .json();
-    let get = of(&shown, "get");
+    let get = uses_of(&shown, "get");
     assert_eq!(get["count"], 5_000);
     assert_eq!(
         get["values"],
@@ -175,14 +175,14 @@ fn a_damaged_log_is_located() {
     home.run(&["stats", "--prometheus"])
         .refused(7)
         .says("audit.jsonl:1");
-    // A crash leaves half a line at the end, which nobody relied on.
+    // A crash can leave an unfinished record at the end.
     home.write("audit.jsonl", &whole[..whole.len() - 20]);
     let shown = home.run(&["stats", "--json"]).ok().json();
-    assert_eq!(of(&shown, "get")["count"], 4);
+    assert_eq!(uses_of(&shown, "get")["count"], 4);
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn wrong_options_are_refused() {
     let home = Home::initialised();
     home.run(&["stats"])
         .refused(6)
@@ -191,10 +191,10 @@ fn what_makes_no_sense_is_refused() {
     let home = used();
     home.run(&["stats", "--since", "soon"])
         .refused(2)
-        .says("\"soon\" is no moment");
+        .says("not a time: \"soon\"");
     home.run(&["stats", "--since", "1h", "--until", "2h"])
         .refused(2)
-        .says("the period ends before it begins");
+        .says("--until: not after --since");
     home.run(&["stats", "--prometheus", "--since", "1h"])
         .refused(2);
     home.run(&["stats", "--prometheus", "--json"]).refused(2);

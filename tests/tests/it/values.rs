@@ -1,11 +1,11 @@
-//! Secrets are written, read, listed, deleted and rolled back through the command line.
+//! `set`, `get`, `list`, `delete`, `restore`, `versions` and `rollback`.
 
 use std::os::unix::fs::PermissionsExt;
 
 use polysecrets_tests::{Home, Ran};
 
 #[test]
-fn any_bytes_come_back_as_they_were() {
+fn any_bytes_round_trip() {
     let home = Home::initialised();
     let all: Vec<u8> = (0..=255).collect();
     for (name, value) in [
@@ -26,7 +26,7 @@ fn any_bytes_come_back_as_they_were() {
 }
 
 #[test]
-fn a_file_is_taken_and_given_byte_for_byte() {
+fn files_are_read_and_written_byte_for_byte() {
     let home = Home::initialised();
     let all: Vec<u8> = (0..=255).rev().collect();
     home.write("key.bin", &all);
@@ -45,13 +45,13 @@ fn a_file_is_taken_and_given_byte_for_byte() {
 }
 
 #[test]
-fn a_file_that_is_there_is_replaced_only_when_that_is_said() {
+fn an_existing_file_is_replaced_only_with_force() {
     let home = Home::initialised();
     home.set("key", b"new");
     home.write("mine.txt", "mine");
     home.run(&["get", "key", "--out", "mine.txt"])
         .refused(6)
-        .says("mine.txt is there already")
+        .says("mine.txt: file already exists")
         .says("--force");
     assert_eq!(home.read("mine.txt"), b"mine");
     home.run(&["get", "key", "--force"]).refused(2);
@@ -66,7 +66,7 @@ fn a_file_that_is_there_is_replaced_only_when_that_is_said() {
         home.run(words).refused(6);
     }
     assert!(!home.path("nowhere").exists());
-    // Nothing is left of what was not written.
+    // No temporary files remain.
     let left: Vec<_> = std::fs::read_dir(home.path(""))
         .unwrap()
         .flatten()
@@ -133,7 +133,7 @@ fn fields_versions_defaults_and_hints() {
 }
 
 #[test]
-fn json_says_all_that_is_known() {
+fn json_has_the_metadata() {
     let home = Home::initialised();
     home.set("db/password", b"quote\" and \n newline");
     let json = home.run(&["get", "db/password", "--json"]).ok().json();
@@ -211,7 +211,7 @@ fn deleted_restored_purged() {
 }
 
 #[test]
-fn an_old_version_comes_back() {
+fn rollback_restores_an_old_version() {
     let home = Home::initialised();
     for value in [&b"one"[..], b"two", b"three"] {
         home.set("a", value);
@@ -232,7 +232,7 @@ fn an_old_version_comes_back() {
 }
 
 #[test]
-fn a_reader_who_leaves_early_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let home = Home::initialised();
     home.set("big", &vec![b'x'; 60_000]);
     for line in [
@@ -243,7 +243,7 @@ fn a_reader_who_leaves_early_is_no_error() {
         "--help",
         "--version",
     ] {
-        // The pipe's reader is gone before anything is written.
+        // The reader is gone before the command writes.
         let script = format!("( sleep 0.2; \"$0\" {line}; echo \"$?\" >&2 ) | true");
         let mut shell = home.program("sh");
         shell
@@ -275,7 +275,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn a_value_that_is_shadowed_in_its_chain_is_told() {
+fn set_warns_of_a_shadowed_value() {
     let home = Home::initialised();
     let set = |name: &str| {
         let mut command = home.command(&["set", name, "--stdin"]);
@@ -285,17 +285,17 @@ fn a_value_that_is_shadowed_in_its_chain_is_told() {
             .keeps("canary")
     };
     set("user")
-        .says("warning: user is answered by env before local\n")
-        .says("hint: unset the variable USER,");
-    let told = set("free");
-    assert!(!told.stderr.contains("warning:"), "{}", told.stderr);
-    // Whoever names the provider means it.
-    let told = set("local://user");
-    assert!(!told.stderr.contains("warning:"), "{}", told.stderr);
+        .says("warning: `env` shadows `local` for \"user\"\n")
+        .says("hint: unset USER,");
+    let ran = set("free");
+    assert!(!ran.stderr.contains("warning:"), "{}", ran.stderr);
+    // No warning if the provider is named explicitly.
+    let ran = set("local://user");
+    assert!(!ran.stderr.contains("warning:"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_declared_field_does_not_stand_for_the_whole_secret() {
+fn a_declared_field_cannot_be_changed() {
     let home = Home::initialised();
     home.configure(
         "\n[secrets.KEY]\nreference = \"api#key\"\n[secrets.WHOLE]\nreference = \"db\"\n",

@@ -1,10 +1,10 @@
-//! Five wrong inputs for every command: a typed error in one line, the right code, and nothing written.
+//! Wrong inputs for every command: one line with the error, the right exit code, and nothing written.
 
 use std::os::unix::fs::PermissionsExt;
 
 use polysecrets_tests::{Home, Ran, is_json_error};
 
-/// All files below the working folder with their content.
+/// All files below the working folder, with their content.
 fn snapshot(home: &Home) -> Vec<(String, Vec<u8>)> {
     fn visit(folder: &std::path::Path, found: &mut Vec<(String, Vec<u8>)>) {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -26,7 +26,7 @@ fn snapshot(home: &Home) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn wrong_words_are_refused_and_change_nothing() {
+fn wrong_arguments_are_refused_and_change_nothing() {
     let home = Home::initialised();
     home.set("there", b"value");
     home.write("good.yaml", "a: ${secret:there}\n");
@@ -159,10 +159,10 @@ fn wrong_words_are_refused_and_change_nothing() {
             .lines()
             .filter(|line| line.starts_with("error: ") || is_json_error(line))
             .count();
-        let told =
+        let report =
             errors == 1 || ran.stderr.starts_with("Use secrets") || ran.stderr.contains("Usage:");
         let leaks = ran.stderr.contains("canary-argument");
-        if ran.code() != Some(*code) || !told || leaks || !ran.stdout.is_empty() {
+        if ran.code() != Some(*code) || !report || leaks || !ran.stdout.is_empty() {
             wrong.push(format!(
                 "{words:?}: wanted {code}, got {:?}: {}",
                 ran.code(),
@@ -269,7 +269,7 @@ fn a_cycle_of_providers_is_named() {
 }
 
 #[test]
-fn a_configuration_of_100_mb_is_refused_at_once() {
+fn a_configuration_of_100_mb_is_refused_immediately() {
     let home = Home::new();
     home.write("secrets.toml", vec![b'#'; 100 << 20]);
     let started = std::time::Instant::now();
@@ -332,7 +332,7 @@ fn stores_and_keys_that_cannot_be_trusted_are_refused() {
 }
 
 #[test]
-fn help_says_what_every_code_means() {
+fn help_explains_every_exit_code() {
     let home = Home::new();
     let help = home.run(&["--help"]).ok();
     for line in ["  0  ", "  3  ", "  8  ", "  125  ", "  127  "] {
@@ -384,6 +384,6 @@ fn messages_are_plain_unless_colour_is_asked_for() {
             .stderr
             .contains('\u{1b}')
     );
-    // Nothing that others wrote commands the terminal.
+    // Foreign text cannot control the terminal.
     run(&["get", "no-\u{1b}[2J-name"], &[]).refused(6);
 }

@@ -1,15 +1,15 @@
-//! AWS Secrets Manager: one secret, 500 of them, and 100 fields of five; counted, beside AWS's SDK alone and the peers.
+//! AWS Secrets Manager: one secret, 500 secrets, and 100 fields of five secrets, beside AWS's SDK and the peers.
 
 use std::path::Path;
 
 use super::cloud::{Cloud, Scene};
-use super::ours::{self, TOKEN, Wanted};
+use super::commands::{self, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side};
-use super::{Bench, many, peers, rivals};
+use super::{Bench, competitors, many, peers};
 use crate::shell::Result;
 
 const REGION: &str = "us-east-1";
-/// The access key and the region are in the environment.
+/// Access key and region, as environment variables.
 const CREDENTIALS: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", TOKEN),
@@ -23,7 +23,7 @@ pub(super) const AWS: Cloud = Cloud {
 };
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
-    let sdk = rivals::bare_sdk(bench)?;
+    let sdk = competitors::bare_sdk(bench)?;
     let others = Others {
         sdk: sdk.as_deref(),
         fnox: bench.peers.path("fnox"),
@@ -37,7 +37,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     Ok(broken)
 }
 
-/// One secret, at once.
+/// One secret from a server without delay.
 fn one(bench: &Bench, others: &Others<'_>) -> Result<Vec<String>> {
     let scene = Scene::new(bench, &AWS, "aws", 0)?;
     let limits = Limits {
@@ -48,13 +48,13 @@ fn one(bench: &Bench, others: &Others<'_>) -> Result<Vec<String>> {
         cpu: Some(8.0),
         ..Limits::default()
     };
-    let wanted = ours::separate(1);
+    let wanted = commands::separate(1);
     let mut rows = scene.get(&wanted[0], limits)?;
     rows.extend(others.get(&scene, &wanted)?);
     scene.measured(rows, 31)
 }
 
-/// 500 secrets, 5 ms away, 20 a request.
+/// 500 secrets, 20 per request, with 5 ms delay.
 fn many(bench: &Bench, others: &Others<'_>) -> Result<Vec<String>> {
     let scene = Scene::new(bench, &AWS, "aws-run", 5)?;
     let limits = Limits {
@@ -64,24 +64,24 @@ fn many(bench: &Bench, others: &Others<'_>) -> Result<Vec<String>> {
         cpu: Some(25.0),
         ..Limits::default()
     };
-    let wanted = ours::separate(500);
+    let wanted = commands::separate(500);
     let mut rows = scene.run(&wanted, limits)?;
     rows.extend(others.run(&scene, &wanted)?);
     scene.measured(rows, 15)
 }
 
-/// 100 variables out of 5 secrets, which fit into one request.
+/// 100 variables from 5 secrets, which fit in one request.
 fn documents(bench: &Bench) -> Result<Vec<String>> {
     let scene = Scene::new(bench, &AWS, "aws-dedup", 5)?;
     let limits = Limits {
         requests: Some(1),
         ..Limits::default()
     };
-    let rows = scene.run(&ours::together(5, 20), limits)?;
+    let rows = scene.run(&commands::together(5, 20), limits)?;
     scene.measured(rows, 15)
 }
 
-/// Who else reads from AWS, where it is here.
+/// Other programs that read from AWS, if installed.
 struct Others<'a> {
     sdk: Option<&'a Path>,
     fnox: Option<&'a Path>,
@@ -96,11 +96,21 @@ impl Others<'_> {
             rows.push(Row::new(name, Side::Peer, asking(scene, path, words)).printing(value));
         };
         if let Some(path) = self.sdk {
-            add("bare SDK get", path, &["get", &one.name], ours::value(one));
+            add(
+                "bare SDK get",
+                path,
+                &["get", &one.name],
+                commands::value(one),
+            );
         }
         if let Some(path) = self.fnox {
             declare_for_fnox(scene.folder(), wanted)?;
-            add("fnox get", path, &["get", &one.variable], ours::value(one));
+            add(
+                "fnox get",
+                path,
+                &["get", &one.variable],
+                commands::value(one),
+            );
         }
         if let Some(path) = self.secretspec {
             peers::declare_for_secretspec(scene.folder(), wanted)?;
@@ -124,7 +134,7 @@ impl Others<'_> {
             rows.push(row.proved_by(&proof, values).uncounted());
         };
         if let Some(path) = self.sdk {
-            let names = ours::names_file(folder, wanted)?.display().to_string();
+            let names = commands::names_file(folder, wanted)?.display().to_string();
             let words = ["run", &names, "--"];
             add("bare SDK run", path, &words, many::values(wanted));
         }
@@ -142,7 +152,7 @@ impl Others<'_> {
     }
 }
 
-/// A program of somebody else's, with what AWS's SDK looks for in its environment.
+/// Another program, with the variables that AWS's SDK reads.
 fn asking(scene: &Scene<'_>, path: &Path, words: &[&str]) -> Invocation {
     let endpoint = format!("http://{}", scene.address());
     let invocation =
@@ -171,5 +181,5 @@ fn declare_for_fnox(folder: &Path, wanted: &[Wanted]) -> Result<()> {
         "[providers]\na = {{ type = \"aws-sm\", region = \"{REGION}\" }}\n\n[secrets]\n{}",
         lines.concat()
     );
-    ours::write(&folder.join("fnox.toml"), &text).map(drop)
+    commands::write(&folder.join("fnox.toml"), &text).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Azure Key Vault: 100 secrets from the fake, which speaks TLS as the service does, beside `curl`.
+//! Azure Key Vault: 100 secrets from the fake, over TLS, beside `curl`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -6,25 +6,25 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::ours::{self, Wanted};
+use super::commands::{self, Wanted};
 use super::report::{Verdict, judge};
 use super::row::{Invocation, Limits, Row, Side, output};
 use super::{Bench, many, measured};
 use crate::shell::Result;
 
 const COUNT: usize = 100;
-/// Where the token for the vault comes from.
+/// Requests for a token.
 const LOGINS: usize = 1;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("azure")?;
     let fake = Fake::start(bench)?;
-    let wanted = ours::flat(COUNT);
+    let wanted = commands::flat(COUNT);
     let own = fake.command(bench, &folder, &wanted)?;
     for one in &wanted {
         set(&own, one)?;
     }
-    fake.ask(
+    fake.admin(
         "faults",
         Some(&json!({ "fault": "slow", "milliseconds": 5, "times": "always" })),
     )?;
@@ -33,23 +33,23 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
         ..Limits::default()
     };
     let script = many::script(&folder, &wanted)?;
-    let ours = many::ours(own.clone(), &script, &many::values(&wanted), limits);
+    let ours = many::secrets_run(own.clone(), &script, &many::values(&wanted), limits);
     let rows = vec![fake.floor(&folder, &wanted)?, ours];
     let mut broken = measured(bench, rows, 15, None)?.broken;
     broken.extend(judge(&[fake.requests(&own)?]));
     Ok(broken)
 }
 
-/// Writes the value that the counting servers would give.
+/// Writes the value that the counting server would return.
 pub(super) fn set(own: &Invocation, wanted: &Wanted) -> Result<()> {
-    let file = ours::write(&own.folder().join("value"), &ours::value(wanted))?;
+    let file = commands::write(&own.folder().join("value"), &commands::value(wanted))?;
     let file = file.display().to_string();
     let reference = format!("main://{}", wanted.name);
-    let set = own.asked(&["set", &reference, "--from-file", &file]);
+    let set = own.with_arguments(&["set", &reference, "--from-file", &file]);
     output(&mut set.command()).map(drop)
 }
 
-/// It ends with its pipe.
+/// A running fake. It stops when its standard input closes.
 pub(super) struct Fake {
     child: Child,
     url: String,
@@ -71,22 +71,22 @@ impl Fake {
         if let Some(pipe) = child.stdout.take() {
             BufReader::new(pipe).read_line(&mut line).map_err(said)?;
         }
-        let told: Value = serde_json::from_str(&line)
-            .map_err(|_| "the fake does not tell where it is".to_owned())?;
-        let told = &told["azure"];
+        let started: Value =
+            serde_json::from_str(&line).map_err(|_| "the fake printed no address".to_owned())?;
+        let azure = &started["azure"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let variables = told["environment"].as_object().into_iter().flatten();
+        let variables = azure["environment"].as_object().into_iter().flatten();
         Ok(Self {
             child,
-            url: text(&told["url"]),
-            ca: text(&told["ca_file"]),
+            url: text(&azure["url"]),
+            ca: text(&azure["ca_file"]),
             variables: variables
                 .map(|(name, value)| (name.clone(), text(value)))
                 .collect(),
         })
     }
 
-    /// The login is in the environment.
+    /// Our command; its environment has the credentials.
     pub(super) fn command(
         &self,
         bench: &Bench,
@@ -98,14 +98,14 @@ impl Fake {
              resource = \"https://vault.azure.net\"\nca_cert = \"{}\"\n",
             self.ca
         );
-        let mut own = ours::declared(bench, folder, text, wanted)?;
+        let mut own = commands::declared(bench, folder, text, wanted)?;
         for (name, value) in &self.variables {
             own = own.with(name, value.as_str());
         }
         Ok(own)
     }
 
-    /// A login, then all secrets over one connection, at most 32 at once.
+    /// A login, then all secrets over one connection, 32 at a time.
     fn floor(&self, folder: &Path, wanted: &[Wanted]) -> Result<Row> {
         let urls: Vec<String> = wanted
             .iter()
@@ -116,7 +116,7 @@ impl Fake {
                 )
             })
             .collect();
-        ours::write(&folder.join("urls"), &urls.concat())?;
+        commands::write(&folder.join("urls"), &urls.concat())?;
         let script = "token=$(curl --silent --fail --cacert \"$CA\" \
             --data grant_type=client_credentials --data-urlencode scope=https://vault.azure.net/.default \
             --data-urlencode \"client_id=$AZURE_CLIENT_ID\" --data-urlencode \"client_secret=$AZURE_CLIENT_SECRET\" \
@@ -124,7 +124,7 @@ impl Fake {
             | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/') && \
             exec curl --silent --fail --cacert \"$CA\" --parallel --parallel-max 32 --http2 \
             --header \"Authorization: Bearer $token\" --config urls 2>/dev/null\n";
-        let path = ours::write(&folder.join("floor.sh"), script)?;
+        let path = commands::write(&folder.join("floor.sh"), script)?;
         let path = path.display().to_string();
         let mut invocation =
             Invocation::new("/bin/sh", &[&path], folder).with("CA", self.ca.as_str());
@@ -136,25 +136,22 @@ impl Fake {
             .matches("\"value\"")
             .count();
         if values != wanted.len() {
-            return Err(format!(
-                "curl was answered {values} values of {}",
-                wanted.len()
-            ));
+            return Err(format!("curl got {values} of {} values", wanted.len()));
         }
         Ok(Row::new("curl, 32 in flight", Side::Floor, invocation).uncounted())
     }
 
-    /// How many requests a `run` takes.
+    /// Checks the number of requests of a `run`.
     fn requests(&self, own: &Invocation) -> Result<Verdict> {
         self.forget()?;
-        output(&mut own.asked(&["run", "--", "/bin/true"]).command())?;
-        let asked = self.ask("asked", None)?;
-        let asked = asked.as_array().map_or(0, Vec::len);
+        output(&mut own.with_arguments(&["run", "--", "/bin/true"]).command())?;
+        let requests = self.admin("asked", None)?;
+        let requests = requests.as_array().map_or(0, Vec::len);
         let limit = COUNT + LOGINS;
         Ok(Verdict {
             gate: true,
-            kept: asked <= limit,
-            text: format!("secrets run: requests {asked} (asked <= {limit})"),
+            kept: requests <= limit,
+            text: format!("secrets run: requests {requests} (limit <= {limit})"),
         })
     }
 
@@ -163,7 +160,7 @@ impl Fake {
         output(command.args(["--request", "DELETE"])).map(drop)
     }
 
-    fn ask(&self, what: &str, body: Option<&Value>) -> Result<Value> {
+    fn admin(&self, what: &str, body: Option<&Value>) -> Result<Value> {
         let mut command = self.curl(what);
         if let Some(body) = body {
             command

@@ -1,33 +1,34 @@
-//! Reads through the cache inside of a program, beside the rivals: counts and ratios are gates, times are targets.
+//! Cached reads in a program, beside the competitors. Counts and ratios are gates, times are targets.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::report::{Verdict, judge};
-use super::{Bench, rivals};
+use super::{Bench, competitors};
 use crate::shell::{Result, read};
 
-/// What was measured, whose it is, and the value.
+/// Measurement and program to value.
 type Figures = BTreeMap<(String, String), f64>;
 
 const OURS: &str = "ours";
-/// Through our provider for AWS, from the server that AWS's client reads from.
+/// Our provider for AWS, with the same server as AWS's client.
 const OVER_HTTP: &str = "ours, over http";
-/// Through all layers of a handle, with a policy and an audit of hits in counts: the value, or with where it came from.
+/// All layers of a handle, with a policy and an audit log of hits.
 const GUARDED: &str = "ours, policy and audit";
-const TOLD: &str = "ours, policy, audit, origin";
-/// The same layers, composed by hand and boxed.
+/// The same with the origin of the value.
+const WITH_ORIGIN: &str = "ours, policy, audit, origin";
+/// The same layers, composed and boxed by hand.
 const BOXED: &str = "ours, boxed stack";
 const TOWER: &str = "tower, 3 boxed layers";
 const AWS: &str = "aws";
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
-    let mut rivals = Command::new(rivals::caches(bench)?);
-    let text = read(&mut rivals)?;
-    let figures = parse(&text).ok_or("the rivals printed a line that is not known")?;
+    let mut competitors = Command::new(competitors::caches(bench)?);
+    let text = read(&mut competitors)?;
+    let figures = parse(&text).ok_or("cannot parse the output of the competitors")?;
     print!("{}", table(&text));
     if !figures.keys().any(|(_, whose)| whose == AWS) {
-        println!("  aws is left out: --aws-sdk measures it");
+        println!("  skipped aws: pass --aws-sdk to measure it");
     }
     Ok(judge(&verdicts(&figures)))
 }
@@ -42,7 +43,7 @@ fn parse(text: &str) -> Option<Figures> {
         .collect()
 }
 
-/// The lines as they came, in columns.
+/// The lines in columns.
 fn table(text: &str) -> String {
     let mut all = String::new();
     for line in text.lines() {
@@ -59,7 +60,7 @@ fn verdicts(figures: &Figures) -> Vec<Verdict> {
     let figure = |what: &str, whose: &str| figures.get(&(what.to_owned(), whose.to_owned()));
     let mut all = Vec::new();
     let mut limit = |gate: bool, what: &str, value: Option<f64>, most: bool, limit: f64| {
-        // A rival that was left out has no ratio; one of ours that is absent is a gate that is broken.
+        // A skipped competitor has no ratio. Our own missing figures break the gate.
         if value.is_none() && what.contains(AWS) {
             return;
         }
@@ -69,7 +70,7 @@ fn verdicts(figures: &Figures) -> Vec<Verdict> {
         all.push(Verdict {
             gate,
             kept,
-            text: format!("{what}: {value:.2} (asked {sign} {limit})"),
+            text: format!("{what}: {value:.2} (limit {sign} {limit})"),
         });
     };
     for keys in [1, 1000] {
@@ -81,7 +82,7 @@ fn verdicts(figures: &Figures) -> Vec<Verdict> {
         let of = |what: &str, whose: &str| figure(what, whose).copied();
         limit(true, &blocks, of(&blocks, OURS), true, 0.0);
         limit(false, &times, of(&times, OURS), true, 110.0);
-        for whose in [GUARDED, TOLD, BOXED] {
+        for whose in [GUARDED, WITH_ORIGIN, BOXED] {
             let name = whose.trim_start_matches("ours, ");
             let count = of(&blocks, whose);
             limit(true, &format!("{blocks}, {name}"), count, true, 2.0);
@@ -97,7 +98,7 @@ fn verdicts(figures: &Figures) -> Vec<Verdict> {
         );
     }
     let shared = "8 tasks on 2 threads, million/s";
-    let faster = |rival: &str| Some(figure(shared, OURS)? / figure(shared, rival)?);
+    let faster = |competitor: &str| Some(figure(shared, OURS)? / figure(shared, competitor)?);
     limit(true, "8 tasks, ours to aws", faster(AWS), false, 2.0);
     limit(true, "8 tasks, ours to moka", faster("moka"), false, 1.0);
     let of = |what: &str| figure(what, OURS).copied();
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_or_too_much_breaks_its_gate() {
+    fn a_missing_or_excessive_figure_breaks_its_gate() {
         let text = "hit, 1 keys, allocations\tours\t0\nhit, 1000 keys, allocations\tours\t1\n";
         let verdicts = verdicts(&parse(text).unwrap());
         let of = |name: &str| {

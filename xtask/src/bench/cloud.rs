@@ -1,20 +1,20 @@
-//! A cloud's secrets from the counting server, which speaks its API: the floor's and our `get` and `run`.
+//! `get` and `run` of the baseline and of our command, from a counting server that speaks a cloud's API.
 
 use std::path::{Path, PathBuf};
 
-use super::ours::{self, TOKEN, Wanted};
+use super::commands::{self, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side};
 use super::server::Upstream;
 use super::{Bench, many, measured};
 use crate::shell::Result;
 
-/// A service, and what our command needs to ask the counting server for it.
+/// A service and the settings for the counting server.
 pub(super) struct Cloud {
-    /// A word that `yardstick` knows.
+    /// The API's name in `baseline`.
     pub(super) api: &'static str,
-    /// As many as our own default.
+    /// The default of our provider.
     pub(super) in_flight: &'static str,
-    /// Lines of its table in the configuration, without the endpoint.
+    /// Lines of the provider's configuration, without the endpoint.
     pub(super) settings: &'static str,
     pub(super) credentials: &'static [(&'static str, &'static str)],
 }
@@ -51,15 +51,15 @@ impl<'a> Scene<'a> {
         self.upstream.address()
     }
 
-    /// One secret, at once.
+    /// Reads one secret.
     pub(super) fn get(&self, one: &Wanted, limits: Limits) -> Result<Vec<Row>> {
         let Wanted { name, field, .. } = one;
         let words = ["get", self.cloud.api, self.address(), TOKEN, name, field];
-        let floor = Invocation::new(&self.bench.yardstick, &words, &self.folder);
+        let floor = Invocation::new(&self.bench.baseline, &words, &self.folder);
         let own = self
             .command(&[])?
-            .asked(&["get", &format!("main://{name}")]);
-        let value = ours::value(one);
+            .with_arguments(&["get", &format!("main://{name}")]);
+        let value = commands::value(one);
         Ok(vec![
             Row::new("floor get", Side::Floor, floor).printing(&value),
             Row::new("secrets get", Side::Ours, own)
@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
         ])
     }
 
-    /// A program with these secrets in its environment.
+    /// Runs a program with these secrets in its environment.
     pub(super) fn run(&self, wanted: &[Wanted], limits: Limits) -> Result<Vec<Row>> {
         let floor = many::Floor {
             api: self.cloud.api,
@@ -79,7 +79,7 @@ impl<'a> Scene<'a> {
         many::rows(self.bench, &self.folder, &floor, own, wanted, limits)
     }
 
-    /// Gives the gates that are broken.
+    /// Returns the broken gates.
     pub(super) fn measured(mut self, rows: Vec<Row>, rounds: usize) -> Result<Vec<String>> {
         Ok(measured(self.bench, rows, rounds, Some(&mut self.upstream))?.broken)
     }
@@ -90,7 +90,7 @@ impl<'a> Scene<'a> {
             self.cloud.settings,
             self.address()
         );
-        let own = ours::declared(self.bench, &self.folder, text, wanted)?;
+        let own = commands::declared(self.bench, &self.folder, text, wanted)?;
         let credentials = self.cloud.credentials.iter();
         Ok(credentials.fold(own, |own, (name, value)| own.with(name, *value)))
     }

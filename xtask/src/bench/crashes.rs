@@ -1,27 +1,24 @@
-//! Whether `run` ever dies of a signal when its child ends at once, as a peer does in one of a hundred runs.
+//! Checks that `run` never dies of a signal when its child exits immediately. A peer does in one of a hundred runs.
 
 use std::os::unix::process::ExitStatusExt;
 
 use super::Bench;
-use super::ours::{self, Server};
+use super::commands::{self, Server};
 use super::report::{Verdict, judge};
 use super::row::output;
 use super::server::Upstream;
 use crate::shell::{Result, described};
 
 const RUNS: usize = 1_000;
-/// With one secret the peer never died; with twenty it did.
+/// The peer died with twenty secrets, never with one.
 const SECRETS: usize = 20;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("crashes")?;
     let upstream = Upstream::start(bench, 0)?;
     let server = Server::counting(upstream.address());
-    let invocation = ours::vault(bench, &folder, &server, &ours::separate(SECRETS))?.asked(&[
-        "run",
-        "--",
-        "/bin/true",
-    ]);
+    let invocation = commands::vault(bench, &folder, &server, &commands::separate(SECRETS))?
+        .with_arguments(&["run", "--", "/bin/true"]);
     output(&mut invocation.command())?;
     let (mut killed, mut failed) = (0, 0);
     for _ in 0..RUNS {
@@ -39,7 +36,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
         gate: true,
         kept: count == 0,
         text: format!(
-            "secrets run -- true, {RUNS} times with {SECRETS} secrets: {what} {count} (asked <= 0)"
+            "secrets run -- true, {RUNS} times with {SECRETS} secrets: {what} {count} (limit <= 0)"
         ),
     };
     Ok(judge(&[

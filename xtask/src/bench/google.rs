@@ -1,12 +1,12 @@
-//! Google Secret Manager: one secret, and 100 of them; counted.
+//! Google Secret Manager: one secret and 100 secrets.
 
 use super::Bench;
 use super::cloud::{Cloud, Scene};
-use super::ours::{self, TOKEN};
+use super::commands::{self, TOKEN};
 use super::row::Limits;
 use crate::shell::Result;
 
-/// The access token is in the environment.
+/// The access token, as an environment variable.
 pub(super) const GOOGLE: Cloud = Cloud {
     api: "google",
     in_flight: "32",
@@ -21,7 +21,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     Ok(broken)
 }
 
-/// One secret, at once.
+/// One secret from a server without delay.
 fn one(bench: &Bench) -> Result<Vec<String>> {
     let scene = Scene::new(bench, &GOOGLE, "gcp", 0)?;
     let limits = Limits {
@@ -31,11 +31,11 @@ fn one(bench: &Bench) -> Result<Vec<String>> {
         wall: Some(8.0),
         ..Limits::default()
     };
-    let rows = scene.get(&ours::flat(1)[0], limits)?;
+    let rows = scene.get(&commands::flat(1)[0], limits)?;
     scene.measured(rows, 31)
 }
 
-/// 100 secrets, 5 ms away.
+/// 100 secrets with 5 ms delay.
 fn many(bench: &Bench) -> Result<Vec<String>> {
     let scene = Scene::new(bench, &GOOGLE, "gcp-run", 5)?;
     let limits = Limits {
@@ -44,6 +44,6 @@ fn many(bench: &Bench) -> Result<Vec<String>> {
         gated_ratio: Some(1.5),
         ..Limits::default()
     };
-    let rows = scene.run(&ours::flat(100), limits)?;
+    let rows = scene.run(&commands::flat(100), limits)?;
     scene.measured(rows, 15)
 }

@@ -1,11 +1,11 @@
-//! One secret out of the encrypted file.
+//! One secret from the encrypted file.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
 use super::row::{Invocation, Limits, Row, Side, output};
-use super::{Bench, measured, ours};
+use super::{Bench, commands, measured};
 use crate::shell::{Result, described};
 
 const ROUNDS: usize = 31;
@@ -27,7 +27,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
         Row::new(
             "secrets get, file store",
             Side::Ours,
-            own.asked(&["get", "db/password"]),
+            own.with_arguments(&["get", "db/password"]),
         )
         .printing(VALUE)
         .within(Limits {
@@ -39,16 +39,16 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     Ok(measured(bench, rows, ROUNDS, None)?.broken)
 }
 
-/// A new encrypted store with these secrets, as a person would make it: `init`, then `set`.
+/// Creates an encrypted store with `init` and `set`.
 pub(super) fn store(
     bench: &Bench,
     folder: &Path,
     secrets: &[(String, String)],
 ) -> Result<Invocation> {
-    let own = ours::command(bench, folder).without("SECRETS_CONFIG");
-    output(&mut own.asked(&["init", "--yes"]).command())?;
+    let own = commands::command(bench, folder).without("SECRETS_CONFIG");
+    output(&mut own.with_arguments(&["init", "--yes"]).command())?;
     for (name, value) in secrets {
-        set(&own.asked(&["set", name, "--stdin"]), value)?;
+        set(&own.with_arguments(&["set", name, "--stdin"]), value)?;
     }
     Ok(own)
 }

@@ -1,21 +1,21 @@
-//! The floor's and our `run` of many secrets.
+//! `run` with many secrets, of the baseline and of our command.
 
 use std::path::Path;
 
 use super::Bench;
-use super::ours::{self, TOKEN, Wanted};
+use super::commands::{self, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side};
 use crate::shell::Result;
 
-/// How the floor is to ask.
+/// How the baseline connects.
 pub(super) struct Floor<'a> {
-    /// A word that `yardstick` knows.
+    /// The API's name in `baseline`.
     pub(super) api: &'a str,
     pub(super) address: &'a str,
     pub(super) in_flight: &'a str,
 }
 
-/// Two rows, with the variables read back out of the child for proof.
+/// Two rows. Each is verified by the variables of its child.
 pub(super) fn rows(
     bench: &Bench,
     folder: &Path,
@@ -24,7 +24,7 @@ pub(super) fn rows(
     wanted: &[Wanted],
     limits: Limits,
 ) -> Result<Vec<Row>> {
-    let names = ours::names_file(folder, wanted)?.display().to_string();
+    let names = commands::names_file(folder, wanted)?.display().to_string();
     let Floor {
         api,
         address,
@@ -35,7 +35,7 @@ pub(super) fn rows(
     let values = values(wanted);
     let tail = ["/bin/sh", &script];
     let invocation = Invocation::new(
-        &bench.yardstick,
+        &bench.baseline,
         &[&prefix[..], &["/bin/true"]].concat(),
         folder,
     );
@@ -43,35 +43,35 @@ pub(super) fn rows(
         Row::new("floor run", Side::Floor, invocation)
             .proved_by(&[&prefix[..], &tail[..]].concat(), &values)
             .uncounted(),
-        ours(own, &script, &values, limits),
+        secrets_run(own, &script, &values, limits),
     ])
 }
 
-/// Our `run` of a configuration with these secrets declared.
-pub(super) fn ours(own: Invocation, script: &str, values: &str, limits: Limits) -> Row {
+/// `secrets run` with these secrets declared.
+pub(super) fn secrets_run(own: Invocation, script: &str, values: &str, limits: Limits) -> Row {
     Row::new(
         "secrets run",
         Side::Ours,
-        own.asked(&["run", "--", "/bin/true"]),
+        own.with_arguments(&["run", "--", "/bin/true"]),
     )
     .proved_by(&["run", "--", "/bin/sh", script], values)
     .uncounted()
     .within(limits)
 }
 
-/// A program that prints every variable, so that one that is missing or wrong is seen.
+/// A script that prints every variable, to reveal missing or wrong values.
 pub(super) fn script(folder: &Path, wanted: &[Wanted]) -> Result<String> {
     let words: Vec<String> = wanted
         .iter()
         .map(|one| format!("\"${}\"", one.variable))
         .collect();
     let text = format!("printf '%s\\n' {}\n", words.join(" "));
-    let path = ours::write(&folder.join("print.sh"), &text)?;
+    let path = commands::write(&folder.join("print.sh"), &text)?;
     Ok(path.display().to_string())
 }
 
 pub(super) fn values(wanted: &[Wanted]) -> String {
-    let values: Vec<String> = wanted.iter().map(ours::value).collect();
+    let values: Vec<String> = wanted.iter().map(commands::value).collect();
     values.join("\n")
 }
 
@@ -80,8 +80,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_proof_wants_each_variable() {
-        let wanted = ours::separate(2);
+    fn the_proof_has_every_variable() {
+        let wanted = commands::separate(2);
         assert_eq!(values(&wanted), "value-of-app.s0000\nvalue-of-app.s0001");
     }
 }

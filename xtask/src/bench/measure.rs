@@ -1,4 +1,4 @@
-//! Wall and processor time, memory, instructions, allocations and system calls of whole processes.
+//! Measures wall and processor time, memory, instructions, allocations and system calls of processes.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -11,7 +11,7 @@ use super::row::{Invocation, Row, output};
 use super::server::{Counts, Upstream};
 use crate::shell::{Result, at, has_tool, say, target};
 
-/// What one run costs. Times are medians of all rounds; a tool that is not installed leaves its column out.
+/// The cost of one run. Times are medians of all rounds. A column is empty if its tool is not installed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Cost {
     pub(super) wall_ms: f64,
@@ -19,19 +19,19 @@ pub(super) struct Cost {
     pub(super) ratio: f64,
     /// User and system time of the process and its children.
     pub(super) cpu_ms: f64,
-    /// By GNU time.
+    /// From GNU time.
     pub(super) peak_kib: Option<u64>,
-    /// By callgrind.
+    /// From callgrind.
     pub(super) instructions: Option<u64>,
-    /// Blocks of the heap, by dhat.
+    /// Heap blocks, from dhat.
     pub(super) allocations: Option<u64>,
-    /// By strace, of the process and its children.
+    /// Of the process and its children, from strace.
     pub(super) syscalls: Option<u64>,
-    /// What the counting server saw.
+    /// From the counting server.
     pub(super) upstream: Option<Counts>,
 }
 
-/// The tools of this machine, each looked for once.
+/// The measuring tools that are installed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tools {
     valgrind: bool,
@@ -42,9 +42,9 @@ pub(super) struct Tools {
 impl Tools {
     pub(super) fn find() -> Self {
         Self {
-            valgrind: is_there("valgrind", "instructions and allocations"),
-            gnu_time: is_there("/usr/bin/time", "peak memory"),
-            strace: is_there("strace", "system calls"),
+            valgrind: installed("valgrind", "instructions and allocations"),
+            gnu_time: installed("/usr/bin/time", "peak memory"),
+            strace: installed("strace", "system calls"),
         }
     }
 }
@@ -93,7 +93,7 @@ fn times(rows: &[Row], rounds: usize) -> Result<Vec<Cost>> {
     samples(&text)
         .filter(|samples| samples.len() == rows.len())
         .and_then(|samples| medians(&samples))
-        .ok_or_else(|| "rounds.py: not the shape that is known".to_owned())
+        .ok_or_else(|| "rounds.py: unexpected output".to_owned())
 }
 
 fn in_turns(job: &str) -> Result<String> {
@@ -109,12 +109,12 @@ fn in_turns(job: &str) -> Result<String> {
     }
     let output = child.wait_with_output().map_err(said)?;
     if !output.status.success() {
-        return Err("a command failed while it was timed; what it said stands above".to_owned());
+        return Err("a command failed while it was timed; see its output above".to_owned());
     }
-    String::from_utf8(output.stdout).map_err(|_| "rounds.py printed no text".to_owned())
+    String::from_utf8(output.stdout).map_err(|_| "rounds.py: output is not UTF-8".to_owned())
 }
 
-/// Wall and processor time of each round of each row.
+/// Wall and processor time, by row and round.
 type Samples = Vec<Vec<(f64, f64)>>;
 
 fn samples(text: &str) -> Option<Samples> {
@@ -149,7 +149,7 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// The most memory that it held at once. GNU time forks first, so that nobody else's pages count.
+/// Peak memory. GNU time forks first, so pages of other processes do not count.
 fn peak(invocation: &Invocation) -> Result<u64> {
     let log = target().join("bench/peak");
     let file = format!("--output={}", log.display());
@@ -157,7 +157,7 @@ fn peak(invocation: &Invocation) -> Result<u64> {
     let text = read(&log)?;
     text.trim()
         .parse()
-        .map_err(|_| format!("/usr/bin/time told no size: {}", text.trim()))
+        .map_err(|_| format!("/usr/bin/time: not a size: {}", text.trim()))
 }
 
 fn allocations(invocation: &Invocation) -> Result<u64> {
@@ -169,7 +169,7 @@ fn allocations(invocation: &Invocation) -> Result<u64> {
         &format!("--log-file={}", log.display()),
     ];
     output(&mut invocation.under("valgrind", &options))?;
-    blocks(&read(&log)?).ok_or_else(|| "dhat counted nothing".to_owned())
+    blocks(&read(&log)?).ok_or_else(|| "dhat printed no count".to_owned())
 }
 
 /// Reads `==12345== Total:     5,182 bytes in 21 blocks`.
@@ -192,7 +192,7 @@ fn instructions(invocation: &Invocation) -> Result<u64> {
         &format!("--log-file={}", log.display()),
     ];
     output(&mut invocation.under("valgrind", &options))?;
-    collected(&read(&log)?).ok_or_else(|| "callgrind counted nothing".to_owned())
+    collected(&read(&log)?).ok_or_else(|| "callgrind printed no count".to_owned())
 }
 
 /// Reads `==12345== Collected : 1234567`.
@@ -205,7 +205,7 @@ fn syscalls(invocation: &Invocation) -> Result<u64> {
     let log = target().join("bench/strace.out");
     let file = log.display().to_string();
     output(&mut invocation.under("strace", &["-f", "-c", "-o", &file]))?;
-    total(&read(&log)?).ok_or_else(|| "strace counted nothing".to_owned())
+    total(&read(&log)?).ok_or_else(|| "strace printed no count".to_owned())
 }
 
 /// Reads `100.00    0.000996          34        29         1 total`.
@@ -218,14 +218,12 @@ fn read(path: &Path) -> Result<String> {
     at(path, std::fs::read_to_string(path))
 }
 
-fn is_there(tool: &str, column: &str) -> bool {
-    let there = has_tool(tool);
-    if !there {
-        say(&format!(
-            "{tool} is not installed: {column} are not counted"
-        ));
+fn installed(tool: &str, column: &str) -> bool {
+    let found = has_tool(tool);
+    if !found {
+        say(&format!("{tool} is not installed; not measuring {column}"));
     }
-    there
+    found
 }
 
 #[cfg(test)]
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_of_each_column() {
+    fn costs_are_medians() {
         let text = "[[[1.0, 9.0], [3.0, 7.0], [2.0, 8.0]], [[5.0, 6.0], [6.0, 6.0], [8.0, 6.0]]]";
         let costs = medians(&samples(text).unwrap()).unwrap();
         assert_eq!((costs[0].wall_ms, costs[0].cpu_ms), (2.0, 8.0));
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counts_of_the_tools() {
+    fn the_output_of_the_tools_is_parsed() {
         let text = "==7== \n==7== Events    : Ir\n==7== Collected : 161045\n==7==\n";
         assert_eq!(collected(text), Some(161_045));
         assert_eq!(collected("==7== Events    : Ir"), None);

@@ -1,7 +1,7 @@
-//! The list by which the linker puts the functions of a start beside each other, made from what typical commands run.
+//! Lists the functions that typical commands run, for the linker to place together.
 //!
-//! The program is the one that people install, whose names are stripped: valgrind tells the addresses that ran, and the
-//! linker's map, written as that very program was linked, the function that each belongs to.
+//! The release program has no symbols. valgrind reports the addresses that ran, and the linker's map of the same program
+//! maps them to functions.
 
 mod calls;
 mod map;
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cloud::{Cloud, Scene};
-use super::ours::{self, Server};
+use super::commands::{self, Server};
 use super::row::{Invocation, Limits, Row, Side};
 use super::server::Upstream;
 use super::{Bench, aws, azure, build, building, google, local, vault};
@@ -22,14 +22,15 @@ use map::LinkMap;
 
 const USAGE: &str = "usage: cargo xtask order";
 
-/// By which the build script of the command is told to have a map written.
+/// Makes the command's build script ask the linker for a map.
 const MAP: &str = "POLYSECRETS_LINK_MAP";
 const LIST: &str = "crates/secrets-cli/start-order.txt";
-/// A line for whoever opens the list; the linker passes over it.
-const HEAD: &str = "# Made by `cargo xtask order`: functions that run in typical commands, those of most commands first.\n";
-/// Of `run`, when the program cannot be executed.
+/// A comment for readers; the linker ignores it.
+const HEAD: &str =
+    "# Made by `cargo xtask order`: functions that typical commands run, the most common first.\n";
+/// The exit code of `run` if the program cannot be executed.
 const NOT_EXECUTED: i32 = 126;
-/// So many secrets for a `run`.
+/// Secrets for a `run`.
 const MANY: usize = 3;
 
 pub(crate) fn command(words: &[&str]) -> Result<()> {
@@ -37,11 +38,11 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
         return Err(USAGE.to_owned());
     }
     if !has_tool("valgrind") {
-        return Err("valgrind is not installed, which tells what functions run".to_owned());
+        return Err("valgrind is not installed; it finds the functions that run".to_owned());
     }
     let mut bench = Bench::new(false)?;
     let map = built(&mut bench)?;
-    let mut profile = Profile::of(&bench, &map)?;
+    let mut profile = Profile::new(&bench, &map)?;
     stored(&bench, &mut profile)?;
     key_value(&bench, &mut profile)?;
     cloud(&bench, &aws::AWS, &mut profile)?;
@@ -57,26 +58,26 @@ pub(crate) fn command(words: &[&str]) -> Result<()> {
         fs::write(&path, format!("{HEAD}{}\n", list.join("\n"))),
     )?;
     println!(
-        "{LIST}: {} functions of {} commands",
+        "{LIST}: {} functions from {} commands",
         list.len(),
         profile.runs.len()
     );
     Ok(())
 }
 
-/// Builds what runs, and gives the map of the release program.
+/// Builds the programs and returns the linker's map of the release program.
 fn built(bench: &mut Bench) -> Result<PathBuf> {
     let map = bench.folder.join("link-map.txt");
     run(building("polysecrets-cli", "secrets", &[]).env(MAP, &map))?;
     if !map.exists() {
         return Err(format!(
-            "the linker wrote no {}: only the one that Rust brings for x86-64 Linux does, whenever it links; if this program \
-             was linked before, touch crates/secrets-cli/build.rs",
+            "{}: the linker wrote no map; only Rust's linker for x86-64 Linux does. If the program was already linked, \
+             touch crates/secrets-cli/build.rs",
             relative(&map)
         ));
     }
-    build("xtask", "yardstick", &[])?;
-    // Nobody measures it here, and a release of it would take minutes.
+    build("xtask", "baseline", &[])?;
+    // A debug build suffices, since it is not measured, and saves minutes.
     bench.fakes = target().join("debug/polysecrets-fakes");
     let words = ["build", "--quiet", "--package", "polysecrets-testkit"];
     let features = ["--bin", "polysecrets-fakes", "--features", "fakes"];
@@ -84,7 +85,7 @@ fn built(bench: &mut Bench) -> Result<PathBuf> {
     Ok(map)
 }
 
-/// What a person does with secrets in a project's encrypted file.
+/// Commands with an encrypted file.
 fn stored(bench: &Bench, profile: &mut Profile) -> Result<()> {
     let folder = bench.folder("order-file")?;
     let secret = ("db/password".to_owned(), "value-of-db.password".to_owned());
@@ -92,8 +93,8 @@ fn stored(bench: &Bench, profile: &mut Profile) -> Result<()> {
     let path = folder.join("secrets.toml");
     let mut text = at(&path, fs::read_to_string(&path))?;
     text.push_str("\n[secrets.DB_PASSWORD]\nreference = \"db/password\"\n");
-    ours::write(&path, &text)?;
-    ours::write(
+    commands::write(&path, &text)?;
+    commands::write(
         &folder.join("config.yaml"),
         "db:\n  password: ${secret:db/password}\n",
     )?;
@@ -103,7 +104,7 @@ fn stored(bench: &Bench, profile: &mut Profile) -> Result<()> {
         &["check"],
         &["render", "config.yaml"],
     ] {
-        profile.follow(&own.asked(words), 0)?;
+        profile.follow(&own.with_arguments(words), 0)?;
     }
     profile.follow_run(&own)
 }
@@ -113,50 +114,50 @@ fn key_value(bench: &Bench, profile: &mut Profile) -> Result<()> {
     let upstream = Upstream::start(bench, 0)?;
     let server = Server::counting(upstream.address());
     profile.prove_and_follow(vault::single(bench, &folder, &server, false)?)?;
-    let wanted = ours::separate(MANY);
+    let wanted = commands::separate(MANY);
     let rows = vault::running(bench, &folder, &upstream, &wanted, Limits::default())?;
     profile.prove_and_follow_run(rows)
 }
 
 fn cloud(bench: &Bench, cloud: &Cloud, profile: &mut Profile) -> Result<()> {
     let scene = Scene::new(bench, cloud, &format!("order-{}", cloud.api), 0)?;
-    let wanted = ours::flat(MANY);
+    let wanted = commands::flat(MANY);
     profile.prove_and_follow(scene.get(&wanted[0], Limits::default())?)?;
     profile.prove_and_follow_run(scene.run(&wanted, Limits::default())?)
 }
 
-/// As all services speak it; the counting server does not.
+/// A service over TLS, which the counting server does not speak.
 fn over_tls(bench: &Bench, profile: &mut Profile) -> Result<()> {
     let folder = bench.folder("order-azure")?;
     let fake = azure::Fake::start(bench)?;
-    let wanted = ours::flat(1);
+    let wanted = commands::flat(1);
     let own = fake.command(bench, &folder, &wanted)?;
     azure::set(&own, &wanted[0])?;
     let reference = format!("main://{}", wanted[0].name);
-    profile.follow(&own.asked(&["get", &reference]), 0)
+    profile.follow(&own.with_arguments(&["get", &reference]), 0)
 }
 
-/// Which functions each command ran.
+/// The functions that each command ran.
 struct Profile {
-    /// As valgrind calls it.
+    /// The path that valgrind reports.
     program: String,
     map: LinkMap,
     output: PathBuf,
-    /// Not a program.
+    /// A path that cannot be executed.
     folder: PathBuf,
     runs: Vec<BTreeSet<String>>,
 }
 
 impl Profile {
-    fn of(bench: &Bench, map: &Path) -> Result<Self> {
+    fn new(bench: &Bench, map: &Path) -> Result<Self> {
         let program = at(&bench.secrets, fs::canonicalize(&bench.secrets))?;
         let head = at(&program, fs::read(&program))?;
         let text = at(map, fs::read_to_string(map))?;
         let map = LinkMap::parse(&text)
-            .filter(|known| known.is_of(&head))
+            .filter(|map| map.describes(&head))
             .ok_or_else(|| {
                 format!(
-                    "{} is not the map of {}: remove it, and touch crates/secrets-cli/build.rs",
+                    "{} is not the map of {}; remove it and touch crates/secrets-cli/build.rs",
                     relative(map),
                     relative(&program)
                 )
@@ -171,23 +172,26 @@ impl Profile {
     }
 
     fn prove_and_follow(&mut self, rows: Vec<Row>) -> Result<()> {
-        for row in of_ours(rows)? {
+        for row in verified_ours(rows)? {
             self.follow(&row.invocation, 0)?;
         }
         Ok(())
     }
 
     fn prove_and_follow_run(&mut self, rows: Vec<Row>) -> Result<()> {
-        for row in of_ours(rows)? {
+        for row in verified_ours(rows)? {
             self.follow_run(&row.invocation)?;
         }
         Ok(())
     }
 
-    /// A `run` becomes the program that it is given, and valgrind tells nothing then: it is given none.
+    /// Runs a `run` that cannot execute its program, since valgrind reports nothing once the command becomes another one.
     fn follow_run(&mut self, invocation: &Invocation) -> Result<()> {
         let folder = self.folder.display().to_string();
-        self.follow(&invocation.asked(&["run", "--", &folder]), NOT_EXECUTED)
+        self.follow(
+            &invocation.with_arguments(&["run", "--", &folder]),
+            NOT_EXECUTED,
+        )
     }
 
     fn follow(&mut self, invocation: &Invocation, exit: i32) -> Result<()> {
@@ -225,15 +229,15 @@ impl Profile {
     }
 }
 
-/// Our rows, of which each does its work.
-fn of_ours(rows: Vec<Row>) -> Result<Vec<Row>> {
+/// Our rows, each verified.
+fn verified_ours(rows: Vec<Row>) -> Result<Vec<Row>> {
     rows.into_iter()
         .filter(|row| row.side == Side::Ours)
         .map(|row| row.prove().map(|()| row))
         .collect()
 }
 
-/// Those of most commands first, those of the same commands together, and by their names where nothing else tells.
+/// Sorts functions by the number of commands that run them, then by these commands, then by name.
 fn ordered(runs: &[BTreeSet<String>]) -> Vec<&str> {
     let mut users: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, functions) in runs.iter().enumerate() {
@@ -251,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_of_most_commands_are_first_and_those_of_the_same_ones_together() {
+    fn functions_are_sorted_by_their_commands() {
         let run = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let runs = [
             run(&["zeta", "main", "get", "parse"]),

@@ -1,20 +1,20 @@
-//! The other commands of this kind, where they are installed.
+//! Other commands of this kind, if installed.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::ours::{self, Wanted};
+use super::commands::{self, Wanted};
 use crate::servers;
 use crate::shell::Result;
 
-/// Where the developer says that a peer is, for one that is not on the search path.
+/// The variable with the path of a peer that is not on PATH.
 fn variable(name: &str) -> String {
     format!("POLYSECRETS_BENCH_{}", name.to_uppercase())
 }
 
 const NAMES: [&str; 4] = ["secretspec", "fnox", "teller", "bao"];
 
-/// Which peers are here.
+/// The peers that are installed.
 #[derive(Debug)]
 pub(super) struct Peers {
     found: Vec<(&'static str, PathBuf)>,
@@ -36,15 +36,12 @@ impl Peers {
             .map(|(_, path)| path.as_path())
     }
 
-    /// One line for each, present or not.
-    pub(super) fn tell(&self) {
+    /// Prints a line for each peer.
+    pub(super) fn print(&self) {
         for name in NAMES {
             match self.path(name) {
                 Some(path) => println!("peer {name}: {}", path.display()),
-                None => println!(
-                    "peer {name}: not installed (neither on PATH nor in {})",
-                    variable(name)
-                ),
+                None => println!("peer {name}: not found on PATH; set {}", variable(name)),
             }
         }
     }
@@ -60,7 +57,7 @@ fn find(name: &str) -> Option<PathBuf> {
     };
     given
         .or_else(on_path)
-        // The test server is its own client.
+        // The test server's program is also its client.
         .or_else(|| {
             if name == "bao" {
                 servers::openbao()
@@ -70,7 +67,7 @@ fn find(name: &str) -> Option<PathBuf> {
         })
 }
 
-/// The names that secretspec gives to secrets are its own.
+/// secretspec chooses the names of secrets itself.
 pub(super) fn declare_for_secretspec(folder: &Path, wanted: &[Wanted]) -> Result<()> {
     let lines: Vec<String> = wanted
         .iter()
@@ -85,10 +82,10 @@ pub(super) fn declare_for_secretspec(folder: &Path, wanted: &[Wanted]) -> Result
         "[project]\nname = \"bench\"\nrevision = \"1.0\"\n\n[profiles.default]\n{}",
         lines.concat()
     );
-    ours::write(&folder.join("secretspec.toml"), &text).map(drop)
+    commands::write(&folder.join("secretspec.toml"), &text).map(drop)
 }
 
-/// What the counting server gives under secretspec's name.
+/// The value of the counting server under secretspec's name.
 pub(super) fn secretspec_value(wanted: &Wanted) -> String {
     format!("value-of-secretspec.bench.default.{}", wanted.variable)
 }

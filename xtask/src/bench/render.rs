@@ -1,4 +1,4 @@
-//! Files with very many references to local secrets.
+//! Files with many references to local secrets.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::path::Path;
 use super::measure::Cost;
 use super::report::{Verdict, in_units, judge};
 use super::row::{Invocation, Limits, Row, Side};
-use super::{Bench, Measured, local, measured, ours};
+use super::{Bench, Measured, commands, local, measured};
 use crate::shell::Result;
 
 const ROUNDS: usize = 15;
 const SMALL: usize = 10_000;
 const LARGE: usize = 100_000;
-/// Secrets of the encrypted file, each referred to many times.
+/// Secrets in the encrypted file, each with many references.
 const STORED: usize = 100;
-/// Milliseconds that the small file may take beyond opening the store.
+/// Milliseconds for the small file, after opening the store.
 const TARGET: f64 = 25.0;
-/// Ten times the work, with room for what a longer file costs a cache.
+/// Time for ten times the work, with some room for cache misses.
 const GROWTH: f64 = 12.0;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
@@ -28,35 +28,35 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
 /// As many secrets as references, in a `.env` file.
 fn plain(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("render-dotenv")?;
-    ours::write(
+    commands::write(
         &folder.join("secrets.toml"),
         "default = \"local\"\n\n[providers.local]\ntype = \"dotenv\"\npath = \"values.env\"\n\n\
-         # The tools that count slow a program down fifty times.\n\
+         # The measuring tools slow a program down fifty times.\n\
          [timeouts]\ndeadline = \"20m\"\nattempt = \"10m\"\n",
     )?;
     let names: Vec<String> = (0..LARGE).map(|number| format!("S{number:06}")).collect();
     let mut rows = Vec::new();
-    // The first row opens the store of the second, so that their difference is the rendering alone.
+    // The first row opens the same store as the second, so their difference is the rendering.
     for (count, stored) in [(1, SMALL), (SMALL, SMALL), (LARGE, LARGE)] {
         let place = folder.join(count.to_string());
         crate::shell::at(&place, std::fs::create_dir_all(&place))?;
         let values = lines(&names[..stored], |name| format!("{name}={}", value(name)));
-        ours::write(&place.join("values.env"), &values)?;
+        commands::write(&place.join("values.env"), &values)?;
         std::fs::copy(folder.join("secrets.toml"), place.join("secrets.toml"))
             .map_err(|error| format!("{}: {error}", place.display()))?;
         let file = references(&place, count, |number| names[number].clone())?;
         let wanted = lines_numbered(count, |number| value(&names[number]));
-        let own = ours::command(bench, &place).asked(&["render", &file]);
-        let floor = Invocation::new(&bench.yardstick, &["render", "values.env", &file], &place);
+        let own = commands::command(bench, &place).with_arguments(&["render", &file]);
+        let floor = Invocation::new(&bench.baseline, &["render", "values.env", &file], &place);
         rows.push(Row::new(&format!("floor {count}"), Side::Floor, floor).printing(&wanted));
         rows.push(Row::new(&format!("secrets .env {count}"), Side::Ours, own).printing(&wanted));
     }
     let Measured { costs, mut broken } = measured(bench, rows, ROUNDS, None)?;
-    broken.extend(judged(&costs, "secrets .env"));
+    broken.extend(checked(&costs, "secrets .env"));
     Ok(broken)
 }
 
-/// Few secrets of the encrypted file, each in many places.
+/// Few secrets from the encrypted file, each in many places.
 fn encrypted(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("render-file")?;
     let names: Vec<String> = (0..STORED).map(|number| format!("S{number:06}")).collect();
@@ -66,28 +66,28 @@ fn encrypted(bench: &Bench) -> Result<Vec<String>> {
         .collect();
     let own = local::store(bench, &folder, &secrets)?;
     let plain = lines(&names, |name| format!("{name}={}", value(name)));
-    ours::write(&folder.join("values.env"), &plain)?;
+    commands::write(&folder.join("values.env"), &plain)?;
     let mut rows = Vec::new();
     for count in [1, SMALL, LARGE] {
         let name = |number: usize| names[number % STORED].clone();
         let file = references(&folder, count, name)?;
         let wanted = lines_numbered(count, |number| value(&name(number)));
-        let floor = Invocation::new(&bench.yardstick, &["render", "values.env", &file], &folder);
+        let floor = Invocation::new(&bench.baseline, &["render", "values.env", &file], &folder);
         rows.push(Row::new(&format!("floor {count}"), Side::Floor, floor).printing(&wanted));
         let row = Row::new(
             &format!("secrets file {count}"),
             Side::Ours,
-            own.asked(&["render", &file]),
+            own.with_arguments(&["render", &file]),
         );
         rows.push(row.printing(&wanted).within(Limits::default()));
     }
     let Measured { costs, mut broken } = measured(bench, rows, ROUNDS, None)?;
-    broken.extend(judged(&costs, "secrets file"));
+    broken.extend(checked(&costs, "secrets file"));
     Ok(broken)
 }
 
-/// That the work grows with the references and not faster, and what it takes beyond the smallest one.
-fn judged(costs: &[(Row, Cost)], name: &str) -> Vec<String> {
+/// Checks that the work grows linearly with the references, and the time beyond the smallest file.
+fn checked(costs: &[(Row, Cost)], name: &str) -> Vec<String> {
     let find = |count: usize| {
         let wanted = format!("{name} {count}");
         costs
@@ -103,16 +103,14 @@ fn judged(costs: &[(Row, Cost)], name: &str) -> Vec<String> {
     verdicts.push(Verdict {
         gate: false,
         kept: beyond <= TARGET,
-        text: format!(
-            "{name} {SMALL}: {beyond:.2} ms beyond opening the store (asked <= {TARGET})"
-        ),
+        text: format!("{name} {SMALL}: {beyond:.2} ms after opening the store (limit <= {TARGET})"),
     });
     if let Some(growth) = growth(small, large) {
         verdicts.push(Verdict {
             gate: true,
             kept: growth <= GROWTH,
             text: format!(
-                "{name}: {growth:.2} times the instructions for ten times the references (asked <= {GROWTH})"
+                "{name}: {growth:.2} times the instructions for ten times the references (limit <= {GROWTH})"
             ),
         });
     }
@@ -123,7 +121,7 @@ fn growth(small: Cost, large: Cost) -> Option<f64> {
     Some(in_units(large.instructions?, 1.0) / in_units(small.instructions?, 1.0))
 }
 
-/// A YAML file with a reference a line.
+/// A YAML file with a reference on each line.
 fn references(folder: &Path, count: usize, name: impl Fn(usize) -> String) -> Result<String> {
     let file = format!("app-{count}.yaml");
     let mut text = String::new();
@@ -131,7 +129,7 @@ fn references(folder: &Path, count: usize, name: impl Fn(usize) -> String) -> Re
         // Writing to a string cannot fail.
         let _ = writeln!(text, "key{number:06}: ${{secret:{}}}", name(number));
     }
-    ours::write(&folder.join(&file), &text)?;
+    commands::write(&folder.join(&file), &text)?;
     Ok(file)
 }
 
@@ -159,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_wants_both_counts() {
+    fn growth_needs_both_counts() {
         let cost = |instructions| Cost {
             instructions,
             ..Cost::default()

@@ -1,9 +1,9 @@
-//! Tables, and which gates are broken.
+//! Prints tables and checks gates.
 
 use super::measure::Cost;
 use super::row::{Limits, Row};
 
-/// The first row is the floor to which the ratios are.
+/// The table of the costs. Ratios are to the first row.
 pub(super) fn table(rows: &[Row], costs: &[Cost]) -> String {
     let mut text = format!(
         "{:<26} {:>9} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9} {:>6} {:>7}\n",
@@ -40,10 +40,10 @@ pub(super) fn table(rows: &[Row], costs: &[Cost]) -> String {
     text
 }
 
-/// One line for each limit of a row: what was asked, what was measured.
+/// A limit and its measurement.
 #[derive(Debug, PartialEq)]
 pub(super) struct Verdict {
-    /// Times are told and fail nothing.
+    /// Whether exceeding the limit fails. Times never do.
     pub(super) gate: bool,
     pub(super) kept: bool,
     pub(super) text: String,
@@ -57,7 +57,7 @@ pub(super) fn verdicts(name: &str, limits: &Limits, cost: &Cost) -> Vec<Verdict>
             let kept = if most { value <= limit } else { value >= limit };
             let sign = if most { "<=" } else { ">=" };
             let text = format!(
-                "{name}: {what} {} (asked {sign} {})",
+                "{name}: {what} {} (limit {sign} {})",
                 short(value),
                 short(limit)
             );
@@ -124,7 +124,7 @@ pub(super) fn verdicts(name: &str, limits: &Limits, cost: &Cost) -> Vec<Verdict>
     all
 }
 
-/// Prints the verdicts, and gives the texts of the gates that are broken.
+/// Prints the verdicts and returns the texts of the broken gates.
 pub(super) fn judge(verdicts: &[Verdict]) -> Vec<String> {
     let mut broken = Vec::new();
     for verdict in verdicts {
@@ -216,6 +216,6 @@ mod tests {
         let verdicts = verdicts("ours", &limits, &cost());
         let summary: Vec<_> = verdicts.iter().map(|one| (one.gate, one.kept)).collect();
         assert_eq!(summary, [(true, false), (true, true), (false, false)]);
-        assert_eq!(judge(&verdicts), ["ours: requests 5 (asked <= 4)"]);
+        assert_eq!(judge(&verdicts), ["ours: requests 5 (limit <= 4)"]);
     }
 }

@@ -1,7 +1,7 @@
-"""Runs commands in turns and prints what each run cost, as JSON.
+"""Runs commands in turns and prints the cost of each run as JSON.
 
-Only the kernel's account of a child (wait4) tells processor time in microseconds, and the Rust
-standard library does not ask for it.
+Only wait4 reports the processor time of a child in microseconds, and the Rust standard library does
+not call it.
 """
 
 import json
@@ -29,7 +29,7 @@ def once(subject):
     os.close(null)
     code = os.waitstatus_to_exitcode(status)
     if code != 0:
-        sys.exit(f"{' '.join(words)}: ended with {code}")
+        sys.exit(f"{' '.join(words)}: exit code {code}")
     return [wall * 1000, (usage.ru_utime + usage.ru_stime) * 1000]
 
 

@@ -1,4 +1,4 @@
-//! A line of a table: which command, what it must print, and what it may cost.
+//! A row of a table: a command, its expected output and its limits.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::shell::{Result, described};
 
-/// A command with nothing around it but what is told here.
+/// A command with a fixed environment.
 #[derive(Debug, Clone)]
 pub(super) struct Invocation {
     program: PathBuf,
@@ -17,7 +17,7 @@ pub(super) struct Invocation {
 }
 
 impl Invocation {
-    /// In a folder that is its home too, so that no file of the developer's has a say.
+    /// Uses the folder as home too, so the developer's files have no effect.
     pub(super) fn new(program: impl AsRef<Path>, arguments: &[&str], folder: &Path) -> Self {
         let mut variables = BTreeMap::from([
             ("HOME".to_owned(), folder.display().to_string()),
@@ -44,8 +44,8 @@ impl Invocation {
         self
     }
 
-    /// The same program in the same place with other arguments.
-    pub(super) fn asked(&self, arguments: &[&str]) -> Self {
+    /// The same program, folder and environment with other arguments.
+    pub(super) fn with_arguments(&self, arguments: &[&str]) -> Self {
         let mut other = self.clone();
         other.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
         other
@@ -63,7 +63,7 @@ impl Invocation {
         &self.variables
     }
 
-    /// It alone.
+    /// The command itself.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
@@ -71,7 +71,7 @@ impl Invocation {
         command
     }
 
-    /// Under a tool that measures it.
+    /// The command run by a measuring tool.
     pub(super) fn under(&self, tool: &str, options: &[&str]) -> Command {
         let mut command = Command::new(tool);
         command.args(options).args(self.words());
@@ -88,7 +88,7 @@ impl Invocation {
     }
 }
 
-/// Runs it, and gives what it said if it ended well.
+/// Runs the command and returns its output; fails if the command does.
 pub(super) fn output(command: &mut Command) -> Result<Output> {
     let output = command
         .output()
@@ -107,12 +107,12 @@ pub(super) fn output(command: &mut Command) -> Result<Output> {
     ))
 }
 
-/// Whose command it is.
+/// Whose command a row runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Floor,
     Ours,
-    /// A peer that fails loses its row; it does not end the benchmark.
+    /// A failing peer loses its row but does not stop the benchmark.
     Peer,
 }
 
@@ -122,9 +122,9 @@ pub(super) struct Row {
     pub(super) name: String,
     pub(super) side: Side,
     pub(super) invocation: Invocation,
-    /// Arguments and what must be printed for them, before anything is measured.
+    /// Arguments and their expected output, checked before measuring.
     pub(super) proof: Option<(Vec<String>, String)>,
-    /// Counting takes seconds: what runs long, or becomes another program, goes without.
+    /// Whether to count instructions. That takes seconds, and fails for a command that becomes another program.
     pub(super) instructions: bool,
     pub(super) limits: Limits,
 }
@@ -141,14 +141,14 @@ impl Row {
         }
     }
 
-    /// What it must print as it is.
+    /// Requires this output.
     pub(super) fn printing(mut self, text: impl Into<String>) -> Self {
         let own: Vec<String> = self.invocation.arguments.clone();
         self.proof = Some((own, text.into()));
         self
     }
 
-    /// What it must print when asked otherwise.
+    /// Requires this output with other arguments.
     pub(super) fn proved_by(mut self, arguments: &[&str], text: impl Into<String>) -> Self {
         let words = arguments.iter().map(|word| (*word).to_owned()).collect();
         self.proof = Some((words, text.into()));
@@ -165,19 +165,19 @@ impl Row {
         self
     }
 
-    /// That it does the work which it is measured for.
+    /// Checks the output.
     pub(super) fn prove(&self) -> Result<()> {
         let Some((words, wanted)) = &self.proof else {
             return output(&mut self.invocation.command()).map(drop);
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let printed = output(&mut self.invocation.asked(&words).command())?.stdout;
+        let printed = output(&mut self.invocation.with_arguments(&words).command())?.stdout;
         let printed = String::from_utf8_lossy(&printed);
         if printed.trim_end() == wanted.trim_end() {
             Ok(())
         } else {
             Err(format!(
-                "{} prints {} bytes that are not the {} expected",
+                "{}: expected other output than these {} bytes ({} bytes)",
                 self.name,
                 printed.len(),
                 wanted.len()
@@ -186,7 +186,7 @@ impl Row {
     }
 }
 
-/// What a row may cost. Counts are gates; times are targets, shown beside what was measured.
+/// The limits of a row. Counts are gates, times are targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Limits {
     /// At most.
@@ -201,13 +201,13 @@ pub(super) struct Limits {
     pub(super) syscalls: Option<u64>,
     /// At most, in MiB.
     pub(super) peak: Option<f64>,
-    /// A target only, in milliseconds.
+    /// At most, in milliseconds; a target.
     pub(super) wall: Option<f64>,
-    /// A target only, in milliseconds.
+    /// At most, in milliseconds; a target.
     pub(super) cpu: Option<f64>,
-    /// A target only: of the wall time to the floor's.
+    /// At most: wall time relative to the baseline; a target.
     pub(super) ratio: Option<f64>,
-    /// At most, of the same, for work that mostly waits: a noisy moment meets the floor too.
+    /// At most: the same ratio as a gate, for work that mostly waits and suffers from noise as the baseline does.
     pub(super) gated_ratio: Option<f64>,
 }
 
@@ -221,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_prints_something_else_is_not_measured() {
+    fn unexpected_output_fails() {
         assert_eq!(echo(&["a"]).printing("a\n").prove(), Ok(()));
         assert!(echo(&["a"]).printing("b").prove().is_err());
         assert_eq!(echo(&["a"]).proved_by(&["b"], "b").prove(), Ok(()));
     }
 
     #[test]
-    fn nothing_of_the_developers_environment_is_there() {
+    fn the_developers_environment_is_absent() {
         let invocation = Invocation::new("/usr/bin/env", &[], Path::new("/")).with("A", "1");
         let printed = output(&mut invocation.command()).unwrap().stdout;
         let text = String::from_utf8(printed).unwrap();

@@ -1,4 +1,4 @@
-//! The counting server, as a process of its own.
+//! Runs the counting server in its own process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -6,16 +6,16 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use super::Bench;
 use crate::shell::Result;
 
-/// What was asked since the last reset.
+/// Counts since the last reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) requests: u64,
     pub(super) connections: u64,
-    /// At the same time.
+    /// The most at the same time.
     pub(super) in_flight: u64,
 }
 
-/// A running server. It ends when this is dropped, or when this process ends.
+/// A running server. It stops when this is dropped or this process ends.
 #[derive(Debug)]
 pub(super) struct Upstream {
     child: Child,
@@ -27,7 +27,7 @@ pub(super) struct Upstream {
 impl Upstream {
     pub(super) fn start(bench: &Bench, delay_ms: u64) -> Result<Self> {
         let said = |error: std::io::Error| format!("cannot start the counting server: {error}");
-        let mut child = Command::new(&bench.yardstick)
+        let mut child = Command::new(&bench.baseline)
             .args(["serve", &delay_ms.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -66,7 +66,7 @@ impl Upstream {
         let pipe = self
             .questions
             .as_mut()
-            .ok_or("the counting server has ended")?;
+            .ok_or("the counting server stopped")?;
         writeln!(pipe, "{question}").map_err(|error| format!("the counting server: {error}"))?;
         self.line()
     }
@@ -75,14 +75,14 @@ impl Upstream {
         let mut line = String::new();
         match self.answers.read_line(&mut line) {
             Ok(length) if length > 0 => Ok(line.trim_end().to_owned()),
-            _ => Err("the counting server has ended".to_owned()),
+            _ => Err("the counting server stopped".to_owned()),
         }
     }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        // The end of its input is the end of the server.
+        // The server stops at the end of its input.
         self.questions = None;
         let _ = self.child.wait();
     }
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_counts() {
+    fn counts_are_parsed() {
         let counts = Counts {
             requests: 500,
             connections: 16,

@@ -1,4 +1,4 @@
-//! How large the program is that people install: with everything, and without the cloud services and their SDKs.
+//! The size of the program, with everything and without cloud services.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use super::Bench;
 use super::report::{Verdict, in_units, judge};
 use crate::shell::{Result, at};
 
-/// What the lean program is built with.
+/// The features of the lean program.
 pub(super) const LEAN: &[&str] = &["--no-default-features", "--features", "vault"];
-/// The stripped program, in bytes.
+/// In bytes, stripped.
 const LIMIT: u64 = 20_000_000;
-/// The same without cloud SDKs.
+/// Without cloud services.
 const LEAN_LIMIT: u64 = 8_000_000;
 
 pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
@@ -18,7 +18,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<String>> {
     if bench.lean.exists() {
         verdicts.push(verdict("without clouds", &bench.lean, LEAN_LIMIT)?);
     } else {
-        println!("  the program without clouds is not built: run without --built");
+        println!("  skipped the program without clouds: not built; run without --built");
     }
     Ok(judge(&verdicts))
 }
@@ -29,7 +29,7 @@ fn verdict(name: &str, program: &Path, limit: u64) -> Result<Verdict> {
         gate: true,
         kept: bytes <= limit,
         text: format!(
-            "{name}: {:.2} MB (asked <= {:.2})",
+            "{name}: {:.2} MB (limit <= {:.2})",
             in_units(bytes, 1e6),
             in_units(limit, 1e6)
         ),

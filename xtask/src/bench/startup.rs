@@ -1,4 +1,4 @@
-//! What it costs to start at all.
+//! The cost of starting.
 
 use super::row::{Invocation, Limits, Row, Side};
 use super::{Bench, measured};

@@ -1,21 +1,21 @@
-//! Secrets of a key/value server: one, many, and many in few documents; counted, and from the real OpenBao.
+//! Secrets from a key/value server: one, many, and many in few documents, from the counting server and from OpenBao.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::ours::{self, Server, TOKEN, Wanted};
+use super::commands::{self, Server, TOKEN, Wanted};
 use super::row::{Invocation, Limits, Row, Side, output};
 use super::server::Upstream;
 use super::{Bench, many, measured, peers};
 use crate::servers;
 use crate::shell::Result;
 
-/// As many as our own default.
+/// The default of our provider.
 const IN_FLIGHT: &str = "16";
 const ONE: &str = "app/s0000";
 const ONE_VALUE: &str = "value-of-app.s0000";
 
-/// One secret, at once.
+/// One secret from a server without delay.
 pub(super) fn one(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("vault")?;
     let mut upstream = Upstream::start(bench, 0)?;
@@ -25,7 +25,7 @@ pub(super) fn one(bench: &Bench) -> Result<Vec<String>> {
     Ok(measured(bench, rows, 31, Some(&mut upstream))?.broken)
 }
 
-/// The same against a real server, over http and over TLS.
+/// One secret from OpenBao, over HTTP and TLS.
 pub(super) fn real(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("openbao")?;
     let running = servers::running()?;
@@ -42,7 +42,7 @@ pub(super) fn real(bench: &Bench) -> Result<Vec<String>> {
             .iter()
             .find(|(variable, _)| variable == name)
             .map(|(_, value)| value.clone())
-            .ok_or_else(|| format!("the test servers do not tell {name}"))
+            .ok_or_else(|| format!("the test servers do not set {name}"))
     };
     let server = Server {
         address: read("POLYSECRETS_TEST_BAO_ADDR")?,
@@ -59,12 +59,12 @@ pub(super) fn real(bench: &Bench) -> Result<Vec<String>> {
     seed(&bao, &folder, &encrypted)?;
     let mut rows = single(bench, &folder, &server, false)?;
     let place = bench.folder("openbao-tls")?;
-    let own = ours::vault(bench, &place, &encrypted, &[])?;
+    let own = commands::vault(bench, &place, &encrypted, &[])?;
     rows.push(
         Row::new(
             "secrets get, TLS",
             Side::Ours,
-            own.asked(&["get", &reference()]),
+            own.with_arguments(&["get", &reference()]),
         )
         .printing(ONE_VALUE),
     );
@@ -72,11 +72,11 @@ pub(super) fn real(bench: &Bench) -> Result<Vec<String>> {
     Ok(measured(bench, rows, 31, None)?.broken)
 }
 
-/// 500 secrets in 500 documents, 5 ms away.
+/// 500 secrets in 500 documents, with 5 ms delay.
 pub(super) fn many(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("run")?;
     let mut upstream = Upstream::start(bench, 5)?;
-    let wanted = ours::separate(500);
+    let wanted = commands::separate(500);
     let limits = Limits {
         requests: Some(500),
         in_flight: Some(8),
@@ -90,7 +90,7 @@ pub(super) fn many(bench: &Bench) -> Result<Vec<String>> {
     Ok(measured(bench, rows, 15, Some(&mut upstream))?.broken)
 }
 
-/// 100 variables out of 5 documents, 5 ms away.
+/// 100 variables from 5 documents, with 5 ms delay.
 pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
     let folder = bench.folder("dedup")?;
     let mut upstream = Upstream::start(bench, 5)?;
@@ -98,11 +98,17 @@ pub(super) fn documents(bench: &Bench) -> Result<Vec<String>> {
         requests: Some(5),
         ..Limits::default()
     };
-    let rows = running(bench, &folder, &upstream, &ours::together(5, 20), limits)?;
+    let rows = running(
+        bench,
+        &folder,
+        &upstream,
+        &commands::together(5, 20),
+        limits,
+    )?;
     Ok(measured(bench, rows, 15, Some(&mut upstream))?.broken)
 }
 
-/// The floor's and our `get`.
+/// `get` of the baseline and of our command.
 pub(super) fn single(
     bench: &Bench,
     folder: &Path,
@@ -111,8 +117,8 @@ pub(super) fn single(
 ) -> Result<Vec<Row>> {
     let address = server.address.trim_start_matches("http://");
     let words = ["get", "vault", address, &server.token, ONE, "value"];
-    let floor = Invocation::new(&bench.yardstick, &words, folder);
-    let own = ours::vault(bench, folder, server, &[])?.asked(&["get", &reference()]);
+    let floor = Invocation::new(&bench.baseline, &words, folder);
+    let own = commands::vault(bench, folder, server, &[])?.with_arguments(&["get", &reference()]);
     let limits = Limits {
         requests: counted.then_some(1),
         instructions: Some(8.0),
@@ -132,7 +138,7 @@ fn reference() -> String {
     format!("main://{ONE}")
 }
 
-/// The floor's and our `run`.
+/// `run` of the baseline and of our command.
 pub(super) fn running(
     bench: &Bench,
     folder: &Path,
@@ -141,7 +147,7 @@ pub(super) fn running(
     limits: Limits,
 ) -> Result<Vec<Row>> {
     let address = upstream.address();
-    let own = ours::vault(bench, folder, &Server::counting(address), wanted)?;
+    let own = commands::vault(bench, folder, &Server::counting(address), wanted)?;
     let floor = many::Floor {
         api: "vault",
         address,
@@ -189,7 +195,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> 
             .with("VAULT_TOKEN", token)
     };
     if let Some(path) = bench.peers.path("secretspec") {
-        peers::declare_for_secretspec(folder, &ours::separate(1))?;
+        peers::declare_for_secretspec(folder, &commands::separate(1))?;
         let provider = format!("vault://{host}/secret?tls=false");
         let words = ["get", "S0000", "--provider", &provider];
         let invocation = known(Invocation::new(path, &words, folder));
@@ -199,7 +205,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> 
         );
     }
     if let Some(path) = bench.peers.path("teller") {
-        declare_for_teller(folder, &ours::separate(1))?;
+        declare_for_teller(folder, &commands::separate(1))?;
         let invocation = known(Invocation::new(path, &["env"], folder));
         rows.push(Row::new("teller env", Side::Peer, invocation));
     }
@@ -208,7 +214,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> 
             "[providers]\nv = {{ type = \"vault\", address = \"{server}\", path = \"secret/app\" }}\n\n\
              [secrets]\nS0000 = {{ provider = \"v\", value = \"s0000/value\" }}\n"
         );
-        ours::write(&folder.join("fnox.toml"), &text)?;
+        commands::write(&folder.join("fnox.toml"), &text)?;
         let invocation = known(Invocation::new(path, &["get", "S0000"], folder));
         rows.push(Row::new("fnox get", Side::Peer, invocation).printing(ONE_VALUE));
     }
@@ -217,7 +223,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> 
         let invocation = Invocation::new(path, &words, folder)
             .with("BAO_ADDR", server)
             .with("BAO_TOKEN", token);
-        // Two seconds a run under callgrind tell nothing that the times do not.
+        // callgrind would take two seconds per run and add nothing.
         rows.push(
             Row::new("bao kv get", Side::Peer, invocation)
                 .printing(ONE_VALUE)
@@ -227,7 +233,7 @@ fn peers_one(bench: &Bench, folder: &Path, server: &Server) -> Result<Vec<Row>> 
     Ok(rows)
 }
 
-/// fnox and bao start a process a secret, minutes a run: they have a row where there is one secret only.
+/// Without fnox and bao, which start a process for each secret and would take minutes.
 fn peers_many(
     bench: &Bench,
     folder: &Path,
@@ -271,5 +277,5 @@ fn declare_for_teller(folder: &Path, wanted: &[Wanted]) -> Result<()> {
         "providers:\n  v:\n    kind: hashicorp\n    maps:\n{}",
         maps.concat()
     );
-    ours::write(&folder.join(".teller.yml"), &text).map(drop)
+    commands::write(&folder.join(".teller.yml"), &text).map(drop)
 }

@@ -1,8 +1,9 @@
-//! Two emulators of AWS, with holes that hardly overlap: ministack, which checks signatures and policies, and moto,
-//! which knows the versions of a secret better.
+//! Two emulators of AWS with different gaps: ministack checks signatures and policies, moto implements the versions of
+//! secrets better.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::{Guard, Server, VENV, port, start};
 use crate::shell::{Result, at, read};
@@ -10,24 +11,24 @@ use crate::shell::{Result, at, read};
 const MINISTACK_HEALTH: &str = "/_ministack/health";
 const MOTO_HEALTH: &str = "/moto-api/data.json";
 
-/// Moto's server; the arguments are its own.
+/// Runs moto's server with its own arguments.
 const MOTO: &str = include_str!("aws_moto.py");
 
-/// Prints the key of a user that may do everything with secrets.
+/// Creates a user with all permissions for secrets and prints its access key.
 const MAKE_USER: &str = include_str!("aws_user.py");
 
-pub(super) fn start_ministack(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_ministack(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     start::retried("ministack", || {
         let listen = format!("127.0.0.1:{}", port::free(1)?);
         let port = port_of(&listen);
         let mut command = python(folder)?;
-        // Its own command cannot be told from another one's by its arguments, and listens on every interface.
+        // ministack's own command listens on every interface and has no arguments to identify its process by.
         command
             .args(["-m", "hypercorn", "ministack.app:app", "--workers", "0"])
             .args(["--bind", &listen, "--keep-alive", "75"])
             .envs([("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1")])
             .envs([("GATEWAY_PORT", port), ("AUTH", "true")])
-            // Else it takes port 8883 too.
+            // Otherwise it opens port 8883 as well.
             .env("IOT_MTLS_ENABLED", "0");
         let mark = format!("--bind {listen}");
         let mut server = launched(
@@ -49,14 +50,16 @@ pub(super) fn start_ministack(guard: &mut Guard, folder: &Path) -> Result<Server
                 Ok(server)
             }
             Err(reason) => {
-                server.process.stop();
+                server.processes.iter().for_each(|process| {
+                    process.stop();
+                });
                 Err(reason)
             }
         }
     })
 }
 
-pub(super) fn start_moto(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_moto(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     start::retried("moto", || {
         let listen = format!("127.0.0.1:{}", port::free(1)?);
         let port = port_of(&listen);
@@ -78,7 +81,7 @@ pub(super) fn moto_health(server: &Server) -> Result<()> {
 }
 
 fn launched(
-    guard: &mut Guard,
+    guard: &Mutex<Guard>,
     name: &str,
     mut command: Command,
     folder: &Path,
@@ -87,22 +90,22 @@ fn launched(
     health: &str,
 ) -> Result<Server> {
     let log = folder.join("server.log");
-    let process = guard.spawn(&mut command, &log, mark)?;
+    let process = start::spawn(guard, &mut command, &log, mark)?;
     let address = format!("http://{listen}");
-    if let Err(reason) = start::ready(&process, || start::answers(&address, health)) {
+    if let Err(reason) = start::eventually(&process, || start::answers(&address, health)) {
         process.stop();
         return Err(format!("{reason}; its output is in {}", log.display()));
     }
     Ok(Server {
         name: name.to_owned(),
-        process,
+        processes: vec![process],
         address,
         folder: folder.to_owned(),
         variables: Vec::new(),
     })
 }
 
-/// The environment's Python with nothing of the developer's around it: accounts, proxies, certificates.
+/// The environment's Python without the developer's accounts, proxies and certificates.
 fn python(folder: &Path) -> Result<Command> {
     let program = VENV.python();
     at(&program, program.metadata())?;
@@ -118,18 +121,18 @@ fn python(folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The id and the secret of a new user's key.
+/// Creates a user and returns the ID and secret of its access key.
 fn user(folder: &Path, address: &str) -> Result<(String, String)> {
     let mut command = python(folder)?;
     command.args(["-c", MAKE_USER, address]);
     let printed = read(&mut command).map_err(|reason| {
-        // The whole program stands in the message's first line.
+        // The first line of the message is the whole program.
         let reason = reason.lines().last().unwrap_or_default();
-        format!("cannot make a user: {reason}")
+        format!("cannot create a user: {reason}")
     })?;
     match printed.split_whitespace().collect::<Vec<_>>()[..] {
         [id, key] => Ok((id.to_owned(), key.to_owned())),
-        _ => Err("cannot make a user: no key was printed".to_owned()),
+        _ => Err("cannot create a user: no key was printed".to_owned()),
     }
 }
 

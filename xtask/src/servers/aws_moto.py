@@ -1,4 +1,4 @@
-"""Moto's server, with one request at a time: it walks its secrets in one thread while another one changes them."""
+"""Runs moto's server with one request at a time, since it iterates over its secrets while another thread changes them."""
 
 import sys
 import threading

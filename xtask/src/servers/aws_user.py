@@ -1,11 +1,11 @@
-"""Makes a user that may do everything with secrets and nothing else, and prints the id and the secret of its key."""
+"""Creates a user with all permissions for secrets and no others, and prints the ID and secret of its access key."""
 
 import json
 import sys
 
 import boto3
 
-# The server's own root; its signature is not checked.
+# The server's root user, whose signature is not checked.
 iam = boto3.client(
     "iam",
     endpoint_url=sys.argv[1],

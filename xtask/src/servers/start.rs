@@ -1,20 +1,23 @@
-//! What starting has in common, whatever the server.
+//! Helpers to start any server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Server;
 use super::process::Process;
+use super::{Guard, Server};
 use crate::shell::{Result, say};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// A port can be taken between our check and the server's bind.
+/// Another process can take a port between our check and the server's bind.
 const ATTEMPTS: usize = 5;
 
-/// Tries a few times.
+/// Tries up to [`ATTEMPTS`] times.
 pub(super) fn retried(name: &str, mut attempt: impl FnMut() -> Result<Server>) -> Result<Server> {
     let mut reason = String::new();
     for _ in 0..ATTEMPTS {
@@ -31,28 +34,39 @@ pub(super) fn retried(name: &str, mut attempt: impl FnMut() -> Result<Server>) -
     ))
 }
 
-/// Waits until a process that was just started answers.
-pub(super) fn ready(process: &Process, answers: impl Fn() -> Result<()>) -> Result<()> {
+/// Starts a process that ends with the guard.
+pub(super) fn spawn(
+    guard: &Mutex<Guard>,
+    command: &mut Command,
+    log: &Path,
+    mark: &str,
+) -> Result<Process> {
+    let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
+    guard.spawn(command, log, mark)
+}
+
+/// Repeats a step until it succeeds, while the process that it needs lives.
+pub(super) fn eventually<T>(process: &Process, step: impl Fn() -> Result<T>) -> Result<T> {
     let end = Instant::now() + START_LIMIT;
     loop {
         if !process.is_alive() {
-            return Err("it ended at once".to_owned());
+            return Err("exited immediately".to_owned());
         }
-        match answers() {
-            Ok(()) => return Ok(()),
+        match step() {
+            Ok(done) => return Ok(done),
             Err(reason) if Instant::now() > end => return Err(reason),
             Err(_) => sleep(Duration::from_millis(50)),
         }
     }
 }
 
-/// Whether a server at `http://127.0.0.1:PORT` answers a path with 200.
+/// Fails unless a server at `http://127.0.0.1:PORT` answers a path with 200.
 pub(super) fn answers(address: &str, path: &str) -> Result<()> {
     let silent = |_| "does not answer".to_owned();
     let listen = address.strip_prefix("http://").unwrap_or(address);
     let socket: SocketAddr = listen
         .parse()
-        .map_err(|_| format!("{address} is no address of ours"))?;
+        .map_err(|_| format!("not a socket address: {address}"))?;
     let mut stream = TcpStream::connect_timeout(&socket, ANSWER_LIMIT).map_err(silent)?;
     stream
         .set_read_timeout(Some(ANSWER_LIMIT))
@@ -79,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn told(answer: &'static str) -> Result<()> {
+    fn checked(answer: &'static str) -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -99,11 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_200_is_an_answer() {
-        assert_eq!(told("HTTP/1.1 200 OK\r\n\r\n"), Ok(()));
+    fn only_200_is_healthy() {
+        assert_eq!(checked("HTTP/1.1 200 OK\r\n\r\n"), Ok(()));
         let status = Err("answers with status 503".to_owned());
-        assert_eq!(told("HTTP/1.1 503 Busy\r\n\r\n"), status);
-        assert_eq!(told(""), Err("does not answer".to_owned()));
+        assert_eq!(checked("HTTP/1.1 503 Busy\r\n\r\n"), status);
+        assert_eq!(checked(""), Err("does not answer".to_owned()));
         assert!(answers("http://127.0.0.1:1", "/").is_err());
     }
 }

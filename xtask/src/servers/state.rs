@@ -1,4 +1,4 @@
-//! What is known about running servers, kept in a file between two commands.
+//! The state of running servers, kept in a file between commands.
 
 use std::fs;
 use std::path::Path;
@@ -15,16 +15,16 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A file that is absent means that nothing runs.
+    /// Loads the state; empty if the file does not exist.
     pub(super) fn load(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Ok(Self::default());
         }
         let text = at(path, fs::read_to_string(path))?;
-        Self::parse(&text).ok_or_else(|| format!("{}: not a state file of ours", path.display()))
+        Self::parse(&text).ok_or_else(|| format!("{}: not a state file", path.display()))
     }
 
-    /// Written beside and renamed: a reader sees the old state or the new one.
+    /// Writes a new file and renames it, so a reader sees the old state or the new one.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let beside = path.with_extension("new");
         at(&beside, fs::write(&beside, self.text()))?;
@@ -45,8 +45,9 @@ impl State {
             .map(|server| {
                 json!({
                     "name": server.name,
-                    "pid": server.process.pid,
-                    "mark": server.process.mark,
+                    "processes": server.processes.iter().map(|process| {
+                        json!({ "pid": process.pid, "mark": process.mark })
+                    }).collect::<Vec<_>>(),
                     "address": server.address,
                     "folder": server.folder,
                     "variables": server.variables,
@@ -75,10 +76,12 @@ fn server(value: &Value) -> Option<Server> {
     };
     Some(Server {
         name: text("name")?,
-        process: Process {
-            pid: value.get("pid")?.as_u64()?.try_into().ok()?,
-            mark: text("mark")?,
-        },
+        processes: value
+            .get("processes")?
+            .as_array()?
+            .iter()
+            .map(process)
+            .collect::<Option<_>>()?,
         address: text("address")?,
         folder: text("folder")?.into(),
         variables: value
@@ -90,19 +93,26 @@ fn server(value: &Value) -> Option<Server> {
     })
 }
 
+fn process(value: &Value) -> Option<Process> {
+    Some(Process {
+        pid: value.get("pid")?.as_u64()?.try_into().ok()?,
+        mark: value.get("mark")?.as_str()?.to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn round_trip() {
         let state = State {
             servers: vec![Server {
                 name: "openbao".to_owned(),
-                process: Process {
+                processes: vec![Process {
                     pid: 7,
                     mark: "127.0.0.1:8200".to_owned(),
-                },
+                }],
                 address: "http://127.0.0.1:8200".to_owned(),
                 folder: "/tmp/it's here".into(),
                 variables: vec![("A".to_owned(), "b".to_owned())],

@@ -1,4 +1,4 @@
-//! What the conformance suites reported: which provider passed how many cases, and what it cannot do.
+//! Reads the reports of the conformance suites.
 
 mod document;
 
@@ -12,10 +12,10 @@ use crate::shell::{Result, at, target};
 
 pub(super) use document::refresh;
 
-/// The testkit writes one report a run of the suite into the folder that this names.
+/// The variable for the folder in which the testkit writes a report for each run of the suite.
 pub(super) const VARIABLE: &str = "POLYSECRETS_CONFORMANCE_DIR";
 
-/// Providers whose suite must have run when everything ran.
+/// Providers whose suite must run in a full run.
 const EXPECTED: &[&str] = &[
     "memory",
     "env",
@@ -28,7 +28,7 @@ const EXPECTED: &[&str] = &[
     "infisical",
 ];
 
-/// One run of the suite.
+/// A run of the suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Report {
     scheme: String,
@@ -41,7 +41,7 @@ pub(super) struct Report {
     cases: Vec<Case>,
 }
 
-/// What became of one case.
+/// The outcome of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Case {
     group: String,
@@ -54,7 +54,7 @@ enum Outcome {
     Passed,
     Failed,
     Unsupported,
-    /// With the reason that the test gives.
+    /// With its reason.
     KnownGap(String),
 }
 
@@ -75,7 +75,7 @@ pub(super) fn folder() -> PathBuf {
     target().join("conformance")
 }
 
-/// Removes what an earlier run left, so that an absent report is seen.
+/// Removes the reports of earlier runs, so a missing report is noticed.
 pub(super) fn clear() -> Result<()> {
     let folder = folder();
     if folder.exists() {
@@ -84,8 +84,7 @@ pub(super) fn clear() -> Result<()> {
     at(&folder, fs::create_dir_all(&folder))
 }
 
-/// All reports of this run about real providers, in the order of their files. The testkit's own tests report on models,
-/// some of which fail on purpose.
+/// The reports of this run about real providers. The testkit's own tests report on models, some of which fail on purpose.
 pub(super) fn reports() -> Result<Vec<Report>> {
     let folder = folder();
     let mut paths = at(&folder, fs::read_dir(&folder))?
@@ -143,7 +142,7 @@ fn case(value: &Value) -> Option<Case> {
     })
 }
 
-/// The rows that `docs/verification.md` wants.
+/// The table for `docs/verification.md`.
 pub(super) fn table(reports: &[Report]) -> String {
     let mut text = String::from(
         "| provider | passed | proved unsupported | failed | known gaps |\n|---|---|---|---|---|",
@@ -160,7 +159,7 @@ pub(super) fn table(reports: &[Report]) -> String {
     text
 }
 
-/// Providers of which no suite ran.
+/// Providers whose suite did not run.
 pub(super) fn absent(reports: &[Report]) -> Vec<&'static str> {
     EXPECTED
         .iter()

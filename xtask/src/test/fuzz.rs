@@ -1,4 +1,4 @@
-//! The fuzzers: a crate outside of the workspace, since everything under them is built with counters in it.
+//! Runs the fuzzers, a crate outside the workspace, since all of its dependencies are built with coverage counters.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use super::programs;
 use super::totals::Totals;
 use crate::shell::{Result, at, cargo_outside, root, say, target};
 
-/// What `-p` calls them.
+/// Their name for `-p`.
 pub(super) const NAME: &str = "fuzz";
 
-/// How long each runs, in seconds: in the deep run and else.
+/// Seconds for each fuzzer, with and without `--deep`.
 const DEEP: u32 = 600;
 const SHORT: u32 = 5;
 
-/// Counters at every edge, and what is compared with what, so that libFuzzer learns where an input led.
+/// Counts edges and traces comparisons, for libFuzzer.
 const FLAGS: &str = concat!(
     "target.'cfg(all())'.rustflags = ['-Cpasses=sancov-module', ",
     "'-Cllvm-args=-sanitizer-coverage-level=4', ",
@@ -26,13 +26,13 @@ const FLAGS: &str = concat!(
     "'-Cllvm-args=-sanitizer-coverage-trace-compares']",
 );
 
-/// An input that takes longer (seconds) or a process that grows larger (MiB) is a find, and none is longer (bytes).
+/// An input that takes longer (seconds) or a larger process (MiB) is a finding; inputs have a maximal length (bytes).
 const LIMITS: [&str; 3] = ["-timeout=10", "-rss_limit_mb=512", "-max_len=4096"];
 
-/// A folder in memory, where there is one: some write a file for every input.
+/// A folder in memory, if it exists, since some fuzzers write a file for every input.
 const MEMORY: &str = "/dev/shm";
 
-/// Runs those that are wanted, as many at once as there are processors. One that finds nothing is a test that passed.
+/// Runs the selected fuzzers, one per processor at a time. A fuzzer without findings counts as a passed test.
 pub(super) fn run(is_wanted: &dyn Fn(&str) -> bool, deep: bool) -> Result<Totals> {
     let mut wanted = programs(&mut build(), "bin")?;
     wanted.retain(|(name, _)| is_wanted(name));
@@ -72,18 +72,19 @@ pub(super) fn run(is_wanted: &dyn Fn(&str) -> bool, deep: bool) -> Result<Totals
     }))
 }
 
-/// For an explicit target, so that the flags do not reach build scripts. Its lock file takes up what the workspace gained.
+/// Builds for an explicit target, so the flags do not apply to build scripts. Not `--locked`, so the lock file follows the
+/// workspace.
 fn build() -> Command {
     let words = ["build", "--bins", "--target", "host-tuple"];
     let mut command = cargo_outside(&words, "tests/fuzz", NAME);
     command
         .args(["--config", FLAGS])
-        // It would go before the flags.
+        // It would override the flags.
         .env_remove("RUSTFLAGS");
     command
 }
 
-/// What it did, in a line. What it learned stays in its own folder, where the next run begins.
+/// Runs a fuzzer and returns a summary. Its corpus stays in its folder for the next run.
 fn found_nothing(name: &str, program: &Path, seconds: u32) -> Result<String> {
     let folder = target().join("fuzzed").join(name);
     let learned = folder.join("corpus");
@@ -109,14 +110,14 @@ fn found_nothing(name: &str, program: &Path, seconds: u32) -> Result<String> {
     let output = String::from_utf8_lossy(&at(&log, fs::read(&log))?).into_owned();
     if !status.success() {
         let input = found(&output).map_or_else(
-            || "no input was written".to_owned(),
-            |input| format!("the input is {}", input.display()),
+            || "no input written".to_owned(),
+            |input| format!("input: {}", input.display()),
         );
-        return Err(format!("{status}; {input}; {} says more", log.display()));
+        return Err(format!("{status}; {input}; see {}", log.display()));
     }
     match executed(&output) {
         Some(count) if count > 0 => Ok(format!("fuzzer {name}: {count} inputs in {seconds} s")),
-        _ => Err(format!("it tried nothing; {} says more", log.display())),
+        _ => Err(format!("executed no input; see {}", log.display())),
     }
 }
 
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_output_is_understood() {
+    fn the_output_is_parsed() {
         let output = "#2\tINITED cov: 5\nartifact_prefix='/t/'; Test unit written to /t/crash-1\n\
                       stat::number_of_executed_units: 1573054\nstat::peak_rss_mb:              30\n";
         assert_eq!(executed(output), Some(1_573_054));

@@ -1,13 +1,13 @@
-//! The model checkers: a crate outside of the workspace, since it builds the cache with the checkers' locks.
+//! Runs the model checkers, a crate outside the workspace, since it builds the cache with the checkers' locks.
 
 use std::process::Command;
 
 use crate::shell::cargo_outside;
 
-/// What `-p` calls it.
+/// Its name for `-p`.
 pub(super) const NAME: &str = "models";
 
-/// Runs them, with their own lock file and target folder.
+/// The command, with its own lock file and target folder.
 pub(super) fn command(filters: &[String]) -> Command {
     let words = ["test", "--locked", "--lib", "--no-fail-fast"];
     let mut command = cargo_outside(&words, "tests/models", NAME);

@@ -1,4 +1,4 @@
-//! Mutations of the code that must not be wrong: each file by itself, so that none hides behind the others.
+//! Runs mutation tests of critical code, each file separately, so no file hides behind the others.
 
 use std::ops::RangeInclusive;
 use std::process::Command;
@@ -6,45 +6,46 @@ use std::process::Command;
 use super::totals::Totals;
 use crate::shell::{Result, at, cargo, has_cargo_tool, root, say, target};
 
-/// Files of the facade whose tests have to notice.
+/// The files to mutate.
 const FILES: &[&str] = &[
-    "crates/secrets/src/layers/audit/actor.rs",
-    "crates/secrets/src/layers/audit/asked.rs",
-    "crates/secrets/src/layers/audit/chain.rs",
-    "crates/secrets/src/layers/audit/config.rs",
-    "crates/secrets/src/layers/audit/file.rs",
-    "crates/secrets/src/layers/audit/hits.rs",
-    "crates/secrets/src/layers/audit/id.rs",
-    "crates/secrets/src/layers/audit/mod.rs",
-    "crates/secrets/src/layers/audit/ocsf.rs",
-    "crates/secrets/src/layers/audit/query.rs",
-    "crates/secrets/src/layers/audit/record.rs",
-    "crates/secrets/src/layers/audit/service.rs",
-    "crates/secrets/src/layers/audit/sink.rs",
-    "crates/secrets/src/layers/audit/summary.rs",
-    "crates/secrets/src/layers/audit/verify.rs",
-    "crates/secrets/src/layers/audit/writer.rs",
-    "crates/secrets/src/layers/breaker.rs",
-    "crates/secrets/src/layers/budget.rs",
-    "crates/secrets/src/layers/cache/config.rs",
-    "crates/secrets/src/layers/cache/entry.rs",
-    "crates/secrets/src/layers/cache/flight.rs",
-    "crates/secrets/src/layers/cache/health.rs",
-    "crates/secrets/src/layers/cache/kept.rs",
-    "crates/secrets/src/layers/cache/key.rs",
-    "crates/secrets/src/layers/cache/service.rs",
-    "crates/secrets/src/layers/cache/shelf.rs",
-    "crates/secrets/src/layers/cache/stats.rs",
-    "crates/secrets/src/layers/cache/store.rs",
-    "crates/secrets/src/layers/cache/sync.rs",
-    "crates/secrets/src/layers/cache/threads.rs",
-    "crates/secrets/src/layers/retry.rs",
+    "crates/secrets-layers/src/audit/actor.rs",
+    "crates/secrets-layers/src/audit/pending.rs",
+    "crates/secrets-layers/src/audit/hash_chain.rs",
+    "crates/secrets-layers/src/audit/config.rs",
+    "crates/secrets-layers/src/audit/file.rs",
+    "crates/secrets-layers/src/audit/hits.rs",
+    "crates/secrets-layers/src/audit/id.rs",
+    "crates/secrets-layers/src/audit/layer.rs",
+    "crates/secrets-layers/src/audit/ocsf.rs",
+    "crates/secrets-layers/src/audit/query.rs",
+    "crates/secrets-layers/src/audit/record.rs",
+    "crates/secrets-layers/src/audit/service.rs",
+    "crates/secrets-layers/src/audit/sink.rs",
+    "crates/secrets-layers/src/audit/summary.rs",
+    "crates/secrets-layers/src/audit/verify.rs",
+    "crates/secrets-layers/src/audit/writer.rs",
+    "crates/secrets-layers/src/breaker.rs",
+    "crates/secrets-layers/src/retry/budget.rs",
+    "crates/secrets-layers/src/cache/config.rs",
+    "crates/secrets-layers/src/cache/counters.rs",
+    "crates/secrets-layers/src/cache/entry.rs",
+    "crates/secrets-layers/src/cache/flight.rs",
+    "crates/secrets-layers/src/cache/health.rs",
+    "crates/secrets-layers/src/cache/cache_hit.rs",
+    "crates/secrets-layers/src/cache/key.rs",
+    "crates/secrets-layers/src/cache/service.rs",
+    "crates/secrets-layers/src/cache/sharded.rs",
+    "crates/secrets-layers/src/cache/stats.rs",
+    "crates/secrets-layers/src/cache/store.rs",
+    "crates/secrets-layers/src/cache/sync.rs",
+    "crates/secrets-layers/src/cache/threads.rs",
+    "crates/secrets-layers/src/retry/layer.rs",
 ];
 
-/// The share of mutants that have to be caught, in percent.
+/// The share of mutants that tests must catch, in percent.
 const CAUGHT: usize = 85;
 
-/// A file whose mutants are caught is a test that passed.
+/// Tests all files. A file with enough caught mutants counts as a passed test.
 pub(super) fn run() -> Result<Totals> {
     let mut totals = Totals::default();
     if !has_cargo_tool("mutants") {
@@ -55,7 +56,7 @@ pub(super) fn run() -> Result<Totals> {
     for file in FILES {
         let folder = target().join("mutants").join(file.replace('/', "-"));
         at(&folder, std::fs::create_dir_all(&folder))?;
-        // It ends with a failure whenever one is missed; the lists that it writes say how many.
+        // It fails if it misses a mutant; its lists say how many.
         let _ = command(file, &folder).status();
         let source = root().join(file);
         let elsewhere = for_other_systems(&at(&source, std::fs::read_to_string(&source))?);
@@ -63,7 +64,7 @@ pub(super) fn run() -> Result<Totals> {
             let path = folder.join("mutants.out").join(name);
             at(&path, std::fs::read_to_string(&path))
         };
-        // One that hangs is noticed too.
+        // A mutant that hangs is caught too.
         let caught = listed("caught.txt")?.lines().count() + listed("timeout.txt")?.lines().count();
         let (missed, not_built) = count(&listed("missed.txt")?, &elsewhere);
         say(&format!(
@@ -79,19 +80,22 @@ pub(super) fn run() -> Result<Totals> {
 }
 
 fn command(file: &str, folder: &std::path::Path) -> Command {
-    let mut command = cargo(["mutants", "--package", "polysecrets", "--jobs", "1"]);
+    let mut command = cargo(["mutants", "--package", "polysecrets-layers", "--jobs", "1"]);
     command
         .args(["--no-shuffle", "--file", file, "--output"])
         .arg(folder)
-        .args(["--features", "memory,file,vault"])
-        // Its properties are about other things.
+        .args(["--test-package", "polysecrets-layers,polysecrets"])
+        .args([
+            "--features",
+            "audit,cache,rate-limit,polysecrets/memory,polysecrets/file,polysecrets/vault",
+        ])
+        // The properties test other code.
         .env("PROPTEST_CASES", "100")
-        .args(["--", "--lib", "--test", "stack", "--test", "outage"])
-        .args(["--test", "audit"]);
+        .args(["--", "--lib", "--test", "it"]);
     command
 }
 
-/// The lines, from 1 on, of functions that this system does not compile: what is changed there no test of it can notice.
+/// The lines of functions for other systems, counted from 1. Tests on this system cannot catch their mutants.
 fn for_other_systems(source: &str) -> Vec<RangeInclusive<usize>> {
     let condition = match cfg!(unix) {
         true => "#[cfg(not(unix))]",
@@ -108,7 +112,7 @@ fn for_other_systems(source: &str) -> Vec<RangeInclusive<usize>> {
     found
 }
 
-/// How many mutants a list of cargo-mutants has, `path:line:column: what` each, and how many more on these lines.
+/// Counts the mutants in a list of cargo-mutants, `path:line:column: what` each: outside and inside these lines.
 fn count(list: &str, elsewhere: &[RangeInclusive<usize>]) -> (usize, usize) {
     let is_elsewhere = |mutant: &&str| {
         let line = mutant.split(':').nth(1).and_then(|line| line.parse().ok());
@@ -129,7 +133,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_other_systems_compile_is_counted_by_itself() {
+    fn mutants_for_other_systems_are_counted_separately() {
         let source = "#[cfg(unix)]\nfn one() {\n    1;\n}\n\n#[cfg(not(unix))]\nfn one() {\n    2;\n}\n\n#[cfg(not(unix))]\nuse a::b;\nfn two() {\n}\n";
         let elsewhere = for_other_systems(source);
         assert_eq!(elsewhere, [6..=9]);

@@ -1,4 +1,4 @@
-//! How many tests passed, as the runners tell it.
+//! Parses the totals of test runners.
 
 use std::fmt;
 use std::ops::Add;
@@ -12,7 +12,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Nothing failed, and something ran at all.
+    /// Whether at least one test ran and none failed.
     pub(super) fn is_success(self) -> bool {
         self.failed == 0 && self.passed > 0
     }
@@ -51,7 +51,7 @@ pub(super) fn nextest(line: &str) -> Option<Totals> {
         match word.trim() {
             "passed" => totals.passed += number,
             "skipped" => totals.skipped += number,
-            // Failed, timed out, could not be executed: none of them passed.
+            // Failed, timed out or could not be executed.
             _ => totals.failed += number,
         }
     }
@@ -79,7 +79,7 @@ pub(super) fn libtest(line: &str) -> Option<Totals> {
 
 /// Reads the end of `unittest`'s output: `Ran 5 tests in 0.1s`, then `OK` or `FAILED (failures=1, skipped=2)`.
 ///
-/// A test may fail several times, in its parts, so that fewer may have passed than are counted here as failed.
+/// A test can fail several times, once per subtest, so there can be more failures than tests.
 pub(super) fn unittest(text: &str) -> Option<Totals> {
     let mut lines = text.lines().rev();
     let verdict = lines.find(|line| {
@@ -101,7 +101,7 @@ pub(super) fn unittest(text: &str) -> Option<Totals> {
         let number: u64 = number.parse().ok()?;
         match word {
             "skipped" => totals.skipped += number,
-            // Failures, errors, unexpected successes; and an expected failure is one that nobody mended.
+            // Failures, errors and unexpected successes; an expected failure is a failure too.
             _ => totals.failed += number,
         }
     }
@@ -109,7 +109,7 @@ pub(super) fn unittest(text: &str) -> Option<Totals> {
     Some(totals)
 }
 
-/// The text without what stands in round brackets.
+/// The text without parentheses and their content.
 fn outside_brackets(text: &str) -> String {
     let mut depth = 0_usize;
     text.chars()
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_is_no_success() {
+    fn no_tests_are_a_failure() {
         assert!(!Totals::default().is_success());
         assert!(
             Totals {

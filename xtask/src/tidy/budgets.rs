@@ -1,4 +1,4 @@
-//! How many crates somebody builds who takes one of ours.
+//! Limits the number of crates that a dependency on one of ours builds.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +6,24 @@ use super::{Problem, Role, role};
 use crate::shell::{Result, cargo, read};
 use crate::workspace::Package;
 
-/// Unique crates with the default features, the crate itself included, without build and test tools.
+/// The most crates with default features, including the crate itself, excluding build and dev dependencies.
 const BUDGETS: &[(&str, usize)] = &[
     ("secrets-vault", 115),
     ("secrets-aws", 165),
-    // With the encryption of the local file and the engine for policies; `docs/decisions.md` says what they bring.
+    // Includes the encrypted file and the policy engine; see `docs/decisions.md`.
     ("secrets-cli", 390),
 ];
 
-/// The facade with every provider of a service, and its budget.
-const SERVICES: (&str, usize) = ("env,dotenv,memory,vault,aws,azure,gcp,infisical", 225);
+/// The facade with these features alone, and its budget.
+const FACADE: &[(&str, &str, usize)] = &[
+    ("  env alone", "env", 55),
+    ("  vault", "env,vault", 125),
+    (
+        "  every service",
+        "env,dotenv,memory,vault,aws,azure,gcp,infisical",
+        225,
+    ),
+];
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
@@ -30,12 +38,13 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
             .iter()
             .find(|(owner, _)| *owner == name)
             .map(|(_, budget)| *budget);
-        problems.extend(judged(package, name, count, budget));
+        problems.extend(checked(package, name, count, budget));
         if name == "secrets" {
-            let (features, budget) = SERVICES;
-            let chosen = ["--no-default-features", "--features", features];
-            let count = crates(&package.name, &chosen)?;
-            problems.extend(judged(package, "  every service", count, Some(budget)));
+            for (what, features, budget) in FACADE {
+                let chosen = ["--no-default-features", "--features", features];
+                let count = crates(&package.name, &chosen)?;
+                problems.extend(checked(package, what, count, Some(*budget)));
+            }
         }
     }
     Ok(problems)
@@ -52,12 +61,12 @@ fn crates(package: &str, features: &[&str]) -> Result<usize> {
     Ok(unique(&read(command.args(features))?))
 }
 
-fn judged(package: &Package, what: &str, count: usize, budget: Option<usize>) -> Option<Problem> {
+fn checked(package: &Package, what: &str, count: usize, budget: Option<usize>) -> Option<Problem> {
     let shown = budget.map_or_else(|| "-".to_owned(), |budget| budget.to_string());
     println!("{what:<18} {count:>6} {shown:>7}");
     let budget = budget.filter(|budget| count > *budget)?;
     let what = what.trim_start();
-    let message = format!("{what} needs {count} crates, more than its budget of {budget}");
+    let message = format!("{what}: {count} crates exceed the budget of {budget}");
     Some(Problem::at_word(
         &package.manifest,
         "[dependencies]",
@@ -65,7 +74,7 @@ fn judged(package: &Package, what: &str, count: usize, budget: Option<usize>) ->
     ))
 }
 
-/// Crates told apart by name and version; a repeated one is marked with `(*)`.
+/// Counts distinct names and versions; cargo marks repeated crates with `(*)`.
 fn unique(tree: &str) -> usize {
     tree.lines()
         .filter_map(|line| {
@@ -81,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_crate_counts_once_and_a_second_version_again() {
+    fn versions_of_a_crate_count_once_each() {
         let tree = "a v0.1.0 (/w/a)\nb v1.0.0\nc v1.0.0 (proc-macro)\nb v1.0.0 (*)\nb v2.0.0\n\n";
         assert_eq!(unique(tree), 4);
     }

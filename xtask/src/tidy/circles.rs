@@ -1,7 +1,7 @@
-//! Files that import each other in a circle, by their `use` lines.
+//! Finds circular imports between files, from their `use` lines.
 //!
-//! A circle is fine within one module family: files below one module that is not the crate's root. Any other circle ties
-//! two concerns to each other, so that neither can be read, moved or tested alone.
+//! A circle is fine within a module family: the files below one module other than the crate's root. Any other circle
+//! couples two concerns, so neither can be read, moved or tested alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use super::{Problem, Role, files, role};
 use crate::shell::{Result, at};
 use crate::workspace::Package;
 
-/// Circles that stay: crate, the modules in them, reason.
+/// Accepted circles: crate, modules, reason.
 const ALLOWED: &[(&str, &[&str], &str)] = &[];
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
@@ -29,25 +29,25 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
             texts.push((file.clone(), at(&file, fs::read_to_string(&file))?));
         }
         let library = package.library.as_deref().unwrap_or_default();
-        let house = House::read(&source, library, &texts)?;
-        for circle in house.circles() {
+        let imports = Imports::read(&source, library, &texts)?;
+        for circle in imports.circles() {
             let modules: Vec<String> = circle.iter().map(|module| module.join("::")).collect();
             if is_family(&circle) || is_allowed(package.short_name(), &modules) {
                 within += 1;
                 continue;
             }
-            let file = &house.files[circle[0]];
-            let message = format!("a circle of imports: {}", modules.join(", "));
+            let file = &imports.files[circle[0]];
+            let message = format!("circular imports: {}", modules.join(", "));
             problems.push(Problem::new(file, 1, message));
         }
     }
-    println!("{within} circles of imports, each within one module");
+    println!("{within} circular imports within a module family");
     Ok(problems)
 }
 
 type Module = Vec<String>;
 
-/// All in one module below the root.
+/// Whether all modules are below one module other than the root.
 fn is_family(circle: &[&Module]) -> bool {
     circle.iter().all(|module| {
         !module.is_empty() && module.first() == circle.first().and_then(|first| first.first())
@@ -60,21 +60,21 @@ fn is_allowed(package: &str, modules: &[String]) -> bool {
         .any(|(owner, members, _)| *owner == package && *members == modules)
 }
 
-/// A crate's modules, what each names for others, and what each imports.
+/// The modules of a crate with their re-exports and imports.
 #[derive(Debug, Default)]
-struct House {
+struct Imports {
     files: BTreeMap<Module, PathBuf>,
-    /// Per module: the name by which it passes something on, and the path that the name stands for.
-    passed_on: BTreeMap<Module, BTreeMap<String, Module>>,
+    /// For each module, the names that it re-exports and their paths.
+    reexports: BTreeMap<Module, BTreeMap<String, Module>>,
     imports: BTreeMap<Module, BTreeSet<Module>>,
 }
 
-impl House {
+impl Imports {
     fn read(source: &Path, library: &str, texts: &[(PathBuf, String)]) -> Result<Self> {
-        let mut house = Self::default();
+        let mut imports = Self::default();
         let mut uses = Vec::new();
         for (file, _) in texts {
-            house.files.insert(module(source, file), file.clone());
+            imports.files.insert(module(source, file), file.clone());
         }
         for (file, text) in texts {
             let syntax = syn::parse_file(text)
@@ -83,11 +83,11 @@ impl House {
             found.visit_file(&syntax);
             let here = module(source, file);
             for (path, alias, public) in found.lines {
-                let Some(path) = house.absolute(&here, library, &path) else {
+                let Some(path) = imports.absolute(&here, library, &path) else {
                     continue;
                 };
                 if public {
-                    let names = house.passed_on.entry(here.clone()).or_default();
+                    let names = imports.reexports.entry(here.clone()).or_default();
                     names.insert(alias, path);
                 } else {
                     uses.push((here.clone(), path));
@@ -95,17 +95,17 @@ impl House {
             }
         }
         for (here, path) in uses {
-            let Some(target) = house.target(&path, 0) else {
+            let Some(target) = imports.target(&path, 0) else {
                 continue;
             };
             if target != here {
-                house.imports.entry(here).or_default().insert(target);
+                imports.imports.entry(here).or_default().insert(target);
             }
         }
-        Ok(house)
+        Ok(imports)
     }
 
-    /// The path from the crate's root; `None` for what another crate holds.
+    /// The path from the crate's root; `None` for paths into other crates.
     fn absolute(&self, here: &Module, library: &str, path: &[String]) -> Option<Module> {
         let (first, rest) = path.split_first()?;
         let mut base = match first.as_str() {
@@ -132,7 +132,7 @@ impl House {
         Some(base)
     }
 
-    /// The file that holds what the path names, through the modules that pass it on.
+    /// The file that defines the path, following re-exports.
     fn target(&self, path: &[String], depth: usize) -> Option<Module> {
         let holder = (0..=path.len())
             .rev()
@@ -141,10 +141,10 @@ impl House {
         let Some(name) = path.get(holder.len()) else {
             return Some(holder);
         };
-        // Two modules may pass on each other's names; what is not found in a few steps stays where it was named.
+        // Modules may re-export each other, so give up after a few steps.
         if depth < 8
             && let Some(passed) = self
-                .passed_on
+                .reexports
                 .get(&holder)
                 .and_then(|names| names.get(name))
         {
@@ -155,7 +155,7 @@ impl House {
         Some(holder)
     }
 
-    /// Groups of more than one module that reach each other.
+    /// Groups of two or more modules that import each other, directly or indirectly.
     fn circles(&self) -> Vec<Vec<&Module>> {
         let reach: BTreeMap<&Module, BTreeSet<&Module>> = self
             .files
@@ -195,7 +195,7 @@ impl House {
     }
 }
 
-/// `src/a/mod.rs` and `src/a.rs` are both `a`; the root is empty.
+/// The module of a file: `a` for `src/a/mod.rs` and `src/a.rs`, empty for the root.
 fn module(source: &Path, file: &Path) -> Module {
     let below = file.strip_prefix(source).unwrap_or(file).with_extension("");
     let mut parts: Module = below
@@ -211,18 +211,18 @@ fn module(source: &Path, file: &Path) -> Module {
     parts
 }
 
-/// The `use` lines of a file outside its tests: path, the name it gets, whether others see it.
+/// The `use` lines of a file outside its tests: path, name, and whether it is re-exported.
 #[derive(Debug, Default)]
 struct Uses {
     lines: Vec<(Vec<String>, String, bool)>,
-    /// The inline modules around the line.
+    /// The number of enclosing inline modules.
     depth: usize,
 }
 
 impl<'ast> Visit<'ast> for Uses {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let public = !matches!(item.vis, syn::Visibility::Inherited);
-        // Inside an inline module `super` means this file.
+        // In an inline module, `super` is this file.
         if self.depth == 0 {
             self.tree(&item.tree, &mut Vec::new(), public);
         }
@@ -280,8 +280,8 @@ mod tests {
             .iter()
             .map(|(path, text)| (Path::new("src").join(path), (*text).to_owned()))
             .collect();
-        let house = House::read(Path::new("src"), "secrets_x", &texts).unwrap();
-        house
+        let imports = Imports::read(Path::new("src"), "secrets_x", &texts).unwrap();
+        imports
             .circles()
             .iter()
             .map(|circle| {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_root_passes_on_leads_to_its_file() {
+    fn reexports_are_followed() {
         let found = circles(&[
             ("lib.rs", "mod a; mod b; pub use a::A; pub use b::B as C;"),
             ("a.rs", "use crate::C;"),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_may_import_each_other_and_tests_do_not_count() {
+    fn families_may_be_circular_and_tests_do_not_count() {
         let found = circles(&[
             ("lib.rs", "mod a; mod b;"),
             ("a/mod.rs", "mod child; use child::Child;"),

@@ -1,4 +1,4 @@
-//! core ← providers ← facade ← command line, never sideways.
+//! Dependencies point from the command line to the facade, from there to the providers, from there to the core.
 
 use super::{Problem, Role, role};
 use crate::workspace::{Dependency, Package};
@@ -24,9 +24,13 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
         (Role::Outside, _) => from.short_name() != "xtask",
         (_, Role::Testkit) => dependency.dev,
         (Role::Core, _) => false,
-        (Role::Shared | Role::Testkit, to) => to == Role::Core,
-        (Role::Provider, to) => matches!(to, Role::Core | Role::Shared),
-        (Role::Facade, to) => matches!(to, Role::Core | Role::Shared | Role::Provider),
+        (Role::Shared | Role::Base | Role::Testkit, to) => to == Role::Core,
+        (Role::Part, to) => matches!(to, Role::Core | Role::Base),
+        (Role::Provider, to) => matches!(to, Role::Core | Role::Shared | Role::Base),
+        (Role::Facade, to) => matches!(
+            to,
+            Role::Core | Role::Shared | Role::Base | Role::Part | Role::Provider
+        ),
         (Role::CommandLine, to) => to == Role::Facade,
     };
     (!allowed).then(|| {
@@ -39,7 +43,7 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
             &from.manifest,
             &dependency.called,
             format!(
-                "{} {kind} on {}, against the direction {}",
+                "{} {kind} on {}: {}",
                 from.short_name(),
                 to.short_name(),
                 rule(role(from))
@@ -50,14 +54,15 @@ fn broken(packages: &[Package], from: &Package, dependency: &Dependency) -> Opti
 
 fn rule(from: Role) -> &'static str {
     match from {
-        Role::Core => "(the core needs none of ours)",
-        Role::Shared | Role::Testkit => "(it needs the core alone)",
-        Role::Provider => {
-            "(a provider needs the core and the transport, no facade, no other provider)"
+        Role::Core => "the core must not depend on our other crates",
+        Role::Shared | Role::Base | Role::Testkit => "it may only depend on the core",
+        Role::Part => "a part of the facade may only depend on the core and on formats",
+        Role::Provider => "a provider may only depend on the core and secrets-provider",
+        Role::Facade => {
+            "the facade may only depend on the core, secrets-provider, its parts and the providers"
         }
-        Role::Facade => "(the facade needs the core, the transport and the providers)",
-        Role::CommandLine => "(the command line needs the facade alone)",
-        Role::Outside => "(xtask needs none of ours)",
+        Role::CommandLine => "the command line may only depend on the facade",
+        Role::Outside => "xtask must not depend on our crates",
     }
 }
 
@@ -73,12 +78,16 @@ mod tests {
     }
 
     #[test]
-    fn the_way_up_is_open() {
+    fn allowed_dependencies() {
         for (from, to) in [
             ("secrets-provider", "secrets-core"),
             ("secrets-testkit", "secrets-core"),
             ("secrets-vault", "secrets-core"),
             ("secrets-vault", "secrets-provider"),
+            ("secrets-local", "secrets-dotenv"),
+            ("secrets-resolve", "secrets-dotenv"),
+            ("secrets-layers", "secrets-core"),
+            ("secrets", "secrets-layers"),
             ("secrets", "secrets-vault"),
             ("secrets", "secrets-core"),
             ("secrets-cli", "secrets"),
@@ -88,11 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn every_other_way_is_closed() {
+    fn forbidden_dependencies() {
         for (from, to) in [
             ("secrets-core", "secrets-provider"),
             ("secrets-provider", "secrets-vault"),
             ("secrets-vault", "secrets"),
+            ("secrets-vault", "secrets-layers"),
+            ("secrets-layers", "secrets"),
+            ("secrets-layers", "secrets-resolve"),
+            ("secrets-resolve", "secrets-local"),
+            ("secrets-dotenv", "secrets-local"),
             ("secrets-vault", "secrets-local"),
             ("secrets-testkit", "secrets-vault"),
             ("secrets", "secrets-cli"),
@@ -105,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_use_the_testkit_and_nothing_more() {
+    fn tests_may_only_use_the_testkit() {
         assert_eq!(problems("secrets-vault", "secrets-testkit", true), 0);
         assert_eq!(problems("secrets-vault", "secrets-local", true), 1);
     }
 
     #[test]
-    fn nothing_needs_the_crates_outside() {
+    fn nothing_may_depend_on_outside_crates() {
         let outside = package("tests", "polysecrets-tests");
         let mut from = needs(member("secrets"), "secrets");
         from.dependencies[0].package = outside.name.clone();
@@ -119,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_both() {
+    fn the_message_names_both_crates() {
         let found = check(&[
             needs(member("secrets-core"), "secrets-provider"),
             member("secrets-provider"),
         ]);
         assert_eq!(
             found[0].message,
-            "secrets-core depends on secrets-provider, against the direction (the core needs none of ours)"
+            "secrets-core depends on secrets-provider: the core must not depend on our other crates"
         );
     }
 }

@@ -1,15 +1,15 @@
-//! Tables in the documents that are made from the code.
+//! Tables in documents that are generated from code.
 //!
-//! A table stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. `cargo xtask tidy --fix` writes it again.
+//! A table is between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. `cargo xtask tidy --fix` generates it.
 
 use std::fs;
 use std::path::Path;
 
-use super::{Problem, files, tree};
+use super::{Problem, files, phrases, tree};
 use crate::shell::{Result, at, cargo, read, root, say};
 use crate::workspace::Package;
 
-/// What makes tables, and one document that must have each.
+/// The generated tables.
 const TABLES: &[Table] = &[
     Table {
         name: "providers",
@@ -21,6 +21,11 @@ const TABLES: &[Table] = &[
         maker: Maker::Tree,
         home: "ARCHITECTURE.md",
     },
+    Table {
+        name: "phrases",
+        maker: Maker::Phrases,
+        home: "CONTRIBUTING.md",
+    },
 ];
 
 const EXAMPLES: &str = "polysecrets-examples";
@@ -28,14 +33,17 @@ const EXAMPLES: &str = "polysecrets-examples";
 struct Table {
     name: &'static str,
     maker: Maker,
+    /// A document that must have the table.
     home: &'static str,
 }
 
 enum Maker {
-    /// The table is what this example prints.
+    /// The output of an example.
     Example(&'static str),
-    /// The crates and their modules.
+    /// The list of crates and their modules.
     Tree,
+    /// What `tidy` refuses to read.
+    Phrases,
 }
 
 impl Table {
@@ -46,6 +54,7 @@ impl Table {
                 read(command.arg(example))
             }
             Maker::Tree => tree::table(packages),
+            Maker::Phrases => Ok(phrases::table()),
         }
     }
 }
@@ -84,7 +93,7 @@ pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
         let home = root().join(table.home);
         if !at_home {
             let message = format!(
-                "there is no table between <!-- {0}:begin --> and <!-- {0}:end -->",
+                "no table between <!-- {0}:begin --> and <!-- {0}:end -->",
                 table.name
             );
             problems.push(Problem::new(&home, 1, message));
@@ -93,7 +102,7 @@ pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
-/// The first line that is not what the code says.
+/// The first outdated line.
 fn differs(path: &Path, section: &Section<'_>, made: &str) -> Problem {
     let written: Vec<&str> = section.body.trim().lines().collect();
     let made: Vec<&str> = made.trim().lines().collect();
@@ -106,16 +115,16 @@ fn differs(path: &Path, section: &Section<'_>, made: &str) -> Problem {
     Problem::new(
         path,
         section.line + 1 + index,
-        format!("the code says: {wanted} (cargo xtask tidy --fix writes it)"),
+        format!("outdated; expected: {wanted} (run cargo xtask tidy --fix)"),
     )
 }
 
-/// What stands between two markers.
+/// The text between two markers.
 #[derive(Debug, PartialEq, Eq)]
 struct Section<'a> {
     /// The line of the first marker, counted from 1.
     line: usize,
-    /// Where the body begins in the text.
+    /// The offset of the body in the text.
     start: usize,
     body: &'a str,
 }
@@ -161,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_other_line_is_told() {
+    fn the_first_outdated_line_is_reported() {
         let found = section(TEXT, "providers").unwrap();
         let line = |made| differs(Path::new("README.md"), &found, made).line;
         assert_eq!(line("| x |\n| b |"), 4);

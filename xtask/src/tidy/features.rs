@@ -1,27 +1,27 @@
-//! Every feature of a provider is reached through the facade, every feature of the facade through the command line.
+//! The facade forwards every feature of a provider, and the command line every feature of the facade.
 
 use std::collections::BTreeSet;
 
 use super::{Problem, Role, role};
 use crate::workspace::Package;
 
-/// What a program gets that asks for nothing.
-const DEFAULT: &[&str] = &["dotenv", "env"];
+/// The default features of the facade.
+const DEFAULT: &[&str] = &["audit", "cache", "dotenv", "env", "rate-limit", "yaml"];
 
-/// Names that gather other features.
+/// Features that only turn on others.
 const GATHERING: &[&str] = &["default", "full"];
 
-/// Features that stay where they are, with the reason.
+/// Features that are not forwarded: crate, feature, reason.
 const NOT_FORWARDED: &[(&str, &str, &str)] = &[
     (
         "secrets-vault",
         "vaultrs",
-        "who has such a client builds the provider from it and hands it to the handle",
+        "programs with such a client build the provider themselves and pass it to the handle",
     ),
     (
         "secrets",
         "metrics",
-        "it tells a recorder that the program installs, and a command has none",
+        "reports to a recorder that the program installs; the command has none",
     ),
 ];
 
@@ -30,7 +30,7 @@ pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     let Some(facade) = of(Role::Facade) else {
         return Vec::new();
     };
-    // A facade without features is one that is not built yet.
+    // A facade without features is not built yet.
     if facade.features.is_empty() {
         return Vec::new();
     }
@@ -47,7 +47,7 @@ pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     problems
 }
 
-/// `default` is small, `full` is everything.
+/// Checks that `default` is small and `full` complete.
 fn gathering(facade: &Package) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut default: Vec<&str> = facade
@@ -61,7 +61,7 @@ fn gathering(facade: &Package) -> Vec<Problem> {
         problems.push(Problem::at_word(
             &facade.manifest,
             "default",
-            format!("the facade's default features are {default:?}, not {DEFAULT:?}"),
+            format!("default features of the facade: expected {DEFAULT:?}, found {default:?}"),
         ));
     }
     let full = reached(facade, ["full"]);
@@ -70,14 +70,14 @@ fn gathering(facade: &Package) -> Vec<Problem> {
             problems.push(Problem::at_word(
                 &facade.manifest,
                 "full",
-                format!("the facade's feature full does not turn {name} on"),
+                format!("feature `full` of the facade does not turn on `{name}`"),
             ));
         }
     }
     problems
 }
 
-/// The provider is an optional dependency, and each of its features can be turned on.
+/// Checks that the provider is an optional dependency of the facade, which can turn on each of its features.
 fn forwarded(facade: &Package, provider: &Package) -> Vec<Problem> {
     let name = provider.short_name();
     let Some(dependency) = facade
@@ -85,7 +85,7 @@ fn forwarded(facade: &Package, provider: &Package) -> Vec<Problem> {
         .iter()
         .find(|dependency| dependency.package == provider.name && !dependency.dev)
     else {
-        let message = format!("the facade does not know {name}");
+        let message = format!("the facade does not depend on {name}");
         return vec![Problem::at_word(
             &facade.manifest,
             "[dependencies]",
@@ -97,7 +97,7 @@ fn forwarded(facade: &Package, provider: &Package) -> Vec<Problem> {
         problems.push(Problem::at_word(
             &facade.manifest,
             name,
-            format!("{name} is not optional in the facade"),
+            format!("{name} must be an optional dependency of the facade"),
         ));
     }
     let entries: BTreeSet<&str> = facade
@@ -116,21 +116,21 @@ fn forwarded(facade: &Package, provider: &Package) -> Vec<Problem> {
             problems.push(Problem::at_word(
                 &facade.manifest,
                 "[features]",
-                format!("no feature of the facade turns {name}/{feature} on"),
+                format!("no feature of the facade turns on {name}/{feature}"),
             ));
         }
     }
     problems
 }
 
-/// The command line has each feature of the facade: under the same name, always, or where one that it has needs it.
+/// Checks that the command line has each feature of the facade: by the same name, always, or through another feature.
 fn offered(command_line: &Package, facade: &Package) -> Vec<Problem> {
     let Some(dependency) = command_line
         .dependencies
         .iter()
         .find(|dependency| dependency.package == facade.name && !dependency.dev)
     else {
-        // A command line without the facade is one that is not built yet.
+        // A command line without the facade is not built yet.
         return Vec::new();
     };
     let called = dependency.called.as_str();
@@ -163,7 +163,7 @@ fn plain_features(package: &Package) -> impl Iterator<Item = &str> {
         .filter(|name| !GATHERING.contains(name))
 }
 
-/// The package's own features that these turn on, themselves included.
+/// The features of the package that these turn on, including themselves.
 fn reached<'a>(package: &'a Package, from: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut waiting: Vec<&str> = from.into_iter().collect();
@@ -191,7 +191,7 @@ mod tests {
     fn facade() -> Package {
         let mut facade = needs(member("secrets"), "secrets-vault");
         facade.dependencies[0].optional = true;
-        let facade = with_feature(facade, "default", &["env", "dotenv"]);
+        let facade = with_feature(facade, "default", DEFAULT);
         let facade = with_feature(facade, "env", &[]);
         let facade = with_feature(facade, "dotenv", &[]);
         let facade = with_feature(facade, "vault", &["dep:secrets-vault"]);
@@ -204,31 +204,31 @@ mod tests {
     }
 
     #[test]
-    fn all_forwarded_is_fine() {
+    fn forwarded_features_pass() {
         let mut command_line = needs(member("secrets-cli"), "secrets");
         command_line.dependencies[0].features = vec!["full".to_owned()];
         assert_eq!(check(&[facade(), vault(), command_line]), []);
     }
 
     #[test]
-    fn a_facade_that_is_not_built_yet_is_fine() {
+    fn an_unfinished_facade_passes() {
         assert_eq!(check(&[member("secrets"), vault()]), []);
     }
 
     #[test]
-    fn a_providers_feature_that_nobody_reaches() {
+    fn a_feature_of_a_provider_that_is_not_forwarded() {
         let vault = with_feature(vault(), "kerberos", &[]);
         assert_eq!(
             messages(check(&[facade(), vault])),
-            ["no feature of the facade turns secrets-vault/kerberos on"]
+            ["no feature of the facade turns on secrets-vault/kerberos"]
         );
     }
 
     #[test]
-    fn a_provider_that_the_facade_does_not_know() {
+    fn a_provider_that_the_facade_lacks() {
         assert_eq!(
             messages(check(&[facade(), vault(), member("secrets-aws")])),
-            ["the facade does not know secrets-aws"]
+            ["the facade does not depend on secrets-aws"]
         );
     }
 
@@ -239,14 +239,14 @@ mod tests {
         assert_eq!(
             messages(check(&[facade, vault()])),
             [
-                r#"the facade's default features are ["dotenv", "env", "vault"], not ["dotenv", "env"]"#,
-                "the facade's feature full does not turn policy on",
+                r#"default features of the facade: expected ["audit", "cache", "dotenv", "env", "rate-limit", "yaml"], found ["audit", "cache", "dotenv", "env", "rate-limit", "vault", "yaml"]"#,
+                "feature `full` of the facade does not turn on `policy`",
             ]
         );
     }
 
     #[test]
-    fn a_feature_that_the_command_line_forgot() {
+    fn a_feature_that_the_command_line_lacks() {
         let command_line = needs(member("secrets-cli"), "secrets");
         let command_line = with_feature(command_line, "vault", &["secrets/vault"]);
         let command_line = with_feature(command_line, "vaultrs", &["vault"]);

@@ -1,10 +1,10 @@
-//! The same file names in every provider that speaks to a server: who knows one provider knows all.
+//! Providers of servers share their file names, so a reader of one finds everything in the others.
 
 use super::{Problem, Role, children, role};
 use crate::shell::Result;
 use crate::workspace::Package;
 
-/// A concept is a file of `src` or a folder with its parts; a concept that a provider lacks is absent.
+/// A concept is a file or folder of `src`. A provider without the concept has no such file.
 const SOURCES: &[&str] = &[
     "lib",
     "config",
@@ -22,23 +22,25 @@ const SOURCES: &[&str] = &[
     "signing",
 ];
 
-/// One test program, `it`; a second one, `servers`, for cases that need a real server; `corpus` holds recorded answers.
+/// Test programs: `it`, and `servers` for tests that need a real server. `corpus` has recorded responses.
 const TESTS: &[&str] = &["it", "servers", "corpus"];
 
-/// A crate that holds several providers has the files of each in a folder of its own.
+/// A crate with several providers has a folder for each.
 const SEVERAL_IN_ONE: &[&str] = &["secrets-local"];
 
-/// Files outside the shape: crate, path below the crate, reason.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "secrets-vault",
-    "src/vaultrs_client.rs",
-    "the optional feature `vaultrs`: a provider built from somebody else's client",
-)];
+/// Accepted other files: crate, path, reason.
+type Exceptions = [(&'static str, &'static str, &'static str)];
 
-/// With more exceptions the shape is wrong, not the providers.
+const EXCEPTIONS: &Exceptions = &[];
+
+/// With more exceptions, the layout is wrong, not the providers.
 const _: () = assert!(EXCEPTIONS.len() < 5);
 
 pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
+    check_with(packages, EXCEPTIONS)
+}
+
+fn check_with(packages: &[Package], exceptions: &Exceptions) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for package in packages {
         let name = package.short_name();
@@ -56,19 +58,19 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
                     "{folder}/{}",
                     child.file_name().unwrap_or_default().to_string_lossy()
                 );
-                if !known.contains(&stem.as_ref()) && !is_excepted(name, &below) {
+                if !known.contains(&stem.as_ref()) && !is_excepted(exceptions, name, &below) {
                     let message = format!(
-                        "{below} is outside the shape of a provider; {folder} holds {}",
+                        "{below}: not a file of a provider; expected {}",
                         known.join(", ")
                     );
                     problems.push(Problem::new(&child, 1, message));
                 }
             }
         }
-        for (owner, path, _) in EXCEPTIONS.iter().filter(|(owner, ..)| *owner == name) {
+        for (owner, path, _) in exceptions.iter().filter(|(owner, ..)| *owner == name) {
             let file = package.folder().join(path);
             if !file.exists() {
-                let message = format!("{owner} has no {path}; remove the exception");
+                let message = format!("{owner}: no {path}; remove the exception");
                 problems.push(Problem::new(&file, 1, message));
             }
         }
@@ -76,8 +78,8 @@ pub(super) fn check(packages: &[Package]) -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
-fn is_excepted(package: &str, below: &str) -> bool {
-    EXCEPTIONS
+fn is_excepted(exceptions: &Exceptions, package: &str, below: &str) -> bool {
+    exceptions
         .iter()
         .any(|(owner, path, _)| *owner == package && *path == below)
 }
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_known_files() {
+    fn other_files_are_reported() {
         let root = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
         let crate_folder = root.join("secrets-aws");
         fs::create_dir_all(crate_folder.join("src/auth")).unwrap();
@@ -112,9 +114,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                format!("src/helpers.rs is outside the shape of a provider; src holds {sources}"),
-                "tests/wire.rs is outside the shape of a provider; tests holds it, servers, corpus"
-                    .to_owned(),
+                format!("src/helpers.rs: not a file of a provider; expected {sources}"),
+                "tests/wire.rs: not a file of a provider; expected it, servers, corpus".to_owned(),
             ]
         );
     }
@@ -125,11 +126,17 @@ mod tests {
         fs::create_dir_all(root.join("secrets-vault/src")).unwrap();
         let mut package = member("secrets-vault");
         package.manifest = root.join("secrets-vault/Cargo.toml");
-        let found = messages(check(&[package]).unwrap());
+        let found = messages(
+            check_with(
+                &[package],
+                &[("secrets-vault", "src/vaultrs_client.rs", "")],
+            )
+            .unwrap(),
+        );
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(
             found,
-            ["secrets-vault has no src/vaultrs_client.rs; remove the exception"]
+            ["secrets-vault: no src/vaultrs_client.rs; remove the exception"]
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What a published crate says about itself.
+//! The metadata of published crates.
 
 use super::{Problem, Role, is_ours, role};
 use crate::workspace::Package;
@@ -38,21 +38,18 @@ pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
     problems
 }
 
-/// Rooms of the workspace stay in it, and what is published needs nothing that is not.
+/// Checks that the right crates are published.
 fn publishing(packages: &[Package], package: &Package) -> Option<Problem> {
     let outside = role(package) == Role::Outside;
     if outside && package.published {
         let message = format!(
-            "{} is never published; write publish = false",
+            "{} must not be published; add publish = false",
             package.short_name()
         );
         return Some(Problem::at_word(&package.manifest, "[package]", message));
     }
     if !outside && !package.published && is_ours(packages, &package.name) {
-        let message = format!(
-            "{} is to be published; remove publish",
-            package.short_name()
-        );
+        let message = format!("{} must be published; remove publish", package.short_name());
         return Some(Problem::at_word(&package.manifest, "publish", message));
     }
     None
@@ -64,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_is_missing_is_told() {
+    fn everything_missing_is_reported() {
         assert_eq!(
             messages(check(&[member("secrets-core")])),
             [
@@ -76,12 +73,12 @@ mod tests {
     }
 
     #[test]
-    fn the_rooms_are_not_published() {
+    fn outside_crates_are_not_published() {
         let mut xtask = package("xtask", "xtask");
         xtask.license = Some("MIT".to_owned());
         assert_eq!(
             messages(check(&[xtask.clone()])),
-            ["xtask is never published; write publish = false"]
+            ["xtask must not be published; add publish = false"]
         );
         xtask.published = false;
         assert_eq!(check(&[xtask]), []);

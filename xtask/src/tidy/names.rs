@@ -1,11 +1,11 @@
-//! Packages and their libraries carry the prefix; folders and the workspace's own code do not.
+//! Packages and libraries have a prefix; folders and the names in the workspace's code do not.
 
 use super::{Problem, Role, is_ours, role};
 use crate::workspace::Package;
 
 const PREFIX: &str = "poly";
 
-/// What its programs show is what a stranger writes.
+/// Examples use the names on the registry, as users do.
 const EXAMPLES: &str = "examples";
 
 pub(super) fn check(packages: &[Package]) -> Vec<Problem> {
@@ -32,7 +32,7 @@ fn name(package: &Package) -> Vec<Problem> {
             &package.manifest,
             "name",
             format!(
-                "the package in {folder} is called {}, not {wanted}",
+                "package in {folder}: expected {wanted}, found {}",
                 package.name
             ),
         ));
@@ -44,7 +44,7 @@ fn name(package: &Package) -> Vec<Problem> {
         problems.push(Problem::at_word(
             &package.manifest,
             "[lib]",
-            format!("the library of {folder} is called {library}, not {wanted}"),
+            format!("library in {folder}: expected {wanted}, found {library}"),
         ));
     }
     problems
@@ -62,10 +62,7 @@ fn renames(packages: &[Package], package: &Package) -> Vec<Problem> {
             Problem::at_word(
                 &package.manifest,
                 &dependency.called,
-                format!(
-                    "{} is not renamed back; write {plain}.workspace = true",
-                    dependency.package
-                ),
+                format!("{}: write {plain}.workspace = true", dependency.package),
             )
         })
         .collect()
@@ -82,8 +79,8 @@ fn true_names(packages: &[Package], package: &Package) -> Vec<Problem> {
                 &package.manifest,
                 &dependency.called,
                 format!(
-                    "an example calls {} by its name on the registry, not {}",
-                    dependency.package, dependency.called
+                    "{}: examples must use the name {}",
+                    dependency.called, dependency.package
                 ),
             )
         })
@@ -96,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_workspaces_way_is_fine() {
+    fn the_workspaces_names_pass() {
         let vault = needs(member("secrets-vault"), "secrets-core");
         assert_eq!(
             check(&[vault, member("secrets-core"), member("secrets")]),
@@ -111,8 +108,8 @@ mod tests {
         assert_eq!(
             messages(check(&[wrong])),
             [
-                "the package in secrets-aws is called secrets-aws, not polysecrets-aws",
-                "the library of secrets-aws is called secrets_aws, not polysecrets_aws",
+                "package in secrets-aws: expected polysecrets-aws, found secrets-aws",
+                "library in secrets-aws: expected polysecrets_aws, found secrets_aws",
             ]
         );
     }
@@ -123,15 +120,16 @@ mod tests {
         vault.dependencies[0].called = "polysecrets-core".to_owned();
         assert_eq!(
             messages(check(&[vault, member("secrets-core")])),
-            ["polysecrets-core is not renamed back; write secrets-core.workspace = true"]
+            ["polysecrets-core: write secrets-core.workspace = true"]
         );
     }
+
     #[test]
     fn an_example_that_uses_the_short_name() {
         let examples = needs(package("examples", "polysecrets-examples"), "secrets-core");
         assert_eq!(
             messages(check(&[examples, member("secrets-core")])),
-            ["an example calls polysecrets-core by its name on the registry, not secrets-core"]
+            ["secrets-core: examples must use the name polysecrets-core"]
         );
     }
 }

@@ -1,18 +1,20 @@
-//! Phrases that a native would not write, in everything that people read: code, comments, messages and documents.
+//! Refuses unidiomatic phrases in code, comments, messages and documents.
 //!
-//! `CONTRIBUTING.md` explains the style. A phrase that a test must quote can be split: `concat!("sh", "all")`.
+//! `CONTRIBUTING.md` explains the style and holds the list as a table. Split a phrase that a test must quote:
+//! `concat!("sh", "all")`.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use super::{Problem, files};
 use crate::shell::{Result, at, root};
 
-/// Each phrase and what to write instead. A phrase matches whole words, in any case.
+/// Each phrase and its replacement. Phrases match whole words in any case.
 const PHRASES: &[(&str, &str)] = &[
     ("anew", "again"),
     ("so many", "the number, or \"that many\""),
-    ("told", "reported, stated, or who says what"),
+    ("told", "reported or stated, or name who says it"),
     ("shall", "must, or the present tense"),
     ("it is not said", "name what is missing"),
     ("of several, the one", "the one that"),
@@ -30,12 +32,12 @@ const PHRASES: &[(&str, &str)] = &[
     ("it is no", "it is not a"),
 ];
 
-/// What follows "is no" in good English.
+/// Words that may follow "is no".
 const AFTER_IS_NO: &[&str] = &["longer", "more", "less", "different", "better", "worse"];
 
 const ENDINGS: &[&str] = &["rs", "md", "toml", "py", "sh"];
 
-/// This list itself, and texts of others that tests keep as they are.
+/// This list, and foreign texts.
 const EXEMPT: &[&str] = &["xtask/src/tidy/phrases.rs", "tests/fuzz/corpus"];
 
 pub(super) fn check() -> Result<Vec<Problem>> {
@@ -52,6 +54,15 @@ pub(super) fn check() -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
+/// The list as a table of `CONTRIBUTING.md`.
+pub(super) fn table() -> String {
+    let mut text = "| refused | write |\n|---|---|\n".to_owned();
+    for (phrase, instead) in PHRASES {
+        let _ = writeln!(text, "| {phrase} | {instead} |");
+    }
+    text
+}
+
 fn is_exempt(root: &Path, file: &Path) -> bool {
     EXEMPT
         .iter()
@@ -63,7 +74,16 @@ fn is_exempt(root: &Path, file: &Path) -> bool {
 
 fn found(file: &Path, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut in_the_list = false;
     for (index, line) in text.lines().enumerate() {
+        match line {
+            "<!-- phrases:begin -->" => in_the_list = true,
+            "<!-- phrases:end -->" => in_the_list = false,
+            _ => {}
+        }
+        if in_the_list {
+            continue;
+        }
         let line = line.to_lowercase();
         for (phrase, instead) in PHRASES {
             if has(&line, phrase) {
@@ -121,12 +141,23 @@ mod tests {
     }
 
     #[test]
+    fn the_list_itself_may_quote_what_it_refuses() {
+        let page = format!(
+            "<!-- phrases:begin -->\n{}<!-- phrases:end -->\nAsked anew.\n",
+            table()
+        );
+        let problems = found(Path::new("a.md"), &page);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].line, page.lines().count());
+    }
+
+    #[test]
     fn the_message_says_what_to_write() {
         let problems = found(Path::new("a.md"), "one\nit was told\n");
         assert_eq!(problems[0].line, 2);
         assert_eq!(
             problems[0].message,
-            "\"told\": write reported, stated, or who says what"
+            "\"told\": write reported or stated, or name who says it"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Words that the code must not have, and one that it must.
+//! Forbidden and required words in code.
 
 use std::fs;
 use std::path::Path;
@@ -37,14 +37,14 @@ fn words(file: &Path, text: &str) -> Vec<Problem> {
 fn forbidden(line: &str) -> Option<&'static str> {
     let line = line.trim_start();
     if line.starts_with("#[ignore") || (line.starts_with("#[cfg_attr") && line.contains("ignore")) {
-        return Some("no test is switched off; delete it or make it pass");
+        return Some("ignored test; delete it or make it pass");
     }
     if let Some(comment) = line.strip_prefix("//") {
         let comment = comment.trim_start_matches(['/', '!']).trim_start();
         let off = comment
             .strip_prefix("```")
             .is_some_and(|words| words.split(',').any(|word| word.trim() == "ignore"));
-        return off.then_some("no doc test is switched off; use no_run or text");
+        return off.then_some("ignored doc test; use no_run or text");
     }
     ["todo!(", "unimplemented!("]
         .iter()
@@ -53,7 +53,7 @@ fn forbidden(line: &str) -> Option<&'static str> {
         .then_some("unfinished code")
 }
 
-/// Outside of a string, and not the end of a longer word.
+/// Whether the position is outside a string and at the start of a word.
 fn is_code(line: &str, start: usize) -> bool {
     let before = &line[..start];
     before.matches('"').count().is_multiple_of(2)
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_forbidden() {
+    fn forbidden_lines() {
         for line in [
             "    #[ignore]",
             "#[ignore = \"slow\"]",
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed() {
+    fn allowed_lines() {
         for line in [
             "// todo!() is refused by the lints",
             "let ignored = 3;",
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_told() {
+    fn the_line_is_reported() {
         let found = words(Path::new("a.rs"), "fn a() {\n    todo!()\n}\n");
         assert_eq!(
             found,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use secrets::layers::{AuditLog, AuditQuery, Record, Verified};
+use secrets::layers::{AuditLog, AuditQuery, ChainReport, Record};
 use secrets::{ErrorKind, PutMode, PutOptions, Secrets};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::output::{self, Table};
 use crate::settings::{Settings, block_on};
 use crate::{files, show};
 
-/// 256 bits, as text that every store takes.
+/// 256 bits as text, which every store accepts.
 const KEY: &str = "hex:64";
 
 pub(crate) fn run(command: &Audit, settings: &Settings) -> Outcome {
@@ -30,21 +30,24 @@ pub(crate) fn run(command: &Audit, settings: &Settings) -> Outcome {
     }
 }
 
-/// Makes the key that the configuration names. That cannot be recorded: without the key there is no log.
+/// Creates the key that the configuration names. This is not recorded, since the log needs the key.
 fn init(settings: &Settings) -> Outcome {
     let mut config = settings.config()?;
     let audit = config.audit.take().ok_or_else(|| {
-        Failure::input("no audit is configured").with_hint("add `[audit]` to the configuration")
+        Failure::input("no audit log is configured").with_hint("add `[audit]` to the configuration")
     })?;
     let key = KEY.parse::<Recipe>().map_err(Failure::other)?.make()?;
     if let Some(file) = &audit.key_file {
         let path = config.base_dir.join(file);
         if std::fs::symlink_metadata(&path).is_ok() {
-            output::say(format!("there is a key already: {}", path.display()));
+            output::say(format!("key already exists: {}", path.display()));
             return Ok(Exit::Ok);
         }
         files::write_private(&path, key.expose_bytes())?;
-        output::say(format!("made the key of the audit log: {}", path.display()));
+        output::say(format!(
+            "created the key of the audit log: {}",
+            path.display()
+        ));
         return Ok(Exit::Ok);
     }
     let Some(reference) = audit.key else {
@@ -56,18 +59,18 @@ fn init(settings: &Settings) -> Outcome {
         .environment(settings.load.environment.clone())
         .build()?;
     let options = PutOptions::default().with_mode(PutMode::Create);
-    let made = block_on(async {
-        let made = secrets.put_with(reference.clone(), key, options).await;
+    let is_new = block_on(async {
+        let written = secrets.put_with(reference.clone(), key, options).await;
         settings.close(&secrets).await;
-        match made {
+        match written {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error.into()),
         }
     })?;
-    output::say(match made {
-        true => format!("made the key of the audit log: {reference}"),
-        false => format!("there is a key already: {reference}"),
+    output::say(match is_new {
+        true => format!("created the key of the audit log: {reference}"),
+        false => format!("key already exists: {reference}"),
     });
     Ok(Exit::Ok)
 }
@@ -75,7 +78,7 @@ fn init(settings: &Settings) -> Outcome {
 fn verify(files: &[PathBuf], through: Option<&str>, as_json: bool, settings: &Settings) -> Outcome {
     let secrets = settings.open()?;
     let log = match (files.last(), secrets.config().audit.is_some()) {
-        // Nothing says that these were written with a key.
+        // Without a configuration, the key is unknown.
         (Some(last), false) => AuditLog::new(last, None),
         _ => block_on(async { Ok(secrets.audit_log().await?) })?,
     };
@@ -88,15 +91,15 @@ fn verify(files: &[PathBuf], through: Option<&str>, as_json: bool, settings: &Se
             .split_once(':')
             .and_then(|(seq, hash)| Some((seq.parse().ok()?, hash)))
             .ok_or_else(|| {
-                Failure::usage("expected NUMBER:HASH")
-                    .with_hint("as an earlier `secrets audit verify` told it")
+                Failure::usage(format!("--through: not NUMBER:HASH: {through:?}"))
+                    .with_hint("copy it from the output of an earlier `secrets audit verify`")
             })?;
         if !log.goes_through(seq, hash)? {
             return Err(Failure::other(format!(
-                "the log does not have record {seq} with that hash"
+                "audit log: record {seq} with this hash is missing"
             ))
             .with_exit(Exit::Integrity)
-            .with_hint("it was replaced, or what was kept is of another log"));
+            .with_hint("the log was replaced, or the hash comes from another log"));
         }
     }
     if as_json {
@@ -105,9 +108,9 @@ fn verify(files: &[PathBuf], through: Option<&str>, as_json: bool, settings: &Se
     if let Some(fault) = &verified.fault {
         let failure = Failure::other(fault.to_string()).with_exit(Exit::Integrity);
         return Err(match verified.records {
-            0 => failure.with_hint("no record before it can be relied on"),
+            0 => failure.with_hint("no earlier record can be trusted"),
             _ => failure.with_hint(format!(
-                "records {} to {} before it are as they were written",
+                "the earlier records {} to {} are unchanged",
                 verified.first, verified.last
             )),
         });
@@ -115,7 +118,7 @@ fn verify(files: &[PathBuf], through: Option<&str>, as_json: bool, settings: &Se
     if !as_json {
         output::data(format!("{}:{}\n", verified.last, verified.hash).as_bytes())?;
         output::say(format!(
-            "{} from {} to {} are as they were written",
+            "verified {}, {} to {}: unchanged",
             output::count(
                 usize::try_from(verified.records).unwrap_or(usize::MAX),
                 "record"
@@ -133,32 +136,32 @@ fn verify(files: &[PathBuf], through: Option<&str>, as_json: bool, settings: &Se
     if !verified.keyed {
         output::warn_with_hint(
             settings.palette,
-            "the log has no key, so whoever can write it can make up records",
+            "the log has no key; anyone who can write it can forge records",
             "add `key = \"local://audit-key\"` to `[audit]`, then `secrets audit init`",
         );
     }
     if !verified.anchored {
         output::warn(
             settings.palette,
-            "no checkpoint says where these files end, so records may be missing at the end",
+            "no checkpoint for the end of these files; records may be missing there",
         );
     }
     if verified.unfinished > 0 {
         output::say(format!(
-            "{} bytes at the end are of a record that was never finished",
+            "the last {} bytes are an unfinished record",
             verified.unfinished
         ));
     }
     Ok(Exit::Ok)
 }
 
-fn object(verified: &Verified) -> Value {
+fn object(verified: &ChainReport) -> Value {
     let fault = verified.fault.as_ref().map(|fault| {
         json!({
             "file": fault.file,
             "line": fault.line,
             "record": fault.seq,
-            "problem": fault.problem.to_string(),
+            "problem": fault.kind.to_string(),
         })
     });
     json!({
@@ -258,19 +261,19 @@ fn table(found: &[(u64, Record)]) -> Outcome<()> {
 }
 
 impl Records {
-    /// What it asks of a record.
+    /// The query for these options.
     pub(super) fn query(&self) -> Outcome<AuditQuery> {
         let mut query = AuditQuery::default();
         query.operation.clone_from(&self.operation);
         query.name.clone_from(&self.name);
         query.provider.clone_from(&self.of_provider);
-        query.since = self.since.as_deref().map(moment).transpose()?;
-        query.until = self.until.as_deref().map(moment).transpose()?;
+        query.since = self.since.as_deref().map(parse_time).transpose()?;
+        query.until = self.until.as_deref().map(parse_time).transpose()?;
         if let (Some(since), Some(until)) = (query.since, query.until)
             && since >= until
         {
             return Err(
-                Failure::usage("the period ends before it begins").with_hint(format!(
+                Failure::usage("--until: not after --since").with_hint(format!(
                     "--since is {}, --until is {}",
                     show::time(Some(since)),
                     show::time(Some(until))
@@ -280,7 +283,7 @@ impl Records {
         Ok(query)
     }
 
-    /// The files to look in: of the configured log, where it names none.
+    /// The files to read; by default those of the configured log.
     pub(super) fn files(&self, settings: &Settings) -> Outcome<Vec<PathBuf>> {
         match self.files.is_empty() {
             true => Ok(settings.open()?.audit_files()?),
@@ -289,8 +292,8 @@ impl Records {
     }
 }
 
-/// A moment: in RFC 3339, a day, or so long ago.
-fn moment(text: &str) -> Outcome<SystemTime> {
+/// Parses a time in RFC 3339, a day, or a duration before now.
+fn parse_time(text: &str) -> Outcome<SystemTime> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.into());
     }
@@ -304,8 +307,9 @@ fn moment(text: &str) -> Outcome<SystemTime> {
         .ok()
         .and_then(|ago| SystemTime::now().checked_sub(ago.try_into().ok()?));
     ago.ok_or_else(|| {
-        Failure::usage(format!("{text:?} is no moment"))
-            .with_hint("write 2026-01-31T12:00:00Z, 2026-01-31 (which begins at midnight UTC), or 2h for two hours ago")
+        Failure::usage(format!("not a time: {text:?}")).with_hint(
+            "write 2026-01-31T12:00:00Z, 2026-01-31 (from midnight UTC), or 2h for two hours ago",
+        )
     })
 }
 
@@ -316,14 +320,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_times_days_and_durations() {
+    fn times_days_and_durations_are_accepted() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        assert_eq!(moment("2026-01-01T00:00:01Z").unwrap(), at(1_767_225_601));
-        assert_eq!(moment("2026-01-01").unwrap(), at(1_767_225_600));
+        assert_eq!(
+            parse_time("2026-01-01T00:00:01Z").unwrap(),
+            at(1_767_225_601)
+        );
+        assert_eq!(parse_time("2026-01-01").unwrap(), at(1_767_225_600));
         let ago = SystemTime::now()
-            .duration_since(moment("2h").unwrap())
+            .duration_since(parse_time("2h").unwrap())
             .unwrap();
         assert!(ago.as_secs().abs_diff(7200) < 5, "{ago:?}");
-        assert!(moment("soon").is_err());
+        assert!(parse_time("soon").is_err());
     }
 }

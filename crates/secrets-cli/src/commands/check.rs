@@ -17,11 +17,11 @@ use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{files, progress};
 
-/// A use of a secret that is looked at.
+/// A use of a secret to check.
 struct Use {
     place: Option<SourcePosition>,
     reference: SecretRef,
-    /// The declaration, for a secret that is declared.
+    /// The declaration, if the secret is declared.
     declared: Option<Declared>,
 }
 
@@ -32,23 +32,23 @@ impl Use {
                 name: declared.name.clone(),
                 reference: self.reference.clone(),
             },
-            None => Wanted::reference(&self.reference),
+            None => Wanted::from_reference(&self.reference),
         }
     }
 }
 
-/// What is wrong, without any value.
+/// A problem, without any value.
 struct Problem {
     place: String,
     what: String,
     error: Error,
 }
 
-/// What was looked at.
+/// What was checked.
 struct Checked {
-    /// How many references.
+    /// The number of references.
     count: usize,
-    /// The declared secrets that are not there, and need not be.
+    /// The optional secrets that are missing.
     absent: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
             Err(failure) => problems.push(unread(path, failure)?),
         }
     }
-    let checked = settings.with_secrets_given_back(async |secrets| {
+    let checked = settings.with_revoked_secrets(async |secrets| {
         let mut uses = declared(secrets);
         for (path, format, text) in &texts {
             match FileScan::new(text, *format, Some(called(path))) {
@@ -82,11 +82,11 @@ pub(crate) fn run(command: &Check, settings: &Settings) -> Outcome {
         };
         problems.extend(resolve(secrets, uses, &mut checked.absent).await);
         for problem in default_provider(secrets, checked.count == 0).await {
-            // Who could not answer for a reference is in the list already.
-            let told = problems
+            // A provider that failed for a reference is already reported.
+            let is_reported = problems
                 .iter()
                 .any(|one| one.error.provider() == problem.error.provider());
-            if !told {
+            if !is_reported {
                 problems.push(problem);
             }
         }
@@ -126,24 +126,24 @@ fn unreadable(path: &Path, error: Error) -> Problem {
     }
 }
 
-/// A file that is not even text of a known format. A reader who left stays what it is.
+/// Turns an unreadable file into a problem. [`Failure::ClosedOutput`] stays a failure.
 fn unread(path: &Path, failure: Failure) -> Outcome<Problem> {
-    let Failure::Told(told) = failure else {
+    let Failure::Reported(report) = failure else {
         return Err(failure);
     };
-    let error = Error::new(ErrorKind::InvalidConfig, told.message);
+    let error = Error::new(ErrorKind::InvalidConfig, report.message);
     Ok(unreadable(
         path,
-        match told.hint {
+        match report.hint {
             Some(hint) => error.with_hint(hint),
             None => error,
         },
     ))
 }
 
-/// What is wrong with the default provider, or with the members of the default chain that it cannot go on without.
+/// Problems of the default provider, or of the members that the default chain requires.
 ///
-/// To open one is to read its settings; it is asked for its health only where no reference has asked it.
+/// Opening a provider reads its settings. With `ask`, for when no reference has contacted it, its health is checked too.
 async fn default_provider(secrets: &Secrets, ask: bool) -> Vec<Problem> {
     let config = secrets.config();
     let Some(default) = &config.default else {
@@ -188,7 +188,7 @@ fn well(health: Health) -> Result<(), Error> {
     }
 }
 
-/// One fetch for everything; what several places use is fetched once.
+/// Fetches everything at once, and each secret only once.
 async fn resolve(secrets: &Secrets, uses: Vec<Use>, absent: &mut Vec<String>) -> Vec<Problem> {
     let references: Vec<SecretRef> = uses.iter().map(|one| one.reference.clone()).collect();
     let message = format!("checking {}", output::count(references.len(), "reference"));
@@ -235,8 +235,8 @@ fn report(command: &Check, checked: &Checked, problems: &[Problem]) -> Outcome {
     if absent > 0 {
         let names = checked.absent.join(", ");
         summary.push_str(&match absent {
-            1 => format!("; 1 optional secret is not there: {names}"),
-            _ => format!("; {absent} optional secrets are not there: {names}"),
+            1 => format!("; 1 optional secret is missing: {names}"),
+            _ => format!("; {absent} optional secrets are missing: {names}"),
         });
     }
     if command.json {
@@ -254,7 +254,7 @@ fn report(command: &Check, checked: &Checked, problems: &[Problem]) -> Outcome {
             table.row([
                 problem.place.clone(),
                 problem.what.clone(),
-                words(&problem.error),
+                table_message(&problem.error),
             ]);
         }
         table.print()?;
@@ -267,8 +267,8 @@ fn report(command: &Check, checked: &Checked, problems: &[Problem]) -> Outcome {
     })
 }
 
-/// The message with the provider, and without the place and the name, which have columns of their own.
-pub(crate) fn words(error: &Error) -> String {
+/// The message with the provider. Place and name have their own columns.
+pub(crate) fn table_message(error: &Error) -> String {
     match error.provider() {
         Some(provider) => format!("{} (provider {provider})", error.message()),
         None => error.message().to_owned(),

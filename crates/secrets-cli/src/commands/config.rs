@@ -41,8 +41,8 @@ fn show(settings: &Settings, origin: bool, as_json: bool) -> Outcome<()> {
     table.print()
 }
 
-/// Reads everything and asks nobody: to open a provider is to read its settings. One whose settings are in another
-/// provider is left out, since that one would be asked.
+/// Opens every provider, which reads its settings but contacts no server. Skips providers with references in their
+/// settings, since resolving those would contact another provider.
 fn check(settings: &Settings) -> Outcome<()> {
     let summary = settings.with_secrets(async |secrets| {
         let config = secrets.config();
@@ -59,10 +59,10 @@ fn check(settings: &Settings) -> Outcome<()> {
         }
         let place = match &config.source {
             Some(file) => file.display().to_string(),
-            None => "without a file, the configuration".to_owned(),
+            None => "the configuration without a file".to_owned(),
         };
         Ok(format!(
-            "{place} is well-formed: {}, {}, {}",
+            "{place} is valid: {}, {}, {}",
             output::count(config.providers.len(), "provider"),
             output::count(config.chains.len(), "chain"),
             output::count(config.secrets.len(), "declared secret")
@@ -72,7 +72,7 @@ fn check(settings: &Settings) -> Outcome<()> {
     Ok(())
 }
 
-/// Says at least where the provider is declared.
+/// Adds the position of the provider to an error without one.
 fn located(error: Error, provider: Option<&SourcePosition>) -> Error {
     match provider {
         Some(position) if error.position().is_none() => error.with_position(position.clone()),
@@ -82,7 +82,7 @@ fn located(error: Error, provider: Option<&SourcePosition>) -> Error {
 
 fn schema() -> Outcome<()> {
     let mut text = serde_json::to_string_pretty(&Config::schema())
-        .map_err(|_| Failure::other("cannot write the schema"))?;
+        .map_err(|_| Failure::other("cannot serialize the schema"))?;
     text.push('\n');
     output::data(text.as_bytes())
 }

@@ -13,7 +13,7 @@ pub(crate) fn run(command: &Delete, settings: &Settings) -> Outcome {
     let reference: SecretRef = command.name.parse()?;
     let (question, mode) = if command.purge {
         (
-            format!("delete all versions of {reference} for good?"),
+            format!("permanently delete all versions of {reference}?"),
             DeleteMode::Purge,
         )
     } else {
@@ -21,8 +21,9 @@ pub(crate) fn run(command: &Delete, settings: &Settings) -> Outcome {
     };
     let name = reference.to_string();
     settings.with_secrets(async |secrets| {
-        super::whole(secrets, &reference)?;
-        if !command.yes && !prompt::confirm(&question, "use --yes to delete without a question")? {
+        super::refuse_field(secrets, &reference)?;
+        if !command.yes && !prompt::confirm(&question, "pass --yes to delete without confirmation")?
+        {
             return Err(Failure::other("cancelled"));
         }
         let options = DeleteOptions::default().with_mode(mode);

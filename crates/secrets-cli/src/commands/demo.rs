@@ -1,4 +1,4 @@
-//! `secrets demo`: the main job in a temporary folder, done with this very command.
+//! `secrets demo`: runs the main commands in a temporary folder.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
@@ -22,7 +22,7 @@ reference = "api/key"
 "#;
 
 const FILE: &str = "\
-# app.yaml: committed, since it holds references only
+# app.yaml: safe to commit, since it only has references
 database:
   user: app
   password: ${secret:db/password}   # comments stay
@@ -30,7 +30,7 @@ api:
   header: \"Bearer ${secret:api/key}\"
 ";
 
-/// Proves that the program got a value without showing it: its length and its checksum.
+/// Proves that the program received a value without showing it: prints its length and checksum.
 const PROOF: &str = r#"printf 'DATABASE_PASSWORD: %s characters, checksum %s\n' "${#DATABASE_PASSWORD}" "$(printf %s "$DATABASE_PASSWORD" | cksum | cut -d' ' -f1)""#;
 
 pub(crate) fn run(command: &Demo, settings: &Settings) -> Outcome {
@@ -42,60 +42,59 @@ pub(crate) fn run(command: &Demo, settings: &Settings) -> Outcome {
         stage.remove()?;
     }
     outcome?;
-    let left = match command.keep {
-        true => stage.folder.display().to_string(),
-        false => "nothing".to_owned(),
+    let folder = match command.keep {
+        true => format!("kept {}", stage.folder.display()),
+        false => "removed the folder".to_owned(),
     };
-    stage.step(&format!(
-        "done in {seconds:.1} s; what is left of it: {left}"
-    ))?;
+    stage.step(&format!("done in {seconds:.1} s; {folder}"))?;
     Ok(Exit::Ok)
 }
 
 fn show(stage: &Stage) -> Outcome<()> {
-    stage.step("1. A project gets a configuration and an encrypted store; the key stays with you, outside of it.")?;
+    stage.step(
+        "1. Create a configuration and an encrypted store. Your key stays outside the project.",
+    )?;
     stage.secrets(&["init", "--yes"])?;
 
-    stage
-        .step("2. Secrets are made. Their values are shown to nobody, and are never arguments.")?;
+    stage.step("2. Generate secrets. Their values are never printed or passed as arguments.")?;
     stage.secrets(&["set", "db/password", "--generate", "alnum:32"])?;
     stage.secrets(&["set", "api/key", "--generate", "hex:40"])?;
     stage.secrets(&["list"])?;
     stage.secrets(&["get", "db/password", "--hint"])?;
 
-    stage.step("3. The configuration declares what the program needs; a changed configuration is approved anew.")?;
+    stage
+        .step("3. Declare what the program needs. A changed configuration needs a new approval.")?;
     stage.append("secrets.toml", DECLARED)?;
     stage.shown(DECLARED)?;
     stage.secrets(&["trust"])?;
     stage.secrets(&["status"])?;
 
-    stage
-        .step("4. A file with references is filled in, and only its owner can read the result.")?;
+    stage.step("4. Render a file with references. Only its owner can read the result.")?;
     stage.append("app.yaml", FILE)?;
     stage.shown(FILE)?;
     stage.secrets(&["check", "app.yaml"])?;
     stage.secrets(&["render", "app.yaml", "--out", "app.rendered.yaml"])?;
     stage.proves_rendered()?;
 
-    stage.step("5. A program runs with the secrets in its environment. It proves that it has the right one.")?;
+    stage.step(
+        "5. Run a program with the secrets in its environment. It prints a checksum as proof.",
+    )?;
     let before = stage.secrets(&["run", "--", "sh", "-c", PROOF])?;
 
-    stage.step("6. A new value is a new version, and the old one can come back.")?;
+    stage.step("6. Write a new version, then roll back to the first.")?;
     stage.secrets(&["set", "db/password", "--generate", "alnum:32"])?;
     let changed = stage.secrets(&["run", "--", "sh", "-c", PROOF])?;
     stage.secrets(&["versions", "db/password"])?;
     stage.secrets(&["rollback", "db/password", "1"])?;
     let after = stage.secrets(&["run", "--", "sh", "-c", PROOF])?;
     if before == changed || before != after {
-        return Err(Failure::other(
-            "the demonstration did not get back the value that it had",
-        ));
+        return Err(Failure::other("the demo did not restore the first value"));
     }
-    stage.say("the checksum is the first one again")?;
+    stage.say("the checksum is that of the first value again")?;
     Ok(())
 }
 
-/// A temporary folder with a project and folders of a user in it.
+/// A temporary folder with a project and a home folder.
 struct Stage {
     folder: PathBuf,
     palette: Palette,
@@ -105,7 +104,7 @@ impl Stage {
     fn new(palette: Palette) -> Outcome<Self> {
         let mut random = [0_u8; 8];
         getrandom::getrandom(&mut random)
-            .map_err(|_| Failure::other("the system gives no random bytes"))?;
+            .map_err(|_| Failure::other("cannot get random bytes from the system"))?;
         let name = format!("polysecrets-demo-{:016x}", u64::from_ne_bytes(random));
         let folder = std::env::temp_dir().join(name);
         let stage = Self { folder, palette };
@@ -117,7 +116,7 @@ impl Stage {
             DirBuilder::new()
                 .mode(0o700)
                 .create(&folder)
-                .map_err(|error| Failure::file("make", &folder, &error))?;
+                .map_err(|error| Failure::file("create", &folder, &error))?;
         }
         Ok(stage)
     }
@@ -138,7 +137,7 @@ impl Stage {
         fs::write(&path, whole).map_err(|error| Failure::file("write", &path, &error))
     }
 
-    /// Runs this command as a person would, shows it with what it says, and gives its output.
+    /// Runs `secrets` as a person would, prints the command line and its output, and returns standard output.
     fn secrets(&self, words: &[&str]) -> Outcome<Vec<u8>> {
         let line: Vec<&str> = words
             .iter()
@@ -153,9 +152,10 @@ impl Stage {
             status,
             stdout,
             stderr,
-        } = self.command(words)?.output().map_err(|error| {
-            Failure::other(format!("cannot run this command again: {}", reason(&error)))
-        })?;
+        } = self
+            .command(words)?
+            .output()
+            .map_err(|error| Failure::other(format!("cannot run `secrets`: {}", reason(&error))))?;
         for text in [&stdout, &stderr] {
             for line in String::from_utf8_lossy(text).lines() {
                 self.say(&output::printable(line))?;
@@ -165,14 +165,17 @@ impl Stage {
             return Ok(stdout);
         }
         Err(Failure::other(format!(
-            "`secrets {}` ended with {status}",
+            "`secrets {}` failed: {status}",
             line.join(" ")
         )))
     }
 
     fn command(&self, words: &[&str]) -> Outcome<Command> {
         let program = std::env::current_exe().map_err(|error| {
-            Failure::other(format!("cannot find this command: {}", reason(&error)))
+            Failure::other(format!(
+                "cannot find the `secrets` executable: {}",
+                reason(&error)
+            ))
         })?;
         let home = self.folder.join("home");
         let mut command = Command::new(program);
@@ -194,7 +197,7 @@ impl Stage {
             fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
         let kept = text.contains("# comments stay") && !text.contains("${secret:");
         if !kept {
-            return Err(Failure::other("the rendered file is not what it should be"));
+            return Err(Failure::other("unexpected content in the rendered file"));
         }
         self.say(&format!(
             "app.rendered.yaml: {} bytes, {} references left, comments kept, mode {}",
@@ -218,7 +221,7 @@ impl Stage {
     }
 }
 
-/// What is passed on to the commands of the demonstration: nothing that could lead them to real secrets.
+/// Variables that the commands of the demo inherit. None of them leads to real secrets.
 fn is_neutral(name: &OsStr) -> bool {
     ["PATH", "TERM", "LANG", "TMPDIR"]
         .iter()

@@ -1,4 +1,4 @@
-//! `--explain` of the commands that read many secrets: which providers would be asked, in which calls.
+//! `--explain` of the commands that read many secrets: which calls to which providers they would make.
 
 use secrets::{PlannedRead, ReadPlan, SecretRef, Secrets};
 use serde_json::{Value, json};
@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use crate::failure::Outcome;
 use crate::output::{self, Table};
 
-/// A secret that would be read: what the user calls it, and what it refers to.
+/// A secret to read: the user's name for it and its reference.
 pub(crate) struct Wanted {
     pub(crate) name: String,
     pub(crate) reference: SecretRef,
 }
 
 impl Wanted {
-    /// A reference that has no other name.
-    pub(crate) fn reference(reference: &SecretRef) -> Self {
+    /// A reference without another name.
+    pub(crate) fn from_reference(reference: &SecretRef) -> Self {
         Self {
             name: reference.to_string(),
             reference: reference.clone(),
@@ -31,7 +31,7 @@ pub(crate) fn declared(secrets: &Secrets) -> Vec<Wanted> {
     declared.collect()
 }
 
-/// Shows how these would be read, and reads none of them.
+/// Prints how the secrets would be read, without reading one.
 pub(crate) async fn explain(secrets: &Secrets, wanted: &[Wanted], as_json: bool) -> Outcome<()> {
     let references: Vec<SecretRef> = wanted.iter().map(|one| one.reference.clone()).collect();
     let plan = secrets.plan(&references).await?;
@@ -87,7 +87,7 @@ fn print(plan: &ReadPlan, wanted: &[Wanted]) -> Outcome<()> {
 
 fn via(read: &PlannedRead) -> String {
     match (&read.via, read.is_fallback) {
-        (Some(chain), true) => format!("{chain}, for what is missing"),
+        (Some(chain), true) => format!("{chain}, if missing"),
         (Some(chain), false) => chain.to_string(),
         (None, _) => String::new(),
     }
@@ -101,7 +101,7 @@ fn summary(plan: &ReadPlan, secrets: usize) -> String {
         true => output::count(least, "request"),
         false => format!("{least} to {most} requests"),
     };
-    format!("{secrets} in {calls} and {requests}, logins not counted; nothing was read")
+    format!("{secrets} in {calls} and {requests}, not counting logins; nothing was read")
 }
 
 fn object(read: &PlannedRead, wanted: &[Wanted]) -> Value {

@@ -19,7 +19,7 @@ pub(crate) fn run(command: &Get, settings: &Settings) -> Outcome {
     if let Some(version) = &command.version {
         reference = reference.with_version(Version::new(version.as_str()));
     }
-    // Before a dynamic secret is made for nothing.
+    // Check before the provider creates a dynamic secret in vain.
     if let (Some(path), false) = (&command.form.out, command.force) {
         files::check_absent(path)?;
     }
@@ -46,15 +46,16 @@ fn write(answer: &Answer, form: &Form) -> Outcome<()> {
         return output::data(format!("{}\n", *hint(value)).as_bytes());
     }
     if io::stdout().is_terminal() && !is_text(value) {
-        return Err(
-            Failure::input("the value is not text that a terminal can show")
-                .with_hint("write it to a file with --out FILE, or to a pipe"),
-        );
+        return Err(Failure::input(format!(
+            "{}: value is not printable text",
+            answer.secret.metadata.name
+        ))
+        .with_hint("write it to a file with --out FILE, or to a pipe"));
     }
     output::value(value)
 }
 
-/// The first and last four characters, of a value that keeps enough to itself.
+/// The first and last four characters of a value, or `***` if that would give away too much.
 fn hint(value: &SecretValue) -> Zeroizing<String> {
     const SHORTEST: usize = 20;
     const SHOWN: usize = 4;
@@ -73,7 +74,7 @@ fn hint(value: &SecretValue) -> Zeroizing<String> {
     ))
 }
 
-/// Whether a terminal shows it as it is, and obeys nothing in it.
+/// Whether the value is text without control characters that a terminal obeys.
 fn is_text(value: &SecretValue) -> bool {
     value.expose_str().is_ok_and(|text| {
         !text
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_not_commanded() {
+    fn a_terminal_gets_no_control_characters() {
         assert!(is_text(&"two\nlines\t".into()));
         assert!(!is_text(&"\u{1b}[2J".into()));
         assert!(!is_text(&vec![0xff].into()));

@@ -16,9 +16,9 @@ use crate::settings::Settings;
 use crate::{files, output, prompt};
 
 const FILE: &str = "secrets.toml";
-/// The names that a configuration can have; two in one folder are an error for every command.
+/// The names of a configuration. Two of them in one folder are an error for every command.
 const NAMES: [&str; 4] = [FILE, "secrets.yaml", "secrets.yml", "secrets.json"];
-/// What must not be committed.
+/// Files that must not be committed.
 const IGNORED: [&str; 3] = [".env", ".env.local", ".env.*.local"];
 
 pub(crate) fn run(command: &Init, settings: &Settings) -> Outcome {
@@ -26,31 +26,29 @@ pub(crate) fn run(command: &Init, settings: &Settings) -> Outcome {
     let folder = target.parent().unwrap_or(Path::new(".")).to_owned();
     let main = main_provider(command, settings)?;
 
-    let (store, made) = store(&folder, settings)?;
+    let (store, is_new) = store(&folder, settings)?;
     ignore(&folder.join(".gitignore"))?;
     files::create_public(&target, Config::scaffold(main.as_ref()).as_bytes())
         .map_err(|error| cannot_create(&target, &error))?;
 
     output::say(format!("wrote {}", target.display()));
     let path = store.path().display();
-    output::say(if made {
-        format!("made the encrypted store {path}: commit it, its key stays with you")
+    output::say(if is_new {
+        format!("created the encrypted store {path}; commit it, your key stays outside")
     } else {
-        format!("kept the encrypted store {path}, which was there")
+        format!("kept the existing encrypted store {path}")
     });
     if !command.no_trust {
         trust::approve(&target, state_dir(settings)?)?;
-        output::say(
-            "trusted the configuration as it is now; after a change of yours, run `secrets trust`",
-        );
+        output::say("approved the configuration; run `secrets trust` again after you change it");
     }
     output::say(
-        "next: `secrets set NAME`, then declare it in the configuration, then `secrets run -- PROGRAM`",
+        "next: `secrets set NAME`, declare NAME in the configuration, `secrets run -- PROGRAM`",
     );
     Ok(Exit::Ok)
 }
 
-/// The file to write, which must be the first of its kind in its folder.
+/// The file to write. Its folder must not have a configuration yet.
 fn target(settings: &Settings) -> Outcome<PathBuf> {
     let load = &settings.load;
     let target = load
@@ -69,11 +67,8 @@ fn target(settings: &Settings) -> Outcome<PathBuf> {
 }
 
 fn exists(path: &Path) -> Failure {
-    Failure::input(format!(
-        "{} exists already, and is left as it is",
-        path.display()
-    ))
-    .with_hint("edit it, or remove it first")
+    Failure::input(format!("{}: file already exists", path.display()))
+        .with_hint("edit it, or remove it first")
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> Failure {
@@ -83,19 +78,21 @@ fn cannot_create(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// Where the secrets are besides the encrypted file, if anywhere.
+/// The provider besides the encrypted file, if any.
 fn main_provider(command: &Init, settings: &Settings) -> Outcome<Option<Location>> {
-    const TWIN: &str = "use --yes for an encrypted file, or --provider LOCATION";
+    const FLAGS: &str = "pass --yes for an encrypted file, or --provider LOCATION";
 
     let answer = match &settings.load.provider {
         Some(provider) => provider.clone(),
         None if command.yes => return Ok(None),
         None => {
             output::say(
-                "where are the secrets? `file` is an encrypted file beside the configuration;",
+                "Where are the secrets? Enter `file` for an encrypted file beside the configuration,",
             );
-            output::say("a server is a location such as vault://vault.example.com:8200/secret");
-            prompt::word("provider:", "file", TWIN)?
+            output::say(
+                "or the location of a server, such as vault://vault.example.com:8200/secret.",
+            );
+            prompt::word("provider:", "file", FLAGS)?
         }
     };
     if canonical_scheme(&answer) == "file" {
@@ -105,19 +102,20 @@ fn main_provider(command: &Init, settings: &Settings) -> Outcome<Option<Location
     let known: Vec<&str> = registry.schemes().collect();
     let scheme = answer.split(':').next().unwrap_or_default();
     if !known.contains(&canonical_scheme(scheme)) {
-        return Err(Failure::input(format!("unknown provider type {scheme:?}"))
-            .with_hint(format!("known types: {}", known.join(", "))));
+        return Err(Failure::input(format!("unknown provider type: {scheme:?}"))
+            .with_hint(format!("expected one of: {}", known.join(", "))));
     }
     if !answer.contains(':') {
         return Err(
-            Failure::input(format!("it is not said where the {answer} is"))
-                .with_hint("give a location, such as vault://vault.example.com:8200/secret"),
+            Failure::input(format!("`{answer}` needs a location")).with_hint(
+                "pass --provider with a location, such as vault://vault.example.com:8200/secret",
+            ),
         );
     }
     Ok(Some(answer.parse()?))
 }
 
-/// The encrypted store with its key. Both are kept if they are there: a clone of a project brings its store along.
+/// The encrypted store with its key, and whether the store is new. Keeps both if they exist, as in a cloned project.
 fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
     let load = &settings.load;
     let context = OpenContext::new("local")
@@ -131,24 +129,22 @@ fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
             .as_ref()
             .map(|folder| folder.join("identity.txt"));
         let identity = identity.ok_or_else(|| {
-            Failure::input("there is no folder to keep your key in")
+            Failure::input("your key: no folder to keep it in")
                 .with_hint("set HOME or XDG_CONFIG_HOME")
         })?;
         if fs::symlink_metadata(&identity).is_err() {
             let public = FileStore::generate_identity(&identity)?;
             output::say(format!(
-                "made your key {}: keep a copy of it in a safe place",
+                "created your key {}; keep a copy in a safe place",
                 identity.display()
             ));
-            output::say(format!(
-                "its public part, for others to let you in: {public}"
-            ));
+            output::say(format!("your public key; share it to get access: {public}"));
         }
     }
     let store = FileStore::open(FileConfig::default(), &context)?;
     if !opens {
         output::say(
-            "the store that is there is not for your key yet: let somebody run `secrets store recipients add` with its public part",
+            "your key cannot open the existing store yet: ask someone with access to run `secrets store recipients add` with your public key",
         );
     }
     match FileStore::create(FileConfig::default(), &context, store.own_recipients()?) {
@@ -158,8 +154,8 @@ fn store(folder: &Path, settings: &Settings) -> Outcome<(FileStore, bool)> {
     }
 }
 
-/// Whether a store that is there opens with the key that is there; `true` if there is no store. A damaged one is an
-/// error before anything is written.
+/// Whether the existing key opens the existing store; `true` without a store. A damaged store fails here, before
+/// anything is written.
 fn verify(context: &OpenContext) -> Outcome<bool> {
     let store = FileStore::open(FileConfig::default(), context)?;
     if fs::symlink_metadata(store.path()).is_err() {
@@ -167,16 +163,16 @@ fn verify(context: &OpenContext) -> Outcome<bool> {
     }
     match store.summary() {
         Ok(_) => Ok(true),
-        // A clone of somebody's project: this person gets a key first, and is let in then.
+        // In the clone of another's project, a new member first gets a key and then access.
         Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Appends the lines that are missing; nothing that is there is written again.
+/// Appends the missing lines.
 fn ignore(path: &Path) -> Outcome<()> {
     let append = || -> io::Result<()> {
-        // In a repository of somebody else it could be a link to a file of ours.
+        // In a foreign repository it could be a link to one of the user's files.
         let no_link = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
         let mut file = OpenOptions::new()
             .read(true)
@@ -190,11 +186,11 @@ fn ignore(path: &Path) -> Outcome<()> {
     };
     append().map_err(|error| {
         Failure::file("add to", path, &error)
-            .with_hint(format!("add these lines yourself: {}", IGNORED.join(", ")))
+            .with_hint(format!("add these lines by hand: {}", IGNORED.join(", ")))
     })
 }
 
-/// What is to be appended.
+/// The lines to append.
 fn missing(before: &str) -> String {
     let mut added = String::new();
     for pattern in IGNORED {

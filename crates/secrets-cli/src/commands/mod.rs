@@ -1,4 +1,4 @@
-//! One file a verb.
+//! The commands, one file each.
 
 pub(crate) mod audit;
 pub(crate) mod check;
@@ -24,6 +24,7 @@ pub(crate) mod set;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod store;
+mod store_merge;
 pub(crate) mod trust;
 mod values;
 pub(crate) mod versions;
@@ -32,8 +33,8 @@ use secrets::{SecretRef, Secrets};
 
 use crate::failure::{Failure, Outcome};
 
-/// Refuses to change a secret under the declared name of one of its fields: the whole of it would be meant.
-fn whole(secrets: &Secrets, reference: &SecretRef) -> Outcome<()> {
+/// Refuses to change a secret through the declared name of one of its fields, which would change all of them.
+fn refuse_field(secrets: &Secrets, reference: &SecretRef) -> Outcome<()> {
     if reference.provider().is_some() {
         return Ok(());
     }
@@ -41,7 +42,7 @@ fn whole(secrets: &Secrets, reference: &SecretRef) -> Outcome<()> {
     let declared = secrets.declared().iter().find(|one| one.name == name);
     match declared.map(|one| (&one.reference, one.reference.field())) {
         Some((whole, Some(field))) => Err(Failure::input(format!(
-            "{name} is only the field {field} of {}",
+            "{name}: only the field {field} of {}",
             whole.name()
         ))
         .with_hint(format!("name the whole secret: {}", whole.name()))),

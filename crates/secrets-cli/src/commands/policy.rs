@@ -36,21 +36,21 @@ pub(crate) fn run(command: &cli::Policy, settings: &Settings) -> Outcome {
     }
 }
 
-/// The configuration with its policy, which is read whole but bound to nobody.
+/// The configuration and its policy, for every principal.
 fn policy(settings: &Settings) -> Outcome<(Config, Policy)> {
     let config = settings.config()?;
     config.check_names(Registry::builtin().schemes())?;
     if config.policy.is_none() {
-        return Err(Failure::input(
-            "the configuration has no policy, so that everything is allowed",
-        )
-        .with_hint("add `[policy]` with roles and principals"));
+        return Err(
+            Failure::input("no policy is configured; everything is allowed")
+                .with_hint("add `[policy]` with roles and principals"),
+        );
     }
-    let policy = Policy::new(&config)?;
+    let policy = Policy::new(config.policy_source()?)?;
     Ok((config, policy))
 }
 
-/// What the files refer to.
+/// The references in the files.
 fn references(paths: &[std::path::PathBuf], asked: Option<FileFormat>) -> Outcome<Vec<SecretRef>> {
     let mut found = Vec::new();
     for path in paths {
@@ -100,7 +100,7 @@ fn check(settings: &Settings, used: &[SecretRef], as_json: bool) -> Outcome {
         output::warn(settings.palette, &line);
     }
     output::say(format!(
-        "the policy of {} is well-formed: {}, {}, {}, {}",
+        "the policy of {} is valid: {}, {}, {}, {}",
         source(&config),
         output::count(roles, "role"),
         output::count(principals, "principal"),

@@ -1,4 +1,4 @@
-//! `secrets policy generate`: the least that the vendors have to allow.
+//! `secrets policy generate`: the least permissions that the vendors must grant.
 
 use secrets::{Error, ProviderGrants, SecretRef};
 use serde_json::{Value, json};
@@ -20,26 +20,22 @@ pub(crate) fn generate(
         let declared = secrets.declared().iter().map(|one| one.reference.clone());
         let references: Vec<SecretRef> = declared.chain(used.iter().cloned()).collect();
         if references.is_empty() {
-            return Err(
-                Failure::input("no secret is used, so that nothing has to be allowed").with_hint(
-                    "declare secrets in the configuration, or name files with references",
-                ),
-            );
+            return Err(Failure::input("no secrets to grant access to")
+                .with_hint("declare secrets in the configuration, or name files with references"));
         }
         Ok(secrets.grants(&references, scheme).await?)
     })?;
     if let (Some(scheme), true) = (scheme, granted.is_empty()) {
-        return Err(Failure::input(format!(
-            "none of the secrets is of a provider of type {scheme}"
-        ))
-        .with_hint("`secrets status` shows which provider each secret comes from"));
+        return Err(
+            Failure::input(format!("no secret comes from a provider of type {scheme}"))
+                .with_hint("`secrets status` shows the provider of each secret"),
+        );
     }
     let failed = granted.iter().find_map(|one| one.grants.as_ref().err());
     match as_json {
         true => output::json(object(&granted))?,
         false => print(settings, &granted)?,
     }
-    // What could be told was told.
     failed.map_or(Ok(Exit::Ok), |error| Err(Error::clone(error).into()))
 }
 
@@ -48,7 +44,7 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
         .iter()
         .filter_map(|one| Some((one, one.grants.as_ref().ok()?.as_ref()?)))
         .collect();
-    // One text is printed as it is, ready for the vendor's own command.
+    // Print a single policy without a heading, ready for the vendor's command.
     let is_alone = texts.len() == 1;
     for (number, (one, grants)) in texts.iter().enumerate() {
         if !is_alone {
@@ -63,7 +59,7 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
     }
     for (one, grants) in &texts {
         output::say(format!(
-            "{} of provider {}: {}",
+            "{} for provider {}: {}",
             grants.title,
             one.provider,
             output::count(one.names.len(), "secret")
@@ -76,7 +72,7 @@ fn print(settings: &Settings, granted: &[ProviderGrants]) -> Outcome<()> {
     if texts.is_empty() && !is_failed {
         output::warn(
             settings.palette,
-            "these secrets are in local stores, where nothing has to be allowed",
+            "these secrets are in local stores, which need no permissions",
         );
     }
     Ok(())

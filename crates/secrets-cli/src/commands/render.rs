@@ -4,9 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use secrets::{
-    Answer, Error, ErrorKind, FileFormat, FileScan, Result, SecretRef, Secrets, Template,
-};
+use secrets::{FileFormat, FileScan, FileSet, Secrets, Template};
 use zeroize::Zeroizing;
 
 use super::explain::{Wanted, explain};
@@ -20,12 +18,12 @@ use crate::{files, output, progress};
 pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
     if command.in_place {
         return Err(Failure::usage(
-            "a file is not rendered in place: its references would be replaced by plaintext where they are kept",
+            "--in-place: would replace the references in the file with plaintext",
         )
-        .with_hint("use --out FILE or --out-dir FOLDER"));
+        .with_hint("pass --out FILE or --out-dir FOLDER"));
     }
     let targets = targets(command)?;
-    // All targets before the first one is written: a source that was overwritten is lost.
+    // Check all targets before the first write, since an overwritten source is lost.
     not_a_source(&command.files, &targets)?;
     for target in targets.iter().flatten() {
         files::check_private(target)?;
@@ -36,7 +34,7 @@ pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
         .map(|path| files::read_text(path))
         .collect::<Outcome<Vec<_>>>()?;
     if let Some(folder) = &command.out_dir {
-        fs::create_dir_all(folder).map_err(|error| Failure::file("make", folder, &error))?;
+        fs::create_dir_all(folder).map_err(|error| Failure::file("create", folder, &error))?;
     }
     if command.explain.explain {
         return settings.with_secrets(async |secrets| {
@@ -52,7 +50,7 @@ pub(crate) fn run(command: &Render, settings: &Settings) -> Outcome {
             documents(secrets, command, &texts).await
         }
     })?;
-    // Nothing is written before everything is resolved.
+    // Write nothing until everything is resolved.
     for (target, text) in targets.iter().zip(&rendered) {
         match target {
             Some(path) => files::write_private(path, text.as_bytes())?,
@@ -70,17 +68,18 @@ fn targets(command: &Render) -> Outcome<Vec<Option<PathBuf>>> {
             .iter()
             .map(|file| match file.file_name() {
                 Some(name) if file.as_os_str() != "-" => Ok(Some(folder.join(name))),
-                _ => Err(
-                    Failure::usage(format!("{} has no name of its own", file.display()))
-                        .with_hint("use --out FILE for it"),
-                ),
+                _ => Err(Failure::usage(format!(
+                    "{}: no file name for --out-dir",
+                    called(file).display()
+                ))
+                .with_hint("pass --out FILE")),
             })
             .collect::<Outcome<Vec<_>>>()
             .and_then(distinct);
     }
     if command.files.len() > 1 {
-        return Err(Failure::usage("several files cannot become one")
-            .with_hint("name a folder with --out-dir, or render one file at a time"));
+        return Err(Failure::usage("cannot render several files into one")
+            .with_hint("pass --out-dir FOLDER, or render one file at a time"));
     }
     Ok(vec![command.out.clone()])
 }
@@ -88,27 +87,28 @@ fn targets(command: &Render) -> Outcome<Vec<Option<PathBuf>>> {
 fn distinct(targets: Vec<Option<PathBuf>>) -> Outcome<Vec<Option<PathBuf>>> {
     for (index, target) in targets.iter().enumerate() {
         if let (Some(path), true) = (target, targets[..index].contains(target)) {
-            return Err(
-                Failure::usage(format!("two files would both become {}", path.display()))
-                    .with_hint("render them into different folders"),
-            );
+            return Err(Failure::usage(format!(
+                "two files have the same target: {}",
+                path.display()
+            ))
+            .with_hint("render them into different folders"));
         }
     }
     Ok(targets)
 }
 
-/// Refuses to write to a file that is rendered, by whatever name or link it is meant.
+/// Refuses to overwrite a source, whatever path or link leads to it.
 fn not_a_source(sources: &[PathBuf], targets: &[Option<PathBuf>]) -> Outcome<()> {
     let sources: HashMap<FileId, &PathBuf> = sources
         .iter()
-        .filter_map(|source| Some((FileId::of(source)?, source)))
+        .filter_map(|source| Some((FileId::from_path(source)?, source)))
         .collect();
     for target in targets.iter().flatten() {
         // A file called `-` is a file here, not standard input.
         let place = Path::new(".").join(target);
-        if let Some(source) = FileId::of(&place).and_then(|target| sources.get(&target)) {
+        if let Some(source) = FileId::from_path(&place).and_then(|target| sources.get(&target)) {
             return Err(Failure::usage(format!(
-                "{} is the file {} itself: its references would be replaced by plaintext where they are kept",
+                "{}: would replace the references in the source {} with plaintext",
                 target.display(),
                 called(source).display()
             ))
@@ -118,18 +118,20 @@ fn not_a_source(sources: &[PathBuf], targets: &[Option<PathBuf>]) -> Outcome<()>
     Ok(())
 }
 
-/// How a file is read: what the user says, else what its name says.
+/// The format of a file: the one asked for, or the one that its name implies.
 pub(crate) fn format(path: &Path, asked: Option<FileFormat>) -> Outcome<FileFormat> {
-    asked.or_else(|| FileFormat::of_path(path)).ok_or_else(|| {
-        Failure::input(format!(
-            "the name of {} does not tell its format",
-            path.display()
-        ))
-        .with_hint("say it with --format: yaml, toml, json, dotenv or text")
-    })
+    asked
+        .or_else(|| FileFormat::from_path(path))
+        .ok_or_else(|| {
+            Failure::input(format!(
+                "cannot tell the format of {}",
+                called(path).display()
+            ))
+            .with_hint("pass --format yaml, toml, json, dotenv or text")
+        })
 }
 
-/// What errors call a file.
+/// The name of a file in errors.
 pub(crate) fn called(path: &Path) -> &Path {
     if path.as_os_str() == "-" {
         Path::new("standard input")
@@ -138,11 +140,15 @@ pub(crate) fn called(path: &Path) -> &Path {
     }
 }
 
-/// What the files refer to, each secret once. Keys that a template computes are known only when it is rendered.
+/// Every secret that the files refer to, once. Keys that a template computes are not known before it is rendered.
 fn wanted(command: &Render, texts: &[Zeroizing<String>]) -> Outcome<Vec<Wanted>> {
     if !command.template {
-        let (references, _) = gathered(&scans(command, texts)?);
-        return Ok(references.iter().map(Wanted::reference).collect());
+        let files = files_of(command, texts)?;
+        return Ok(files
+            .references()
+            .iter()
+            .map(Wanted::from_reference)
+            .collect());
     }
     let mut keys = BTreeSet::new();
     for (path, text) in command.files.iter().zip(texts) {
@@ -159,13 +165,13 @@ fn wanted(command: &Render, texts: &[Zeroizing<String>]) -> Outcome<Vec<Wanted>>
     wanted.collect()
 }
 
-fn scans<'t>(command: &Render, texts: &'t [Zeroizing<String>]) -> Outcome<Vec<FileScan<'t>>> {
+fn files_of<'t>(command: &Render, texts: &'t [Zeroizing<String>]) -> Outcome<FileSet<'t>> {
     let files = command.files.iter().zip(texts);
     let scan = |(path, text): (&PathBuf, &'t Zeroizing<String>)| {
         let format = format(path, command.format)?;
         Ok(FileScan::new(text, format, Some(called(path)))?)
     };
-    files.map(scan).collect()
+    Ok(FileSet::new(files.map(scan).collect::<Outcome<_>>()?))
 }
 
 async fn documents(
@@ -173,46 +179,10 @@ async fn documents(
     command: &Render,
     texts: &[Zeroizing<String>],
 ) -> Outcome<Vec<Zeroizing<String>>> {
-    let scans = scans(command, texts)?;
-    let (references, places) = gathered(&scans);
-    let message = format!("fetching {}", output::count(references.len(), "secret"));
-    let answers: Vec<Result<Answer>> =
-        progress::during(&message, secrets.get_many(&references)).await;
-    let mut rendered = Vec::with_capacity(scans.len());
-    for (scan, places) in scans.iter().zip(places) {
-        let mut answers = places.into_iter().map(|place| &answers[place]);
-        rendered.push(scan.render(|_| match answers.next() {
-            Some(Ok(answer)) => Ok(answer.secret.value.clone()),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(Error::new(
-                ErrorKind::Unexpected,
-                "a reference was not fetched",
-            )),
-        })?);
-    }
-    Ok(rendered)
-}
-
-/// The references of all files, each once, and where in there each file's own ones are: one fetch serves all.
-fn gathered(scans: &[FileScan<'_>]) -> (Vec<SecretRef>, Vec<Vec<usize>>) {
-    if let [scan] = scans {
-        let references = scan.references().to_vec();
-        let places = (0..references.len()).collect();
-        return (references, vec![places]);
-    }
-    let mut known: HashMap<&SecretRef, usize> = HashMap::new();
-    let mut references: Vec<SecretRef> = Vec::new();
-    let mut place = |reference| {
-        *known.entry(reference).or_insert_with(|| {
-            references.push(SecretRef::clone(reference));
-            references.len() - 1
-        })
-    };
-    let places = scans
-        .iter()
-        .map(|scan| scan.references().iter().map(&mut place).collect())
-        .collect();
-    (references, places)
+    let files = files_of(command, texts)?;
+    let count = files.references().len();
+    let message = format!("fetching {}", output::count(count, "secret"));
+    Ok(progress::during(&message, secrets.resolve_files(&files)).await?)
 }
 
 async fn templates(
@@ -220,12 +190,10 @@ async fn templates(
     paths: &[PathBuf],
     texts: &[Zeroizing<String>],
 ) -> Outcome<Vec<Zeroizing<String>>> {
-    let mut rendered = Vec::with_capacity(texts.len());
-    for (path, text) in paths.iter().zip(texts) {
-        let name = called(path).display().to_string();
-        let template = Template::parse(&name, text)?;
-        let work = secrets.render_template(&template, None);
-        rendered.push(progress::during("rendering", work).await?);
-    }
-    Ok(rendered)
+    let named = paths.iter().zip(texts);
+    let templates = named
+        .map(|(path, text)| Template::parse(&called(path).display().to_string(), text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let work = secrets.render_templates(&templates, None);
+    Ok(progress::during("rendering", work).await?)
 }

@@ -12,7 +12,7 @@ pub(crate) fn run(command: &Rollback, settings: &Settings) -> Outcome {
     let reference: SecretRef = command.name.parse()?;
     let to = Version::new(command.version.as_str());
     let current = settings.with_secrets(async |secrets| {
-        super::whole(secrets, &reference)?;
+        super::refuse_field(secrets, &reference)?;
         Ok(secrets.rollback(reference, to).await?)
     })?;
     if command.json {
@@ -21,9 +21,9 @@ pub(crate) fn run(command: &Rollback, settings: &Settings) -> Outcome {
         let version = current
             .version
             .as_ref()
-            .map(|version| format!(", now version {version}"));
+            .map(|version| format!("; its new version is {version}"));
         output::say(format!(
-            "{} has the content of version {}{}",
+            "rolled back {} to version {}{}",
             current.name,
             command.version,
             version.unwrap_or_default()

@@ -14,22 +14,22 @@ use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
 use crate::{files, output, prompt, show};
 
-const WAYS: &str = "use the prompt, --stdin, --from-file FILE or --generate";
+const SOURCES: &str = "use the prompt, --stdin, --from-file FILE or --generate";
 
 pub(crate) fn run(command: Set, settings: &Settings) -> Outcome {
-    // Not repeated in the message: what was typed is most likely the value.
+    // The message does not repeat the argument, which is most likely the value.
     let name = command.name.split('?').next().unwrap_or_default();
     if !command.refused.is_empty() || name.contains('=') {
         return Err(Failure::usage(
-            "a value is not taken as an argument: it would be in the process list and in the shell's history",
+            "the value must not be an argument: the process list and the shell history would show it",
         )
-        .with_hint(format!("{WAYS}; an `=` that belongs to the name is written %3D")));
+        .with_hint(format!("{SOURCES}; write `=` in a name as %3D")));
     }
     let reference: SecretRef = command.name.parse()?;
     let options = options(&command)?;
     let written = settings.with_secrets(async |secrets| {
-        super::whole(secrets, &reference)?;
-        // Asked for last: nothing that is wrong before should cost a person their typing.
+        super::refuse_field(secrets, &reference)?;
+        // Ask last, so an earlier error does not cost the user their typing.
         let value = value(&command.source, reference.name().as_str(), settings)?;
         let written = secrets.put_with(reference.clone(), value, options).await?;
         if let Some(shadow) = shadow(secrets, &reference, settings).await {
@@ -53,14 +53,14 @@ pub(crate) fn run(command: Set, settings: &Settings) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// That what was just written is not what is read.
+/// Another provider hides the value that was just written.
 struct Shadow {
     warning: String,
     hint: String,
 }
 
-/// Whether another member of a chain answers the name before the one that was written to. Whoever cannot tell soon is
-/// not waited for: the secret is written all the same.
+/// Finds an earlier member of the chain that answers the name. Gives up after three seconds, since the secret is
+/// written in any case.
 async fn shadow(secrets: &Secrets, reference: &SecretRef, settings: &Settings) -> Option<Shadow> {
     const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -92,33 +92,30 @@ async fn shadow(secrets: &Secrets, reference: &SecretRef, settings: &Settings) -
         .providers
         .get(first)
         .map_or(first, |entry| entry.scheme.as_str());
-    let other = format!("or read what was written as {writer}://{}", meant.name());
+    let other = format!("or read {writer}://{}", meant.name());
     let hint = match canonical_scheme(scheme) {
         "env" => match variable(settings, meant.name(), &answer.secret.value) {
-            Some(variable) => format!("unset the variable {variable}, {other}"),
+            Some(variable) => format!("unset {variable}, {other}"),
             None => format!("unset its variable, {other}"),
         },
-        _ => format!(
-            "delete it there with `secrets delete {first}://{}`, {other}",
-            meant.name()
-        ),
+        _ => format!("`secrets delete {first}://{}`, {other}", meant.name()),
     };
     Some(Shadow {
-        warning: format!("{name} is answered by {first} before {writer}"),
+        warning: format!("`{first}` shadows `{writer}` for {:?}", name.as_str()),
         hint,
     })
 }
 
-/// The environment variable that a name was answered from: its own name after a prefix, as it is or as custom writes it.
+/// The environment variable behind a name: the name after a prefix, as it is or in upper case with underscores.
 fn variable<'a>(settings: &'a Settings, name: &SecretName, value: &SecretValue) -> Option<&'a str> {
-    let custom = name
+    let upper = name
         .as_str()
         .replace(['/', '-', '.'], "_")
         .to_ascii_uppercase();
     let variables = settings.load.environment.iter();
     variables
         .filter(|(variable, held)| {
-            (variable.ends_with(name.as_str()) || variable.ends_with(&custom)) && *held == value
+            (variable.ends_with(name.as_str()) || variable.ends_with(&upper)) && *held == value
         })
         .map(|(variable, _)| variable)
         .min_by_key(|variable| variable.len())
@@ -135,8 +132,7 @@ fn options(command: &Set) -> Outcome<PutOptions> {
         .iter()
         .map(|tag| match tag.split_once('=') {
             Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-            _ => Err(Failure::usage(format!("{tag:?} is not a tag"))
-                .with_hint("a tag looks like KEY=VALUE")),
+            _ => Err(Failure::usage(format!("not a tag: {tag:?}")).with_hint("write KEY=VALUE")),
         })
         .collect::<Outcome<BTreeMap<String, String>>>()?;
     Ok(PutOptions::default()
@@ -150,23 +146,25 @@ fn value(source: &Source, name: &str, settings: &Settings) -> Outcome<SecretValu
     }
     let bytes = if source.stdin {
         if io::stdin().is_terminal() {
-            output::say("reading standard input to its end; what you type is shown");
+            output::say(
+                "reading the value from the terminal, which shows what you type; end with Ctrl-D",
+            );
         }
         files::stdin()?
     } else if let Some(path) = &source.from_file {
         files::read(path)?
     } else {
-        let value = prompt::hidden_twice(&format!("value of {name}"), WAYS)?;
+        let value = prompt::hidden_twice(&format!("value of {name}"), SOURCES)?;
         if value.is_empty() {
-            return Err(Failure::input("no value was typed")
-                .with_hint("an empty value is written with --from-file /dev/null"));
+            return Err(Failure::input("the value is empty")
+                .with_hint("pass --from-file /dev/null to write an empty value"));
         }
         return Ok(value);
     };
     if bytes.iter().position(|byte| *byte == b'\n') == Some(bytes.len().wrapping_sub(1)) {
         output::warn(
             settings.palette,
-            "the value ends with a newline, which is kept; `printf %s` writes none",
+            "the value ends with a newline; `printf %s` writes none",
         );
     }
     Ok(SecretValue::from_zeroizing(bytes))

@@ -81,7 +81,7 @@ fn sums(stats: &UseStats) -> Value {
 fn tables(summary: &AuditSummary, settings: &Settings) -> Outcome<()> {
     let palette = settings.data_palette;
     let Some((first, last)) = summary.period() else {
-        output::say("no uses of secrets are recorded there");
+        output::say("no records");
         return missing(summary, settings);
     };
     let mut sums = Table::new(&[
@@ -153,7 +153,7 @@ fn missing(summary: &AuditSummary, settings: &Settings) -> Outcome<()> {
         output::warn(
             settings.palette,
             &format!(
-                "the log tells that {} not recorded",
+                "{} not recorded, according to the log",
                 match summary.missing() {
                     1 => "1 use is".to_owned(),
                     more => format!("{more} uses are"),
@@ -164,7 +164,6 @@ fn missing(summary: &AuditSummary, settings: &Settings) -> Outcome<()> {
     Ok(())
 }
 
-/// As the log has it.
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

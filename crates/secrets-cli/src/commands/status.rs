@@ -3,7 +3,7 @@
 use secrets::{Answer, Declared, ErrorKind, Health, HealthStatus, Result, Secrets};
 use serde_json::{Value, json};
 
-use super::check::words;
+use super::check::table_message;
 use crate::cli::Status;
 use crate::exit::Exit;
 use crate::failure::{Outcome, kind_word};
@@ -13,16 +13,16 @@ use crate::{progress, show};
 
 type Found = (Declared, Result<Option<Answer>>);
 
-/// A configured provider.
-struct Asked {
+/// A configured provider and its health.
+struct ProviderHealth {
     name: String,
     scheme: String,
     health: Health,
 }
 
 pub(crate) fn run(command: &Status, settings: &Settings) -> Outcome {
-    let (found, providers) = settings.with_secrets_given_back(async |secrets| {
-        Ok(progress::during("asking the providers", ask(secrets)).await)
+    let (found, providers) = settings.with_revoked_secrets(async |secrets| {
+        Ok(progress::during("contacting the providers", ask(secrets)).await)
     })?;
     let well = found.iter().all(|(_, answer)| answer.is_ok())
         && providers
@@ -38,24 +38,24 @@ pub(crate) fn run(command: &Status, settings: &Settings) -> Outcome {
     Ok(if well { Exit::Ok } else { Exit::Problems })
 }
 
-async fn ask(secrets: &Secrets) -> (Vec<Found>, Vec<Asked>) {
-    // One after the other: a provider that is opened by both at once would be asked to log in twice.
+async fn ask(secrets: &Secrets) -> (Vec<Found>, Vec<ProviderHealth>) {
+    // Sequential, so a provider does not log in twice.
     let found = secrets.get_declared().await;
     let health = secrets.health().await;
     let configured = &secrets.config().providers;
-    let asked = health.into_iter().map(|(name, health)| {
-        // A provider without an entry is a scheme with its defaults.
+    let providers = health.into_iter().map(|(name, health)| {
+        // A provider without an entry is a scheme with default settings.
         let scheme = configured.get(&name).map_or(&name, |entry| &entry.scheme);
-        Asked {
+        ProviderHealth {
             scheme: scheme.clone(),
             name,
             health,
         }
     });
-    (found, asked.collect())
+    (found, providers.collect())
 }
 
-fn print(found: &[Found], providers: &[Asked]) -> Outcome<()> {
+fn print(found: &[Found], providers: &[ProviderHealth]) -> Outcome<()> {
     let mut table = Table::new(&["SECRET", "VARIABLE", "PROVIDER", "VIA", "STATE"]);
     for (declared, answer) in found {
         let (provider, via, state) = match answer {
@@ -77,7 +77,7 @@ fn print(found: &[Found], providers: &[Asked]) -> Outcome<()> {
             Err(error) => (
                 error.provider().unwrap_or_default().to_owned(),
                 String::new(),
-                words(error),
+                table_message(error),
             ),
         };
         table.row([
@@ -140,7 +140,7 @@ fn secret((declared, answer): &Found) -> Value {
     object
 }
 
-fn provider(one: &Asked) -> Value {
+fn provider(one: &ProviderHealth) -> Value {
     json!({
         "provider": one.name,
         "type": one.scheme,

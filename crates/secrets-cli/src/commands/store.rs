@@ -1,12 +1,11 @@
 //! `secrets store`.
 
-use std::fs;
-
 use secrets::SecretValue;
-use secrets::file::{FileStore, MergeReport};
+use secrets::file::{Accepted, FileStore, KeyOrigin};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::store_merge;
 use crate::cli::{Passphrase, RecipientsVerb, Store, StoreVerb};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -17,21 +16,13 @@ pub(crate) fn run(command: &Store, settings: &Settings) -> Outcome {
     let store = open(settings)?;
     match &command.verb {
         StoreVerb::Accept { json } => accept(&store, *json)?,
-        StoreVerb::Merge { json } => {
-            let report = store.merge()?;
-            if *json {
-                output::json(merged(&store, &report))?;
-            } else {
-                tell(&report);
-                output::say(format!("now: git add {}", store.path().display()));
-            }
-        }
-        StoreVerb::MergeFiles { base, ours, theirs } => {
-            // Git gives an empty file where the sides have no common ancestor.
-            let common = fs::metadata(base).is_ok_and(|base| base.len() > 0);
-            let base = common.then_some(base.as_path());
-            tell(&store.merge_files(base, ours, theirs, ours)?);
-        }
+        StoreVerb::Merge { consent, json } => store_merge::merge(&store, *consent, *json)?,
+        StoreVerb::MergeFiles {
+            consent,
+            base,
+            ours,
+            theirs,
+        } => store_merge::merge_files(&store, *consent, base, ours, theirs)?,
         StoreVerb::Info { json } => info(&store, *json)?,
         StoreVerb::Passphrase(command) => passphrase(&store, command)?,
         StoreVerb::Recipients { verb } => recipients(&store, verb)?,
@@ -55,6 +46,14 @@ fn accept(store: &FileStore, as_json: bool) -> Outcome<()> {
             "path": store.path(),
             "revision": accepted.revision,
             "seen_before": accepted.seen_before,
+            "key": match accepted.key {
+                KeyOrigin::First => "first",
+                KeyOrigin::Same => "same",
+                KeyOrigin::Successor => "successor",
+                _ => "other",
+            },
+            "added_recipients": accepted.added_recipients,
+            "removed_recipients": accepted.removed_recipients,
         }));
     }
     let before = accepted.seen_before.map(|seen| format!(", after {seen}"));
@@ -62,19 +61,39 @@ fn accept(store: &FileStore, as_json: bool) -> Outcome<()> {
         "accepted revision {}{} of {}",
         accepted.revision,
         before.unwrap_or_default(),
-        store.path().display()
+        output::printable(&store.path().display().to_string())
     ));
-    Ok(())
+    say_key(store, &accepted)
 }
 
-fn merged(store: &FileStore, report: &MergeReport) -> Value {
-    json!({
-        "path": store.path(),
-        "secrets": report.secrets,
-        "revision": report.revision,
-        "diverged": report.diverged,
-        "dropped_recipients": report.dropped_recipients,
-    })
+/// Says what an accepted store changes for who can open it.
+fn say_key(store: &FileStore, accepted: &Accepted) -> Outcome<()> {
+    let say = |what: &str, recipient: &str| {
+        output::say(format!("  {what:<17}  {}", output::printable(recipient)));
+    };
+    match accepted.key {
+        KeyOrigin::First | KeyOrigin::Same => {}
+        KeyOrigin::Successor => {
+            output::say("its data key was replaced by a holder of the one seen before");
+            for recipient in &accepted.added_recipients {
+                say("recipient added", recipient);
+            }
+            for recipient in &accepted.removed_recipients {
+                say("recipient removed", recipient);
+            }
+        }
+        _ => {
+            output::say(
+                "its data key does not follow from the one seen before: the store is older, or somebody else made it",
+            );
+            let recipients = store.recipients()?;
+            let passphrase = recipients.passphrase.then(|| "passphrase".to_owned());
+            for recipient in recipients.public_keys.iter().chain(&passphrase) {
+                say("recipient", recipient);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is known once the store has a new key.
@@ -133,24 +152,6 @@ fn without_newline(mut bytes: Zeroizing<Vec<u8>>) -> SecretValue {
         }
     }
     SecretValue::from_zeroizing(bytes)
-}
-
-fn tell(report: &MergeReport) {
-    output::say(format!(
-        "merged: {}, revision {}",
-        output::count(report.secrets, "secret"),
-        report.revision
-    ));
-    for name in &report.diverged {
-        output::say(format!(
-            "both sides wrote {name}: the newer value is current, `secrets versions {name}` shows both"
-        ));
-    }
-    for recipient in &report.dropped_recipients {
-        output::say(format!(
-            "not taken over, add it again if it belongs there: {recipient}"
-        ));
-    }
 }
 
 fn info(store: &FileStore, as_json: bool) -> Outcome<()> {

@@ -45,17 +45,17 @@ pub(crate) fn run(command: &Trust, settings: &Settings) -> Outcome {
     }
     let file = file.display();
     output::say(match was_trusted {
-        None => format!("trusted {file} as it is now"),
-        Some(true) => format!("{file} is not trusted any more"),
-        Some(false) => format!("{file} was not trusted"),
+        None => format!("approved {file}"),
+        Some(true) => format!("revoked the approval of {file}"),
+        Some(false) => format!("{file} was not approved"),
     });
     Ok(Exit::Ok)
 }
 
-/// The folder in which approvals are kept.
+/// The folder for approvals.
 pub(crate) fn state_dir(settings: &Settings) -> Outcome<&Path> {
     settings.load.state_dir.as_deref().ok_or_else(|| {
-        Failure::input("there is no folder to remember approvals in")
+        Failure::input("approvals: no folder to keep them in")
             .with_hint("set HOME or XDG_STATE_HOME")
     })
 }
@@ -65,7 +65,7 @@ fn file(command: &Trust, settings: &Settings) -> Outcome<PathBuf> {
         return Ok(settings.load.working_dir.join(file));
     }
     settings.load.config_file()?.ok_or_else(|| {
-        Failure::input("there is no configuration to trust")
-            .with_hint("name one, or make one with `secrets init`")
+        Failure::input("no configuration found")
+            .with_hint("`secrets trust FILE`, or create one with `secrets init`")
     })
 }

@@ -1,4 +1,4 @@
-//! The values that a command works with: those of the declared secrets, and of others that are named.
+//! Fetches the values of declared and named secrets for a command.
 
 use secrets::mask::{MaskOptions, Masker};
 use secrets::{Answer, Declared, Error, SecretName, SecretRef, SecretValue, Secrets};
@@ -9,7 +9,7 @@ use crate::output::{self, Palette};
 use crate::progress;
 use crate::settings::Settings;
 
-/// Every declared secret that is there. What fails is told all at once.
+/// Fetches every declared secret, leaving out optional ones that are missing. One failure reports all errors.
 pub(super) async fn declared(secrets: &Secrets) -> Outcome<Vec<(Declared, Answer)>> {
     let count = secrets.declared().len();
     let message = format!("fetching {}", output::count(count, "secret"));
@@ -20,19 +20,19 @@ pub(super) async fn declared(secrets: &Secrets) -> Outcome<Vec<(Declared, Answer
         match answer {
             Ok(Some(answer)) => match declared.check_format(&answer.secret.value) {
                 Ok(()) => values.push((declared, answer)),
-                Err(error) => failed.push(located(&declared, of_format(&declared, error))),
+                Err(error) => failed.push(located(&declared, format_error(&declared, error))),
             },
             Ok(None) => {}
             Err(error) => failed.push(located(&declared, error)),
         }
     }
-    match all_of(failed) {
+    match combined(failed) {
         Some(failure) => Err(failure),
         None => Ok(values),
     }
 }
 
-/// The declared secrets and those that are named, each with its name.
+/// The names and values of the declared secrets and of the named ones.
 pub(super) fn to_hide(
     settings: &Settings,
     masking: &Masking,
@@ -42,7 +42,7 @@ pub(super) fn to_hide(
         .iter()
         .map(|name| Ok(name.parse()?))
         .collect::<Outcome<_>>()?;
-    let values = settings.with_secrets_given_back(async |secrets| {
+    let values = settings.with_revoked_secrets(async |secrets| {
         let mut values: Vec<(String, SecretValue)> = declared(secrets)
             .await?
             .into_iter()
@@ -57,7 +57,7 @@ pub(super) fn to_hide(
                 Err(error) => failed.push(error),
             }
         }
-        match all_of(failed) {
+        match combined(failed) {
             Some(failure) => Err(failure),
             None => Ok(values),
         }
@@ -65,7 +65,7 @@ pub(super) fn to_hide(
     if values.is_empty() {
         output::warn_with_hint(
             settings.palette,
-            "there is nothing to mask",
+            "no secrets to mask",
             "declare secrets in the configuration, or name them with --value-from",
         );
     }
@@ -73,7 +73,7 @@ pub(super) fn to_hide(
     Ok(values)
 }
 
-/// A masker of these values.
+/// Builds the masker for the values.
 pub(super) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> Masker {
     let options = MaskOptions::default()
         .with_shortest(usize::from(masking.mask_min))
@@ -81,12 +81,12 @@ pub(super) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> M
     Masker::with_options(values, &options)
 }
 
-/// Whether a value is long enough to be masked.
+/// Whether a value is long enough to mask.
 pub(super) fn is_masked(value: &[u8], masking: &Masking) -> bool {
     value.trim_ascii().len() >= usize::from(masking.mask_min)
 }
 
-/// Says which values are too short to be masked.
+/// Warns of values that are too short to mask.
 pub(super) fn tell_short(palette: Palette, masking: &Masking, values: &[(String, SecretValue)]) {
     let short: Vec<&str> = values
         .iter()
@@ -105,20 +105,20 @@ pub(super) fn tell_short(palette: Palette, masking: &Masking, values: &[(String,
                 short.join(", "),
                 masking.mask_min
             ),
-            "--mask-min 1 masks any value, wherever its characters occur",
+            "pass --mask-min 1 to mask every value, wherever its characters occur",
         );
     }
 }
 
-/// Says of which secret the value is not of its format.
-fn of_format(declared: &Declared, error: Error) -> Error {
+/// Adds the name of the secret whose value has the wrong format.
+fn format_error(declared: &Declared, error: Error) -> Error {
     match SecretName::new(&declared.name) {
         Ok(name) => error.with_name(&name),
         Err(_) => error.with_name(declared.reference.name()),
     }
 }
 
-/// Says where the secret is declared, which is where a wrong reference is mended.
+/// Adds the position of the declaration, where a wrong reference must be fixed.
 fn located(declared: &Declared, error: Error) -> Error {
     match &declared.position {
         Some(position) if error.position().is_none() => error.with_position(position.clone()),
@@ -126,15 +126,15 @@ fn located(declared: &Declared, error: Error) -> Error {
     }
 }
 
-/// All that failed in one failure, so that it is mended in one go.
-fn all_of(failed: Vec<Error>) -> Option<Failure> {
+/// Combines all errors into one failure, so they can be fixed together.
+fn combined(failed: Vec<Error>) -> Option<Failure> {
     let count = failed.len();
     let mut failures = failed.into_iter().map(Failure::from);
     let first = failures.next()?;
     if count == 1 {
         return Some(first);
     }
-    let mut whole = Failure::other(format!("{count} secrets cannot be read")).with_hint_of(&first);
+    let mut whole = Failure::other(format!("cannot read {count} secrets")).with_hint_from(&first);
     whole.add_cause(first);
     failures.for_each(|failure| whole.add_cause(failure));
     Some(whole)

@@ -86,8 +86,8 @@ pub(crate) fn run(program: &Program<'_>, masker: Masker, streams: Streams) -> Ou
     match ended {
         Ok((code, Ok(()))) => std::process::exit(code),
         Ok((code, Err(failure))) => {
-            if let Failure::Told(told) = &failure {
-                output::report(program.palette, told);
+            if let Failure::Reported(report) = &failure {
+                output::report(program.palette, report);
             }
             // The program's own code, unless that calls the run a success or blames the pipe that we closed.
             std::process::exit(match code {

@@ -107,8 +107,8 @@ impl Stage {
         let palette = self.palette;
         let Err(failure) = self.go();
         let exit = failure.exit();
-        if let Failure::Told(told) = failure {
-            output::report(palette, &told);
+        if let Failure::Reported(report) = failure {
+            output::report(palette, &report);
         }
         exit.into()
     }

@@ -4,7 +4,8 @@ mod config;
 mod expand;
 mod file;
 mod provider;
-pub mod syntax;
+
+pub use secrets_dotenv as syntax;
 
 pub use config::DotenvConfig;
 pub use provider::{CAPABILITIES, DotenvProvider, SCHEME, open};

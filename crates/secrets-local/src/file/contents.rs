@@ -10,7 +10,8 @@ use secrets_core::{
 
 use super::entry::{self, Entry, Facts, Nanos, State};
 use super::format::{self, Entries, Envelope, Header};
-use super::keys::{DataKey, KeyId, Keys, StoreId};
+use super::keys::{DataKey, KeyId, Keys, MAC_BYTES, StoreId};
+use super::lineage::{self, Lineage};
 use super::revisions::Seen;
 
 /// The largest value, in bytes.
@@ -24,6 +25,8 @@ pub(super) struct Contents {
     pub(super) header: Header,
     pub(super) keys: Arc<Keys>,
     pub(super) entries: Entries,
+    /// The MAC of the text that it was read from or last written as; zeros if there is none yet.
+    pub(super) mac: [u8; MAC_BYTES],
 }
 
 /// What a change did to a store.
@@ -41,9 +44,11 @@ impl Contents {
                 id,
                 revision: 1,
                 envelope,
+                lineage: None,
             },
             keys: Keys::derive(data_key, &id),
             entries: Entries::new(),
+            mac: [0; MAC_BYTES],
         }
     }
 
@@ -63,11 +68,30 @@ impl Contents {
             header: document.header,
             keys,
             entries: document.entries,
+            mac: document.mac,
         })
     }
 
-    pub(super) fn write(&self) -> Vec<u8> {
-        format::write(&self.header, &self.entries, &self.keys)
+    /// The text of the store. A store of format 1 becomes one of format 2 by this.
+    pub(super) fn write(&mut self) -> Vec<u8> {
+        let lineage = match self.header.lineage.take() {
+            Some(lineage) => lineage,
+            None => self.root(),
+        };
+        let (text, mac) = format::write(&self.header, &lineage, &self.entries, &self.keys);
+        self.header.lineage = Some(lineage);
+        self.mac = mac;
+        text
+    }
+
+    /// The data keys until now; of a store of format 1, its key as the first one.
+    pub(super) fn lineage(&self) -> Lineage {
+        self.header.lineage.clone().unwrap_or_else(|| self.root())
+    }
+
+    fn root(&self) -> Lineage {
+        let members = lineage::members(&self.header.envelope);
+        Lineage::root(&self.header.id, self.keys.public(), members)
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -75,6 +99,8 @@ impl Contents {
             store: self.header.id,
             revision: self.header.revision,
             key: self.key_id(),
+            mac: Some(self.mac),
+            public: self.header.lineage.as_ref().map(|all| *all.head().public()),
         }
     }
 
@@ -309,13 +335,21 @@ impl Contents {
     /// Puts the same content under another data key.
     pub(super) fn rekey(&self, envelope: Envelope, data_key: &DataKey) -> Result<Self> {
         let keys = Keys::derive(data_key, &self.header.id);
+        let lineage = Lineage::replace(
+            &self.header.id,
+            &[(&self.lineage(), &self.keys)],
+            keys.public(),
+            &lineage::members(&envelope),
+        )?;
         let mut next = Self {
             header: Header {
                 envelope,
+                lineage: Some(lineage),
                 ..self.header.clone()
             },
             keys,
             entries: Entries::new(),
+            mac: self.mac,
         };
         for (name, versions) in &self.entries {
             let versions = versions
@@ -533,9 +567,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(puts in puts()) {
-            let contents = filled(&puts);
+            let mut contents = filled(&puts);
             let bytes = contents.write();
-            let again = read(&contents, &bytes).unwrap();
+            let mut again = read(&contents, &bytes).unwrap();
             prop_assert!(again.header == contents.header);
             prop_assert_eq!(again.write(), bytes);
             for (name, versions) in &contents.entries {
@@ -553,7 +587,7 @@ mod tests {
             length in 0_usize..40,
             junk in "[ -~\\n]{0,40}",
         ) {
-            let contents = filled(&puts);
+            let mut contents = filled(&puts);
             let mut bytes = contents.write();
             let start = at.index(bytes.len());
             let end = (start + length).min(bytes.len());

@@ -11,9 +11,12 @@ use secrets_core::{Error, ErrorKind, Result, SecretName, SourcePosition};
 use super::conflict;
 use super::entry::{self, Entry, Facts, NONE, State};
 use super::keys::{Keys, MAC_BYTES, NONCE_BYTES, Sealed, StoreId, TAG_BYTES};
+use super::lineage::{self, Epoch, Lineage};
 
 const MAGIC: &str = "polysecrets-store";
-const FORMAT: u64 = 1;
+/// Has no history of the data keys. It is read, and written as the next one.
+const FORMAT_WITHOUT_LINEAGE: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The data key, wrapped for those who may open the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,6 +34,8 @@ pub(super) struct Header {
     pub(super) id: StoreId,
     pub(super) revision: u64,
     pub(super) envelope: Envelope,
+    /// The data keys until now; `None` in a store of format 1.
+    pub(super) lineage: Option<Lineage>,
 }
 
 /// Every version of every secret: the names in order, the versions of a name ascending.
@@ -58,6 +63,7 @@ pub(super) fn damaged(file: &Path, line: usize, column: usize, what: String) -> 
     .with_hint(REPAIR)
 }
 
+/// Bytes in lowercase hexadecimal.
 pub(super) fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -66,14 +72,14 @@ pub(super) fn to_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Sixteen bytes in lowercase hexadecimal.
-pub(super) fn from_hex(text: &str) -> Option<[u8; 16]> {
+/// So many bytes in lowercase hexadecimal.
+pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     };
-    let mut bytes = [0; 16];
+    let mut bytes = [0; N];
     if text.len() != 2 * bytes.len() {
         return None;
     }
@@ -83,7 +89,13 @@ pub(super) fn from_hex(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-pub(super) fn write(header: &Header, entries: &Entries, keys: &Keys) -> Vec<u8> {
+/// The text of a store and the MAC that it ends with.
+pub(super) fn write(
+    header: &Header,
+    lineage: &Lineage,
+    entries: &Entries,
+    keys: &Keys,
+) -> (Vec<u8>, [u8; MAC_BYTES]) {
     let mut text = String::with_capacity(1024 + size_of_entries(entries));
     let envelope = &header.envelope;
     let count: usize = entries.values().map(Vec::len).sum();
@@ -108,6 +120,12 @@ pub(super) fn write(header: &Header, entries: &Entries, keys: &Keys) -> Vec<u8> 
             .map_or(NONE.into(), |bytes| BASE64.encode(bytes));
         push_line(&mut text, word, &section);
     }
+    push_line(&mut text, "epochs", &lineage.epochs().len().to_string());
+    for epoch in lineage.epochs() {
+        text.push_str("epoch ");
+        epoch.push_line(&mut text);
+        text.push('\n');
+    }
     for entry in entries.values().flatten() {
         text.push_str("entry ");
         text.push_str(&entry.head);
@@ -124,7 +142,7 @@ pub(super) fn write(header: &Header, entries: &Entries, keys: &Keys) -> Vec<u8> 
     }
     let mac = keys.mac(text.as_bytes());
     push_line(&mut text, "mac", &BASE64.encode(mac));
-    text.into_bytes()
+    (text.into_bytes(), mac)
 }
 
 fn push_line(text: &mut String, word: &str, value: &str) {
@@ -262,10 +280,12 @@ fn check_text<'a>(bytes: &'a [u8], file: &Path) -> Result<&'a str> {
 
 fn parse_header(lines: &mut Lines<'_>) -> Result<(Header, usize, usize)> {
     let format = lines.single(MAGIC, "the number of the format", entry::number)?;
-    if format != FORMAT {
+    if !(FORMAT_WITHOUT_LINEAGE..=FORMAT).contains(&format) {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
-            format!("the store has format {format}, and this version reads {FORMAT}"),
+            format!(
+                "the store has format {format}, and this version reads {FORMAT_WITHOUT_LINEAGE} to {FORMAT}"
+            ),
         )
         .with_position(SourcePosition::new(1, MAGIC.len() + 2).in_file(lines.file))
         .with_hint("update polysecrets"));
@@ -302,12 +322,37 @@ fn parse_header(lines: &mut Lines<'_>) -> Result<(Header, usize, usize)> {
     if envelope.public.is_none() && envelope.passphrase.is_none() {
         return Err(lines.damaged(12, "nobody can open it"));
     }
+    let lineage = match format {
+        FORMAT_WITHOUT_LINEAGE => None,
+        _ => Some(parse_lineage(lines, &id, &envelope)?),
+    };
     let header = Header {
         id,
         revision,
         envelope,
+        lineage,
     };
     Ok((header, count, count_line))
+}
+
+fn parse_lineage(lines: &mut Lines<'_>, id: &StoreId, envelope: &Envelope) -> Result<Lineage> {
+    let count = lines.single("epochs", "a number above 0", |field| {
+        usize::try_from(entry::number(field)?)
+            .ok()
+            .filter(|count| *count > 0)
+    })?;
+    let first = lines.number + 1;
+    let mut epochs = Vec::new();
+    for _ in 0..count {
+        let line = lines.next()?;
+        let record = line.text.strip_prefix("epoch ");
+        match record.and_then(|record| Epoch::parse(id, record)) {
+            Some(epoch) => epochs.push(Arc::new(epoch)),
+            None => return Err(line.damaged("expected the record of a key".into())),
+        }
+    }
+    Lineage::new(epochs, &lineage::members(envelope))
+        .map_err(|(at, what)| damaged(lines.file, first + at, 7, what.to_owned()))
 }
 
 fn check_follows(versions: &[Arc<Entry>], entry: &Entry) -> Result<(), &'static str> {

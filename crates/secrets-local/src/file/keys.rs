@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chacha20poly1305::aead::{AeadInPlace, KeyInit, OsRng, rand_core::RngCore};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use secrets_core::{Error, ErrorKind, Result, SecretValue};
@@ -17,6 +18,12 @@ pub(super) type StoreId = [u8; 16];
 /// Tells one data key from another, without giving it away.
 pub(super) type KeyId = [u8; 16];
 
+/// Checks signatures that were made with a data key. It tells data keys apart, too.
+pub(super) type PublicKey = [u8; 32];
+/// What only a holder of a data key can make.
+pub(super) type Signature = [u8; SIGNATURE_BYTES];
+
+pub(super) const SIGNATURE_BYTES: usize = 64;
 pub(super) const NONCE_BYTES: usize = 24;
 pub(super) const TAG_BYTES: usize = 16;
 pub(super) const MAC_BYTES: usize = 32;
@@ -24,6 +31,7 @@ pub(super) const MAC_BYTES: usize = 32;
 const VALUE_LABEL: &[u8] = b"polysecrets-store/1 value";
 const MAC_LABEL: &[u8] = b"polysecrets-store/1 mac";
 const ID_LABEL: &[u8] = b"polysecrets-store/1 key-id";
+const SIGN_LABEL: &[u8] = b"polysecrets-store/2 sign";
 
 /// An encrypted value.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +45,8 @@ pub(super) struct Sealed {
 pub(super) struct Keys {
     cipher: XChaCha20Poly1305,
     mac: Zeroizing<[u8; 32]>,
+    /// Makes signatures. Their public key takes longer to derive than all the rest, so it waits until it is needed.
+    seed: Zeroizing<[u8; 32]>,
     id: KeyId,
     /// The start of the associated data, which is the same for every value of a store.
     bound: Vec<u8>,
@@ -52,9 +62,11 @@ impl Keys {
         };
         let mut value = Zeroizing::new([0; 32]);
         let mut mac = Zeroizing::new([0; 32]);
+        let mut seed = Zeroizing::new([0; 32]);
         let mut id = KeyId::default();
         expand(VALUE_LABEL, value.as_mut_slice());
         expand(MAC_LABEL, mac.as_mut_slice());
+        expand(SIGN_LABEL, seed.as_mut_slice());
         expand(ID_LABEL, &mut id);
         let mut bound = Vec::with_capacity(64);
         push_field(&mut bound, VALUE_LABEL);
@@ -62,6 +74,7 @@ impl Keys {
         Arc::new(Self {
             cipher: XChaCha20Poly1305::new(value.as_slice().into()),
             mac,
+            seed,
             id,
             bound,
         })
@@ -113,6 +126,17 @@ impl Keys {
         self.start_mac(text).verify_slice(mac).is_ok()
     }
 
+    /// The key that checks what these keys sign.
+    pub(super) fn public(&self) -> PublicKey {
+        SigningKey::from_bytes(&self.seed)
+            .verifying_key()
+            .to_bytes()
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Signature {
+        SigningKey::from_bytes(&self.seed).sign(message).to_bytes()
+    }
+
     fn start_mac(&self, text: &[u8]) -> Hmac<Sha256> {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(self.mac.as_slice())
             .expect("HMAC takes keys of any length");
@@ -128,7 +152,14 @@ impl Keys {
     }
 }
 
-fn push_field(out: &mut Vec<u8>, field: &[u8]) {
+/// Whether a holder of the data key with this public key signed the message.
+pub(super) fn is_signed(public: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    VerifyingKey::from_bytes(public).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+}
+
+/// Adds a field and its length, so that fields cannot run into each other.
+pub(super) fn push_field(out: &mut Vec<u8>, field: &[u8]) {
     out.extend_from_slice(&(field.len() as u64).to_be_bytes());
     out.extend_from_slice(field);
 }
@@ -188,5 +219,18 @@ mod tests {
         assert!(keys.has_mac(b"text", &keys.mac(b"text")));
         assert!(!keys.has_mac(b"texT", &keys.mac(b"text")));
         assert_ne!(&keys.mac[..16], keys.id());
+        assert_ne!(*keys.mac, *keys.seed);
+    }
+
+    #[test]
+    fn only_a_holder_of_the_key_signs() {
+        let data_key = new_data_key().unwrap();
+        let keys = Keys::derive(&data_key, &[1; 16]);
+        let signature = keys.sign(b"text");
+        assert!(is_signed(&keys.public(), b"text", &signature));
+        assert!(!is_signed(&keys.public(), b"texT", &signature));
+        let other = Keys::derive(&data_key, &[2; 16]);
+        assert!(!is_signed(&other.public(), b"text", &signature));
+        assert!(!is_signed(&[0; 32], b"text", &[0; 64]));
     }
 }

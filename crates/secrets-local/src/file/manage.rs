@@ -1,4 +1,4 @@
-//! What is done with a store as a whole: creating, accepting, merging, and deciding who may open it.
+//! What is done with a store as a whole: creating it, accepting it, writing many secrets at once.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,29 +6,19 @@ use std::path::Path;
 use secrets_core::{Error, ErrorKind, OpenContext, PutOptions, Result, SecretName, SecretValue};
 
 use super::config::FileConfig;
-use super::conflict::{self, Sides};
 use super::contents::{Change, Contents};
 use super::envelope;
 use super::guard;
 use super::identity;
 use super::keys::{self, StoreId};
-use super::merge::{self, MergeReport};
+use super::lineage;
+use super::revisions::Seen;
 use super::store::FileStore;
 use crate::atomic;
 use crate::disk;
 
 /// The largest `.gitattributes` that is read.
 const MAX_ATTRIBUTES_BYTES: u64 = 1 << 20;
-
-/// Who may open a store.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recipients {
-    /// The public keys, sorted: `age1…`, `ssh-ed25519 …`.
-    pub public_keys: Vec<String>,
-    /// Whether a passphrase opens it too.
-    pub passphrase: bool,
-}
 
 /// A store that was taken for the newest one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +28,27 @@ pub struct Accepted {
     pub revision: u64,
     /// The newest revision of it that had been seen before.
     pub seen_before: Option<u64>,
+    /// How its data key compares with the one that was seen before.
+    pub key: KeyOrigin,
+    /// Public keys that open it since the key that was seen before. The word `passphrase` stands for a passphrase.
+    /// Empty unless the key is a [`Successor`](KeyOrigin::Successor).
+    pub added_recipients: Vec<String>,
+    /// Public keys that no longer open it, likewise.
+    pub removed_recipients: Vec<String>,
+}
+
+/// How the data key of an accepted store compares with the one that was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyOrigin {
+    /// None was seen before.
+    First,
+    /// It is the same.
+    Same,
+    /// It was made by somebody who held the one that was seen before.
+    Successor,
+    /// It does not follow from the one that was seen before: it is older, or somebody else made it.
+    Other,
 }
 
 /// The form of a store's file, for `secrets store info` and the like.
@@ -156,61 +167,18 @@ impl FileStore {
         let seen = contents.seen();
         // A record that cannot be read is one of the reasons to accept.
         let before = revisions.known(&seen.store).unwrap_or(None);
-        revisions.accept(self.path(), &seen)?;
-        Ok(Accepted {
+        let mut accepted = Accepted {
             revision: seen.revision,
             seen_before: before.map(|before| before.revision),
-        })
-    }
-
-    /// Resolves a git conflict in the store: what either side added is kept, what either side deleted is deleted, and of
-    /// a secret that both wrote both values are kept, the newer one as current. The two sides come from git's index, or
-    /// where that has none from the conflict markers in the file. The file still has to be added to git.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if there is no conflict, [`ErrorKind::IntegrityFailure`] if a side is damaged, or if
-    /// git had already mixed the sides and its index does not have them any more, [`ErrorKind::Unauthenticated`] if the
-    /// identity opens only one side.
-    pub fn merge(&self) -> Result<MergeReport> {
-        let lock = self.lock()?;
-        let path = self.path();
-        let sides = match conflict::from_git(path)? {
-            Some(sides) => sides,
-            None => self.sides_from_markers()?,
+            key: KeyOrigin::First,
+            added_recipients: Vec::new(),
+            removed_recipients: Vec::new(),
         };
-        let (mut merged, mut report) = self.merge_sides(sides)?;
-        // What was seen before the sides parted, or beside them, must not count less afterwards.
-        if let Some(revisions) = &self.0.revisions
-            && let Ok(Some(known)) = revisions.known(&merged.header.id)
-            && known.revision >= report.revision
-        {
-            report.revision = merge::next_revision(known.revision)?;
-            merged.header.revision = report.revision;
+        if let Some(before) = before {
+            accepted.compare_keys(&contents, &before)?;
         }
-        self.write(&lock, merged)?;
-        Ok(report)
-    }
-
-    /// Merges two files that come from `base` into `out`, which may be one of them: what a merge driver of git does with
-    /// `%O`, `%A`, `%B` and `%A`. Nothing is remembered, since these are not the store's own path.
-    ///
-    /// # Errors
-    /// As [`merge`](Self::merge).
-    pub fn merge_files(
-        &self,
-        base: Option<&Path>,
-        ours: &Path,
-        theirs: &Path,
-        out: &Path,
-    ) -> Result<MergeReport> {
-        let sides = Sides {
-            base: base.map(guard::read_side).transpose()?,
-            ours: guard::read_side(ours)?,
-            theirs: guard::read_side(theirs)?,
-        };
-        let (merged, report) = self.merge_sides(sides)?;
-        atomic::replace(out, &merged.write(), 0o600)?;
-        Ok(report)
+        revisions.accept(self.path(), &seen)?;
+        Ok(accepted)
     }
 
     /// Writes many secrets as one change: all of them or, if one cannot be written, none. Existing ones get a new
@@ -230,152 +198,27 @@ impl FileStore {
             Ok(Change::Made(()))
         })
     }
+}
 
-    /// Who may open the store.
-    ///
-    /// # Errors
-    /// As for every reading.
-    pub fn recipients(&self) -> Result<Recipients> {
-        let opened = self.read()?;
-        let envelope = &opened.contents.header.envelope;
-        Ok(Recipients {
-            public_keys: envelope.recipients.clone(),
-            passphrase: envelope.passphrase.is_some(),
-        })
-    }
-
-    /// Lets another public key open the store. Answers whether it could not before.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if it is no public key; else as for every reading and writing.
-    pub fn add_recipient(&self, recipient: &str) -> Result<bool> {
-        let recipient = envelope::canonical_recipient(recipient)?;
-        self.change_recipients(|recipients| recipients.insert(recipient))
-    }
-
-    /// Takes a public key's right to open the store. The store gets a new key and all values are encrypted anew; copies
-    /// that were made before stay readable, so the secrets themselves should be changed too. Answers whether it had the
-    /// right.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if nobody would be left; else as for every reading and writing.
-    pub fn remove_recipient(&self, recipient: &str) -> Result<bool> {
-        // A key that this build cannot parse can still be removed.
-        let recipient = envelope::canonical_recipient(recipient)
-            .unwrap_or_else(|_| recipient.trim().to_owned());
-        self.change_recipients(|recipients| recipients.remove(&recipient))
-    }
-
-    /// Gives the store a new key, for the same recipients, and encrypts all values anew.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unauthenticated`] if the store has a passphrase and the configuration does not give it; else as for
-    /// every reading and writing.
-    pub fn rekey(&self) -> Result<()> {
-        self.change_recipients(|_| true).map(drop)
-    }
-
-    /// Gives the store another passphrase, or takes it away with `None`. The store gets a new key. The configuration has
-    /// to be changed by the caller.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if nobody could open it any more; else as for every reading and writing.
-    pub fn set_passphrase(&self, passphrase: Option<&SecretValue>) -> Result<()> {
-        self.change(|contents| {
-            let recipients = contents.header.envelope.recipients.clone();
-            *contents = self.with_new_key(contents, recipients, passphrase)?;
-            Ok(Change::Made(()))
-        })
-    }
-
-    fn change_recipients(
-        &self,
-        change: impl FnOnce(&mut BTreeSet<String>) -> bool,
-    ) -> Result<bool> {
-        self.change(|contents| {
-            let envelope = &contents.header.envelope;
-            let mut recipients = envelope.recipients.iter().cloned().collect();
-            if !change(&mut recipients) {
-                return Ok(Change::Nothing(false));
-            }
-            let passphrase = match (&envelope.passphrase, &self.0.passphrase) {
-                (None, _) => None,
-                (Some(_), Some(passphrase)) => {
-                    // Wrapping with a mistyped one would lock out everybody who has the right one.
-                    envelope::check_passphrase(envelope, passphrase)?;
-                    Some(passphrase)
-                }
-                (Some(_), None) => {
-                    return Err(Error::new(
-                        ErrorKind::Unauthenticated,
-                        "the new key has to be wrapped with the passphrase of the store",
-                    )
-                    .with_hint("set `passphrase`, for example to `${STORE_PASSPHRASE}`"));
-                }
-            };
-            *contents =
-                self.with_new_key(contents, recipients.into_iter().collect(), passphrase)?;
-            Ok(Change::Made(true))
-        })
-    }
-
-    fn with_new_key(
-        &self,
-        contents: &Contents,
-        recipients: Vec<String>,
-        passphrase: Option<&SecretValue>,
-    ) -> Result<Contents> {
-        let data_key = keys::new_data_key()?;
-        let envelope = envelope::wrap(&data_key, recipients, passphrase, self.0.work_factor)?;
-        contents.rekey(envelope, &data_key)
-    }
-
-    fn sides_from_markers(&self) -> Result<Sides> {
-        let path = self.path();
-        let content = guard::read_store(path)?;
-        if conflict::first_marker(&content.bytes).is_none() {
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                format!("{} has no conflict to resolve", path.display()),
-            )
-            .with_hint("run it after `git merge` reported a conflict in the store"));
+impl Accepted {
+    fn compare_keys(&mut self, contents: &Contents, before: &Seen) -> Result<()> {
+        if before.key == contents.key_id() {
+            self.key = KeyOrigin::Same;
+            return Ok(());
         }
-        conflict::split(&content.bytes).ok_or_else(|| {
-            Error::new(
-                ErrorKind::IntegrityFailure,
-                format!(
-                    "the conflict markers in {} are not complete",
-                    path.display()
-                ),
-            )
-            .with_hint("run `git checkout --merge` on the file to get them back, then merge again")
-        })
-    }
-
-    fn merge_sides(&self, sides: Sides) -> Result<(Contents, MergeReport)> {
-        let path = self.path();
-        let side = |text: &[u8], which: &str| {
-            self.verify(text, path).map_err(|error| match error.kind() {
-                ErrorKind::IntegrityFailure => Error::new(
-                    ErrorKind::IntegrityFailure,
-                    format!("the side {which} of the merge of {} is damaged, or mixed with the other one", path.display()),
-                )
-                .with_hint("run `git checkout --merge` on the file, then merge again before `git add`")
-                .with_source(error),
-                _ => error,
-            })
-        };
-        let ours = side(&sides.ours, "ours")?;
-        let theirs = side(&sides.theirs, "theirs")?;
-        // A base that cannot be opened, for example since we were no recipient then, is as good as none.
-        let base = sides.base.and_then(|text| self.verify(&text, path).ok());
-        merge::merge(
-            base.as_ref(),
-            &ours,
-            &theirs,
-            self.0.passphrase.as_ref(),
-            self.0.work_factor,
-        )
+        self.key = KeyOrigin::Other;
+        let all = contents.lineage();
+        all.verify(&contents.header.id, &contents.keys)?;
+        let known = before
+            .public
+            .and_then(|public| all.up_to(&public)?.members());
+        if let Some(known) = known {
+            let now = lineage::members(&contents.header.envelope);
+            self.key = KeyOrigin::Successor;
+            self.added_recipients = now.difference(&known).cloned().collect();
+            self.removed_recipients = known.difference(&now).cloned().collect();
+        }
+        Ok(())
     }
 }
 

@@ -12,19 +12,29 @@ mod envelope;
 mod format;
 mod guard;
 mod identity;
+mod join;
 mod keys;
+mod lineage;
 mod manage;
+mod membership;
 mod merge;
+mod merging;
+#[cfg(test)]
+mod model;
 mod provider;
+mod report;
 mod revisions;
 mod store;
 
 use secrets_core::{Capabilities, Capability};
 
 pub use config::FileConfig;
-pub use manage::{Accepted, Recipients, StoreSummary};
-pub use merge::MergeReport;
+pub use manage::{Accepted, KeyOrigin, StoreSummary};
+pub use membership::Recipients;
 pub use provider::{FileProvider, open};
+pub use report::{
+    ChangeKind, KeyChange, MergeConsent, MergeReport, MergeSide, OldKeyWrite, VersionChange,
+};
 pub use store::FileStore;
 
 /// The name of this kind of provider.

@@ -1,4 +1,4 @@
-//! The newest revision of each store that this user has seen, so that an older or a foreign one is noticed.
+//! The newest copy of each store that this user has seen, so that an older, a foreign or a sibling one is noticed.
 //!
 //! Two records, since each covers what the other does not: one a store, which finds an older copy wherever it lies, and
 //! one a path, which finds another store put in its place.
@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use secrets_core::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 
+use super::entry::NONE;
 use super::format::{from_hex, to_hex};
 use super::guard;
-use super::keys::{KeyId, StoreId};
+use super::keys::{KeyId, MAC_BYTES, PublicKey, StoreId};
 use crate::atomic;
 use crate::disk;
 
@@ -24,6 +25,34 @@ pub(super) struct Seen {
     pub(super) store: StoreId,
     pub(super) revision: u64,
     pub(super) key: KeyId,
+    /// The MAC of its text, which two copies of one revision do not share; `None` in an older record.
+    pub(super) mac: Option<[u8; MAC_BYTES]>,
+    /// Its data key in the history of the keys; `None` in an older record or for a store without a history.
+    pub(super) public: Option<PublicKey>,
+}
+
+impl Seen {
+    /// Refuses what cannot be a later copy of the store than the one that was seen before, as far as that can be told.
+    pub(super) fn check_after(&self, known: &Self) -> Result<()> {
+        if known.revision > self.revision {
+            return Err(refused(format!(
+                "rollback: the store has revision {}, and revision {} was seen before",
+                self.revision, known.revision
+            )));
+        }
+        if known.key != self.key {
+            return Err(refused(
+                "the store has another key than before: it was replaced, or its key was changed elsewhere",
+            ));
+        }
+        if known.revision == self.revision && known.mac.is_some_and(|mac| Some(mac) != self.mac) {
+            return Err(refused(format!(
+                "another copy of revision {} of the store is in its place than before",
+                self.revision
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// The folder of the records.
@@ -38,7 +67,7 @@ impl Revisions {
     /// Compares a store that was opened with what is remembered, and remembers it if it is newer.
     pub(super) fn check(&self, path: &Path, seen: &Seen) -> Result<()> {
         let pinned = self.read(&self.of_path(path), |text| {
-            from_hex(text.strip_suffix('\n')?)
+            from_hex::<16>(text.strip_suffix('\n')?)
         })?;
         if pinned.is_some_and(|store| store != seen.store) {
             return Err(refused(
@@ -46,16 +75,12 @@ impl Revisions {
             ));
         }
         let known = self.known(&seen.store)?;
-        match known {
-            Some(known) if known.revision > seen.revision => Err(refused(format!(
-                "rollback: the store has revision {}, and revision {} was seen before",
-                seen.revision, known.revision
-            ))),
-            Some(known) if known.key != seen.key => Err(refused(
-                "the store has another key than before: it was replaced, or its key was changed elsewhere",
-            )),
-            Some(known) if known == *seen && pinned.is_some() => Ok(()),
-            _ => self.raise(path, seen),
+        if let Some(known) = &known {
+            seen.check_after(known)?;
+        }
+        match known == Some(*seen) && pinned.is_some() {
+            true => Ok(()),
+            false => self.raise(path, seen),
         }
     }
 
@@ -135,14 +160,31 @@ fn refused(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 fn line(seen: &Seen) -> String {
-    format!("{} {}\n", seen.revision, to_hex(&seen.key))
+    let hex = |bytes: Option<[u8; 32]>| bytes.map_or(NONE.to_owned(), |bytes| to_hex(&bytes));
+    format!(
+        "{} {} {} {}\n",
+        seen.revision,
+        to_hex(&seen.key),
+        hex(seen.mac),
+        hex(seen.public)
+    )
 }
 
 fn parse(store: &StoreId, text: &str) -> Option<Seen> {
-    let (revision, key) = text.strip_suffix('\n')?.split_once(' ')?;
-    Some(Seen {
+    let mut fields = text.strip_suffix('\n')?.split(' ');
+    let revision = fields.next()?.parse().ok()?;
+    let key = from_hex(fields.next()?)?;
+    // A record of before these two were remembered ends here.
+    let mut optional = || match fields.next() {
+        None | Some(NONE) => Some(None),
+        Some(field) => from_hex(field).map(Some),
+    };
+    let seen = Seen {
         store: *store,
-        revision: revision.parse().ok()?,
-        key: from_hex(key)?,
-    })
+        revision,
+        key,
+        mac: optional()?,
+        public: optional()?,
+    };
+    fields.next().is_none().then_some(seen)
 }

@@ -167,7 +167,7 @@ impl FileStore {
         })
     }
 
-    pub(super) fn write(&self, lock: &atomic::Lock, contents: Contents) -> Result<()> {
+    pub(super) fn write(&self, lock: &atomic::Lock, mut contents: Contents) -> Result<()> {
         let bytes = contents.write();
         if bytes.len() as u64 > MAX_STORE_BYTES {
             return Err(Error::new(

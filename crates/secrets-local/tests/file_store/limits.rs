@@ -72,9 +72,9 @@ async fn garbage_within_the_limit_is_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
         assert_eq!(error.position().unwrap().line, 1);
     }
-    let newer = error(b"polysecrets-store 2\n".to_vec());
+    let newer = error(b"polysecrets-store 3\n".to_vec());
     assert_eq!(newer.kind(), ErrorKind::InvalidConfig);
-    assert!(newer.message().contains("format 2"), "{newer}");
+    assert!(newer.message().contains("format 3"), "{newer}");
     let many = format!(
         "polysecrets-store 1\nstore {}\nrevision 1\nentries 99999999999999\n",
         "0".repeat(32)

@@ -1,13 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use polysecrets_local::file::{FileConfig, FileProvider, FileStore, open};
+use polysecrets_local::file::{
+    FileConfig, FileProvider, FileStore, KeyChange, MergeConsent, MergeReport, open,
+};
 use secrets_core::{
     DeleteMode, DeleteOptions, ErrorKind, GetOptions, ListOptions, SecretProvider, Version,
     VersionsOptions,
 };
 
-use crate::support::{Room, get, name, put};
+use crate::support::{Room, agree, get, name, put};
 
 fn git(folder: &Path, arguments: &[&str]) -> bool {
     let output = Command::new("git")
@@ -109,7 +111,7 @@ async fn two_branches_that_both_added_secrets_lose_nothing() {
         "{error:?}"
     );
 
-    let report = repository.room.store().merge().unwrap();
+    let report = repository.room.store().merge(agree).unwrap();
     assert_eq!((report.secrets, report.revision), (24, 26));
     assert!(report.diverged.is_empty() && report.dropped_recipients.is_empty());
     let provider = repository.provider().await;
@@ -125,7 +127,7 @@ async fn two_branches_that_both_added_secrets_lose_nothing() {
         assert_eq!(get(&provider, key).await.unwrap(), value);
     }
     repository.commit("merged");
-    let error = repository.room.store().merge().unwrap_err();
+    let error = repository.room.store().merge(agree).unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::InvalidConfig,
@@ -159,7 +161,7 @@ async fn a_secret_that_both_wrote_keeps_both_values_and_the_newer_is_current() {
             write_theirs().await;
         }
         repository.merge_in_conflict("feature");
-        let report = repository.room.store().merge().unwrap();
+        let report = repository.room.store().merge(agree).unwrap();
         assert_eq!(report.diverged, [name("key")]);
         let provider = repository.provider().await;
         let versions = provider
@@ -206,7 +208,7 @@ async fn what_one_side_deleted_or_purged_stays_away() {
     put(&repository.provider().await, "purged-and-written", "ours").await;
     repository.commit("ours");
     repository.merge_in_conflict("feature");
-    repository.room.store().merge().unwrap();
+    repository.room.store().merge(agree).unwrap();
     let provider = repository.provider().await;
     assert_eq!(names(&provider).await, ["kept", "purged-and-written"]);
     assert_eq!(
@@ -264,16 +266,14 @@ impl Copies {
             .with_user_dirs(Some(self.path("user")), Some(state))
     }
 
-    fn merge(
-        &self,
-        base: Option<&str>,
-    ) -> secrets_core::Result<polysecrets_local::file::MergeReport> {
+    fn merge(&self, base: Option<&str>) -> secrets_core::Result<MergeReport> {
         let base = base.map(|base| self.path(base));
         self.room.store().merge_files(
             base.as_deref(),
             &self.path("ours"),
             &self.path("theirs"),
             &self.path("merged"),
+            agree,
         )
     }
 
@@ -301,7 +301,7 @@ async fn markers_are_enough_where_git_has_nothing() {
         put(&copies.provider("ours").await, "o", "1").await;
         put(&copies.provider("theirs").await, "t", "2").await;
         copies.conflict(style);
-        let report = copies.store("ours").merge().unwrap();
+        let report = copies.store("ours").merge(agree).unwrap();
         assert_eq!(report.secrets, 3);
         assert_eq!(
             names(&copies.provider("ours").await).await,
@@ -319,13 +319,13 @@ async fn a_side_that_is_damaged_or_mixed_is_not_merged() {
     let text = std::fs::read_to_string(copies.path("ours")).unwrap();
     let mixed = text.replacen(" enabled ", " deleted ", 1);
     crate::support::put_file(&copies.path("ours"), mixed.as_bytes());
-    let error = copies.store("ours").merge().unwrap_err();
+    let error = copies.store("ours").merge(agree).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::IntegrityFailure);
     assert!(error.hint().unwrap().contains("git checkout --merge"));
     assert_eq!(std::fs::read_to_string(copies.path("ours")).unwrap(), mixed);
     crate::support::put_file(&copies.path("ours"), b"<<<<<<< HEAD\n=======\n");
     assert_eq!(
-        copies.store("ours").merge().unwrap_err().kind(),
+        copies.store("ours").merge(agree).unwrap_err().kind(),
         ErrorKind::IntegrityFailure
     );
 }
@@ -349,7 +349,8 @@ async fn recipients_are_merged_by_what_changed() {
     copies.store("theirs").add_recipient(&anna).unwrap();
     put(&copies.provider("ours").await, "o", "1").await;
     let report = copies.merge(Some("base")).unwrap();
-    assert!(report.key_changed);
+    assert_eq!(report.key, KeyChange::Theirs);
+    assert_eq!(report.added_recipients, [anna.as_str()]);
     let mut both = vec![anna.clone(), bert.clone()];
     both.sort();
     assert_eq!(merged(), both);
@@ -363,10 +364,10 @@ async fn recipients_are_merged_by_what_changed() {
     let report = copies.merge(Some("base")).unwrap();
     assert_eq!(merged(), [anna.as_str()]);
     assert!(report.dropped_recipients.is_empty());
-    // Without a base nobody gets in who may have been removed.
-    let report = copies.merge(None).unwrap();
-    assert!(merged().is_empty());
-    assert_eq!(report.dropped_recipients, both);
+    assert_eq!(report.key, KeyChange::New);
+    // The history of the keys knows it without a base, too.
+    copies.merge(None).unwrap();
+    assert_eq!(merged(), [anna.as_str()]);
 }
 
 #[tokio::test]
@@ -433,7 +434,10 @@ async fn git_merges_alone_once_it_knows_the_driver() {
         let context = crate::support::context(&user.join("project"), user);
         let store = FileStore::open(FileConfig::default(), &context).unwrap();
         let [base, ours, theirs] = [base, ours, theirs].map(Path::new);
-        store.merge_files(Some(base), ours, theirs, ours).unwrap();
+        let nobody = |_: &MergeReport| MergeConsent::default();
+        store
+            .merge_files(Some(base), ours, theirs, ours, nobody)
+            .unwrap();
         return;
     }
     let repository = Repository::new();
@@ -512,7 +516,7 @@ async fn a_store_that_git_has_not_merged_takes_no_write_until_it_is() {
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         assert!(error.hint().unwrap().contains("secrets store merge"));
 
-        store.merge().unwrap();
+        store.merge(agree).unwrap();
         assert!(git(folder, &["add", "-A"]));
         // The merge is not committed yet, but the store is merged.
         write(folder).await.unwrap();

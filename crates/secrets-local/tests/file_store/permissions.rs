@@ -220,7 +220,7 @@ async fn a_store_that_is_not_there_is_said_so_whatever_is_asked() {
                 .await
                 .unwrap_err(),
             room.store().accept().unwrap_err(),
-            room.store().merge().unwrap_err(),
+            room.store().merge(crate::support::agree).unwrap_err(),
             room.store().summary().unwrap_err(),
         ];
         for error in errors {

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use polysecrets_local::file::{FileConfig, FileProvider, FileStore, open};
+use polysecrets_local::file::{
+    FileConfig, FileProvider, FileStore, MergeConsent, MergeReport, open,
+};
 use secrets_core::{
     GetOptions, OpenContext, PutOptions, Result, SecretName, SecretProvider, SecretValue,
 };
@@ -101,4 +103,9 @@ pub(crate) async fn put(provider: &FileProvider, key: &str, value: &str) {
 pub(crate) async fn get(provider: &FileProvider, key: &str) -> Result<String> {
     let secret = provider.get(&name(key), &GetOptions::default()).await?;
     Ok(secret.value.expose_str().unwrap().to_owned())
+}
+
+/// Agrees to every merge.
+pub(crate) fn agree(_: &MergeReport) -> MergeConsent {
+    MergeConsent::ALL
 }

@@ -74,7 +74,13 @@ impl HttpClient {
         if response.status().is_redirection() && request.redirects == Redirects::AreErrors {
             return Err(error::redirect(&origin, response.headers()));
         }
-        read(response, request.body_limit, &sender).await
+        read(response, request.body_limit, &sender)
+            .await
+            .or_else(|failure| match failure {
+                ReadFailure::Oversize(answer) if request.oversize_is_answer => Ok(answer),
+                ReadFailure::Oversize(_) => Err(error::too_large(request.body_limit, &origin)),
+                ReadFailure::Other(error) => Err(error),
+            })
     }
 }
 
@@ -92,23 +98,33 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-async fn read(mut response: Response, limit: usize, sender: &Sender<'_>) -> Result<HttpResponse> {
-    let origin = sender.origin;
+/// Why a body was not read to its end.
+enum ReadFailure {
+    /// It is larger than the limit; the answer without its body.
+    Oversize(HttpResponse),
+    Other(Error),
+}
+
+async fn read(
+    mut response: Response,
+    limit: usize,
+    sender: &Sender<'_>,
+) -> Result<HttpResponse, ReadFailure> {
     let told = response.content_length();
     let expected = match told.map(usize::try_from) {
         None => GUESSED_BODY.min(limit),
         Some(Ok(length)) if length <= limit => length,
-        Some(_) => return Err(error::too_large(limit, origin)),
+        Some(_) => return Err(oversize(&mut response)),
     };
     let mut body = WipedBuffer::with_capacity(expected);
     loop {
         let chunk = response
             .chunk()
             .await
-            .map_err(|failure| error::from_reqwest(&failure, sender))?;
+            .map_err(|failure| ReadFailure::Other(error::from_reqwest(&failure, sender)))?;
         let Some(chunk) = chunk else { break };
         if chunk.len() > limit - body.len() {
-            return Err(error::too_large(limit, origin));
+            return Err(oversize(&mut response));
         }
         body.extend_from_slice(&chunk);
         // Succeeds where nobody else holds the chunk's memory any more.
@@ -120,6 +136,16 @@ async fn read(mut response: Response, limit: usize, sender: &Sender<'_>) -> Resu
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
         body: body.into_zeroizing(),
+        is_oversize: false,
+    })
+}
+
+fn oversize(response: &mut Response) -> ReadFailure {
+    ReadFailure::Oversize(HttpResponse {
+        status: response.status(),
+        headers: std::mem::take(response.headers_mut()),
+        body: Zeroizing::default(),
+        is_oversize: true,
     })
 }
 
@@ -131,6 +157,7 @@ pub struct HttpRequest {
     headers: HeaderMap,
     body: Option<SecretValue>,
     body_limit: usize,
+    oversize_is_answer: bool,
     redirects: Redirects,
 }
 
@@ -150,6 +177,7 @@ impl HttpRequest {
             headers: HeaderMap::new(),
             body: None,
             body_limit: DEFAULT_BODY_LIMIT,
+            oversize_is_answer: false,
             redirects: Redirects::AreErrors,
         }
     }
@@ -201,6 +229,13 @@ impl HttpRequest {
         self.body_limit = limit;
         self
     }
+
+    /// Gets an answer whose body is too large as an answer without its body, for a caller that can request less. See
+    /// [`HttpResponse::is_oversize`].
+    pub fn with_oversize_as_answer(mut self) -> Self {
+        self.oversize_is_answer = true;
+        self
+    }
 }
 
 impl fmt::Debug for HttpRequest {
@@ -218,6 +253,8 @@ pub struct HttpResponse {
     pub headers: HeaderMap,
     /// The body; wiped when it is dropped.
     pub body: Zeroizing<Vec<u8>>,
+    /// Whether the body exceeds the limit and is left out. Only with [`HttpRequest::with_oversize_as_answer`].
+    pub is_oversize: bool,
 }
 
 impl HttpResponse {

@@ -5,7 +5,7 @@ use secrets_core::{AmbientCredentials, Result, SecretRef};
 use super::describe::Origins;
 use super::fields::{Fields, text};
 use super::keys::AUDIT;
-use crate::layers::{AuditConfig, Hits, OnFailure, Sync};
+use crate::layers::{AuditConfig, FsyncMode, Hits, OnFailure};
 
 /// `[audit]`, unless it is not there or switched off.
 pub(super) fn audit(
@@ -46,13 +46,13 @@ pub(super) fn audit(
         }
         audit.key = Some(reference);
     }
-    if let Some(on_failure) = fields.word("on_failure", origins, OnFailure::named)? {
+    if let Some(on_failure) = fields.word("on_failure", origins, OnFailure::from_name)? {
         audit.on_failure = on_failure;
     }
-    if let Some(sync) = fields.word("sync", origins, Sync::named)? {
+    if let Some(sync) = fields.word("sync", origins, FsyncMode::from_name)? {
         audit.sync = sync;
     }
-    if let Some(hits) = fields.word("hits", origins, Hits::named)? {
+    if let Some(hits) = fields.word("hits", origins, Hits::from_name)? {
         audit.hits = hits;
     }
     if let Some(queue) = fields.count("queue", origins)? {
@@ -68,9 +68,9 @@ pub(super) fn audit(
     if let Some(reopen) = fields.flag("reopen_on_hangup", origins)? {
         audit.reopen_on_hangup = reopen;
     }
-    if let Some((key, message, hint)) = audit.contradiction() {
-        let at = fields.child(key).unwrap_or(node);
-        return Err(at.error(message).with_hint(hint));
+    if let Some(conflict) = audit.conflict() {
+        let at = fields.child(conflict.setting).unwrap_or(node);
+        return Err(at.error(conflict.message).with_hint(conflict.hint));
     }
     Ok(fields
         .flag("enabled", origins)?

@@ -1,10 +1,9 @@
 //! Refuses what the table of keys does not know, before anything of the configuration is used.
 
-use secrets_core::{Error, ErrorKind, Result};
+use secrets_core::{Error, ErrorKind, Result, suggestion};
 
 use super::de::shown;
 use super::keys::{Key, Kind, Names, ROOT};
-use super::suggest;
 use super::tree::{Entry, Node, Value, located};
 
 /// Checks a whole configuration; `more` are keys that are known at its root besides those of the format.
@@ -43,7 +42,7 @@ fn unknown(entry: &Entry, keys: &[&Key]) -> Error {
             ErrorKind::InvalidConfig,
             format!("unknown key {}", shown(&entry.key)),
         )
-        .with_hint(suggest::hint(&entry.key, &known, "keys")),
+        .with_hint(suggestion::hint(&entry.key, &known, "keys")),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use secrets_core::{Error, ErrorKind, Result, SecretValue, looks_like_content};
+use secrets_core::{Error, ErrorKind, Result, SecretValue, looks_like_content, suggestion};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess,
@@ -11,8 +11,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::duration;
 use super::tree::{Entry, Node, Place, Text, Value, located};
-use super::{duration, suggest};
 
 /// Reads the tree; the variables that went into credentials are added to `credentials`.
 pub(super) fn from_node<T: DeserializeOwned>(
@@ -91,7 +91,7 @@ impl Failure {
             What::Ours(error) => error,
             What::Type(expected) => invalid(format!("expected {expected}, found {found}")),
             What::UnknownKey(key, known) => invalid(format!("unknown key {}", shown(&key)))
-                .with_hint(suggest::hint(&key, known, "keys")),
+                .with_hint(suggestion::hint(&key, known, "keys")),
             What::UnknownWord(near, known) => {
                 let list = known.join(", ");
                 invalid("unknown value".to_owned()).with_hint(match near {
@@ -148,7 +148,7 @@ impl de::Error for Failure {
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
-        Self::new(What::UnknownWord(suggest::nearest(word, known), known))
+        Self::new(What::UnknownWord(suggestion::nearest(word, known), known))
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use secrets_core::Result;
+use secrets_core::{Result, suggestion};
 use zeroize::Zeroizing;
 
 use super::describe::{Origins, SettingOrigin};
+use super::duration;
 use super::keys::{Key, Kind};
 use super::tree::{Entry, Node, Value, located};
-use super::{duration, suggest};
 
 /// One table, read by the keys that it is known to have.
 pub(super) struct Fields<'n> {
@@ -82,7 +82,7 @@ impl<'n> Fields<'n> {
         let found = read(&word).filter(|_| known.contains(&word.as_str()));
         found.map(Some).ok_or_else(|| {
             node.error(format!("unknown value for `{key}`"))
-                .with_hint(suggest::hint(&word, known, "values"))
+                .with_hint(suggestion::hint(&word, known, "values"))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use secrets_core::{Error, ErrorKind, Result, SecretValue};
+use secrets_core::{Error, ErrorKind, Result, SecretValue, suggestion};
 use zeroize::Zeroizing;
 
 /// The words for [`Declared::format`](super::Declared::format).
@@ -32,7 +32,7 @@ pub(super) fn check(format: &str, value: &SecretValue) -> Result<()> {
             let mut message = "unknown format".to_owned();
             let _ = write!(message, " {format:?}");
             return Err(Error::new(ErrorKind::InvalidConfig, message)
-                .with_hint(super::suggest::hint(format, NAMES, "formats")));
+                .with_hint(suggestion::hint(format, NAMES, "formats")));
         }
     };
     if fits {

@@ -409,7 +409,7 @@ pub(super) const AUDIT: &[Key] = &[
     ),
     key(
         "sync",
-        Kind::Word(crate::layers::Sync::NAMES),
+        Kind::Word(crate::layers::FsyncMode::NAMES),
         "whether each record is forced to the disk, those of a moment together, or none; default `batch`",
     ),
     key(
@@ -498,7 +498,7 @@ pub(super) const POLICY: &[Key] = &[
 pub(super) const ROLE: &[Key] = &[
     key(
         "operations",
-        Kind::List(&Kind::Word(crate::layers::policy_operations::WORDS)),
+        Kind::List(&Kind::Word(crate::layers::RoleConfig::OPERATIONS)),
         "what it allows: single operations, `read`, `write` or `*`",
     ),
     key(

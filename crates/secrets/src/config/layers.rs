@@ -5,8 +5,7 @@ use secrets_core::Result;
 use super::describe::Origins;
 use super::fields::Fields;
 use super::keys::CACHE;
-use super::{RetryConfig, TimeoutConfig};
-use crate::layers::{BreakerConfig, CacheConfig};
+use crate::layers::{BreakerConfig, CacheConfig, RetryConfig, TimeoutConfig};
 
 pub(super) fn retry(fields: &Fields<'_>, origins: &mut Origins) -> Result<RetryConfig> {
     let mut retry = RetryConfig::default();
@@ -104,9 +103,12 @@ pub(super) fn cache(
     if let Some(count) = fields.count("max_bytes", origins)? {
         cache.max_bytes = count.into();
     }
-    if let Some((key, message, hint)) = cache.contradiction() {
-        let at = fields.child(key).or(fields.child("ttl")).unwrap_or(node);
-        return Err(at.error(message).with_hint(hint));
+    if let Some(conflict) = cache.conflict() {
+        let at = fields
+            .child(conflict.setting)
+            .or(fields.child("ttl"))
+            .unwrap_or(node);
+        return Err(at.error(conflict.message).with_hint(conflict.hint));
     }
     Ok(fields
         .flag("enabled", origins)?

@@ -26,7 +26,6 @@ mod scaffold;
 mod schema;
 mod scheme;
 mod settings;
-pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -35,16 +34,20 @@ mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+#[cfg(feature = "policy")]
+use std::sync::Arc;
 
-use crate::layers::{AuditConfig, BreakerConfig, CacheConfig, PolicyConfig};
+#[cfg(feature = "policy")]
+use crate::layers::PolicySource;
+use crate::layers::{
+    AuditConfig, BreakerConfig, CacheConfig, PolicyConfig, RetryConfig, TimeoutConfig,
+};
 use secrets_core::{
-    AmbientCredentials, Error, ErrorKind, Location, Result, SecretValue, SourcePosition,
+    AmbientCredentials, Error, ErrorKind, Location, Result, SecretValue, SourcePosition, suggestion,
 };
 
 pub use describe::{DescribedSetting, SettingOrigin};
-pub use entries::{
-    ChainEntry, ChainMember, Declared, OnError, ProviderEntry, RetryConfig, TimeoutConfig,
-};
+pub use entries::{ChainEntry, ChainMember, Declared, OnError, ProviderEntry};
 pub use options::LoadOptions;
 pub use settings::Settings;
 
@@ -191,6 +194,33 @@ impl Config {
         self
     }
 
+    /// The policy and what it has to know of this configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) where there is no policy.
+    #[cfg(feature = "policy")]
+    pub fn policy_source(&self) -> Result<PolicySource> {
+        let Some(policy) = &self.policy else {
+            return Err(
+                Error::new(ErrorKind::InvalidConfig, "the configuration has no policy")
+                    .with_hint("add `[policy]` with roles and principals"),
+            );
+        };
+        let mut source = PolicySource::new(policy.clone()).with_base_dir(&self.base_dir);
+        for (name, chain) in &self.chains {
+            let members = chain.members.iter().map(|member| &*member.provider);
+            source = source.with_chain(name, members);
+        }
+        source.environment.clone_from(&self.profile);
+        source.default = self.default.as_deref().map(Arc::from);
+        source.declared = self
+            .secrets
+            .iter()
+            .map(|one| (one.name.clone(), one.reference.clone()))
+            .collect();
+        Ok(source)
+    }
+
     /// Checks that whatever names a provider names one that is declared, or one of `others`: the schemes of a registry
     /// and providers that are no part of the configuration.
     ///
@@ -233,7 +263,7 @@ impl Config {
             ErrorKind::InvalidConfig,
             format!("unknown provider {}", de::shown(name)),
         )
-        .with_hint(suggest::hint(name, &known, "providers"));
+        .with_hint(suggestion::hint(name, &known, "providers"));
         Err(match position {
             Some(position) => error.with_position(position.clone()),
             None => error,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use secrets_core::{
     AmbientCredentials, Error, ErrorKind, Location, Result, SecretName, SecretRef, SourcePosition,
+    suggestion,
 };
 
 use super::describe::{Origins, SettingOrigin};
@@ -12,7 +13,7 @@ use super::keys::{BREAKER, Names, PROVIDER, RETRY, ROOT, TIMEOUTS};
 use super::tree::{Entry, Node, Place, Value, located};
 use super::{
     ChainEntry, ChainMember, Config, Declared, OnError, ProviderEntry, Settings, audit, de,
-    interpolate, keys, layers, policy, scheme, suggest,
+    interpolate, keys, layers, policy, scheme,
 };
 use crate::layers::BreakerConfig;
 
@@ -288,7 +289,7 @@ fn chain(entry: &Entry, origins: &mut Origins) -> Result<ChainEntry> {
                     de::shown(&write),
                     entry.key
                 ))
-                .with_hint(suggest::hint(&write, &sorted(members), "members")));
+                .with_hint(suggestion::hint(&write, &sorted(members), "members")));
         }
         chain = chain.with_write(write.as_str());
     }
@@ -391,7 +392,7 @@ fn preload(
                 let known: Vec<&str> = known.keys().copied().collect();
                 return Err(item
                     .error(format!("{} is no declared secret", de::shown(&name)))
-                    .with_hint(suggest::hint(&name, &known, "secrets")));
+                    .with_hint(suggestion::hint(&name, &known, "secrets")));
             }
             Ok(name.as_str().to_owned())
         })

@@ -1,13 +1,12 @@
 //! Reads `[policy]`.
 
-use secrets_core::{Error, ErrorKind, Operation, Result, SourcePosition};
+use secrets_core::{Error, ErrorKind, Operation, Result, SourcePosition, suggestion};
 
 use super::describe::Origins;
 use super::fields::{Fields, text};
 use super::keys::{POLICY, ROLE};
 use super::tree::{Entry, Node, Place, Value};
-use super::{Config, de, suggest};
-use crate::layers::policy_operations as operations;
+use super::{Config, de};
 use crate::layers::{NameGlob, PolicyConfig, PolicyFile, RoleConfig, RoleGrant};
 
 /// `[policy]`, unless it is not there or switched off.
@@ -20,29 +19,25 @@ pub(super) fn policy(root: &Fields<'_>, origins: &mut Origins) -> Result<Option<
         return Ok(None);
     };
     let fields = Fields::new(&entry.value, "policy", POLICY);
-    let mut policy = PolicyConfig {
-        position: position(entry.key_place.as_ref()),
-        ..PolicyConfig::default()
-    };
+    let mut policy = PolicyConfig::default();
+    policy.position = position(entry.key_place.as_ref());
     for entry in fields.entries("roles") {
         let role = role(entry, origins)?;
         policy.roles.insert(entry.key.clone(), role);
     }
     for entry in fields.entries("principals") {
         let grants = items(Some(&entry.value)).map(|item| {
-            Ok(RoleGrant {
-                role: text(item)?.as_str().to_owned(),
-                position: position(item.place.as_ref()),
-            })
+            let grant = RoleGrant::new(text(item)?.as_str());
+            Ok(grant.with_position(position(item.place.as_ref())))
         });
         let grants = grants.collect::<Result<_>>()?;
         policy.principals.insert(entry.key.clone(), grants);
     }
     for item in items(fields.noted("files", origins)) {
-        policy.files.push(PolicyFile {
-            path: text(item)?.as_str().into(),
-            position: position(item.place.as_ref()),
-        });
+        let file = PolicyFile::new(text(item)?.as_str());
+        policy
+            .files
+            .push(file.with_position(position(item.place.as_ref())));
     }
     policy.check()?;
     // Files may speak of roles too; what they say is known once they are read.
@@ -61,9 +56,13 @@ fn role(entry: &Entry, origins: &mut Origins) -> Result<RoleConfig> {
     let mut allowed: Vec<Operation> = Vec::new();
     for item in items(fields.noted("operations", origins)) {
         let word = text(item)?;
-        let meant = operations::of_word(&word).ok_or_else(|| {
+        let meant = RoleConfig::operations_from_name(&word).ok_or_else(|| {
             item.error(format!("unknown operation {}", de::shown(&word)))
-                .with_hint(suggest::hint(&word, operations::WORDS, "operations"))
+                .with_hint(suggestion::hint(
+                    &word,
+                    RoleConfig::OPERATIONS,
+                    "operations",
+                ))
         })?;
         for operation in meant {
             if !allowed.contains(&operation) {
@@ -130,7 +129,7 @@ pub(super) fn check_environments(config: &Config, profiles: &[String]) -> Result
                     de::shown(unknown)
                 ),
             )
-            .with_hint(suggest::hint(unknown, &known, "profiles"));
+            .with_hint(suggestion::hint(unknown, &known, "profiles"));
             return Err(match &role.position {
                 Some(position) => error.with_position(position.clone()),
                 None => error,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use secrets_core::{Error, ErrorKind, Result};
+use secrets_core::{Error, ErrorKind, Result, suggestion};
 
 use super::tree::{Entry, Node, Value, located};
-use super::{de, scheme, suggest};
+use super::{de, scheme};
 
 /// Takes the profiles out of the root and merges the chosen one into it.
 ///
@@ -52,7 +52,7 @@ pub(super) fn apply(root: &mut Node, chosen: Option<&str>, file: &Path) -> Resul
             ErrorKind::InvalidConfig,
             format!("unknown profile {}", de::shown(chosen)),
         );
-        let error = error.with_hint(suggest::hint(chosen, &known, "profiles"));
+        let error = error.with_hint(suggestion::hint(chosen, &known, "profiles"));
         return Err(located(error, place.as_ref()));
     };
     if let Value::Table(overlay) = profiles.swap_remove(at).value.value {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrets_core::{Error, ErrorKind, Result, SourcePosition};
+use secrets_resolve::document::{self, Document, Format, LineIndex};
 use zeroize::Zeroizing;
 
 use super::tree::{Entry, Node, Place, Text, Value};
-use crate::document::{self, Document, Format, LineIndex};
 
 /// The largest configuration, in bytes.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
@@ -242,7 +242,7 @@ pub(super) fn is_ours_alone(path: &Path, format: Format) -> bool {
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] with the place of wrong syntax or a duplicate key.
 pub(super) fn roots(source: &Source) -> Result<(Vec<Node>, Format)> {
-    let format = Format::of_path(&source.path).ok_or_else(|| {
+    let format = Format::from_path(&source.path).ok_or_else(|| {
         refused(&source.path, "has no known format")
             .with_hint("its name has to end in .toml, .yaml, .yml or .json")
     })?;

@@ -1,4 +1,4 @@
-//! See the function of this name.
+//! Runs the target of this name.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| polysecrets_fuzz::masking(data));

@@ -1,4 +1,4 @@
-//! Work that ends before its end, and work that nobody waits for.
+//! Drops work early, and tracks background work.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -8,18 +8,18 @@ use std::task::{Context, Poll};
 use shuttle::rand::Rng;
 
 thread_local! {
-    /// How many of a hundred works are given up.
+    /// The percentage of work that is dropped.
     static PERCENT: Cell<u32> = const { Cell::new(0) };
     static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
 }
 
-/// From now on so many works of a hundred are dropped, each at any of its awaits.
+/// Sets the percentage of work that is dropped, at any of its awaits.
 #[cfg(test)]
 pub(super) fn set(percent: u32) {
     PERCENT.set(percent);
 }
 
-/// Notes work that nobody waits for.
+/// Records the start of background work.
 pub(super) fn begun() {
     UNDER_WAY.set(UNDER_WAY.get() + 1);
 }
@@ -28,7 +28,7 @@ pub(super) fn ended() {
     UNDER_WAY.set(UNDER_WAY.get() - 1);
 }
 
-/// Until all of it has ended: what is left when a schedule ends is dropped without one.
+/// Waits for all background work, which would be dropped unchecked at the end of a schedule.
 #[cfg(test)]
 pub(super) async fn settled() {
     while UNDER_WAY.get() > 0 {
@@ -36,7 +36,7 @@ pub(super) async fn settled() {
     }
 }
 
-/// `None` for work that was dropped.
+/// Runs the work or drops it early; `None` if dropped.
 pub(super) async fn sometimes<F: Future>(work: F) -> Option<F::Output> {
     let doomed = shuttle::rand::thread_rng().gen_range(0..100) < PERCENT.get();
     let polls = if doomed {

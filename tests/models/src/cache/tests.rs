@@ -12,10 +12,10 @@ use shuttle::future::spawn;
 use shuttle::rand::{Rng, thread_rng};
 use tower::{Layer, Service, ServiceExt};
 
-use super::store::OwnTtls;
+use super::store::SecretTtls;
 use super::{CacheConfig, CacheLayer, CacheService, ENDLESS, doomed, moments};
 
-/// Random schedules, and some that look for rare ones: those that need few particular interruptions.
+/// Runs random schedules, and some that search for rare ones with a few specific preemptions.
 fn schedules(model: impl Fn() + Send + Sync + 'static) {
     let count = if crate::deep() { 10_000 } else { 200 };
     let model = Arc::new(model);
@@ -50,7 +50,7 @@ impl Clock for Hands {
     }
 }
 
-/// A provider of numbered values, which takes its time before and after it reads or writes.
+/// A provider of numbered values that yields before and after it reads or writes.
 #[derive(Clone, Default)]
 struct Provider(Arc<Inside>);
 
@@ -58,7 +58,7 @@ struct Provider(Arc<Inside>);
 struct Inside {
     value: AtomicU64,
     calls: AtomicUsize,
-    /// How many of a hundred reads fail on the way.
+    /// The percentage of reads that fail.
     failing: AtomicUsize,
     denies: AtomicBool,
 }
@@ -122,9 +122,9 @@ struct World {
     clock: Arc<Hands>,
     layer: CacheLayer,
     service: CacheService<Provider>,
-    /// The newest value of which a writer knows that it was written.
+    /// The newest value whose write has completed.
     written: Arc<AtomicU64>,
-    /// How many works of a hundred are dropped.
+    /// The percentage of work that is dropped.
     doom: u32,
 }
 
@@ -133,7 +133,7 @@ impl World {
         doomed::set(doom);
         let provider = Provider::default();
         let clock = Arc::new(Hands::default());
-        let layer = CacheLayer::with_own_ttls(config, clock.clone(), OwnTtls::new()).unwrap();
+        let layer = CacheLayer::with_secret_ttls(config, clock.clone(), SecretTtls::new()).unwrap();
         let service = layer.layer(provider.clone());
         Self {
             provider,
@@ -150,7 +150,7 @@ impl World {
         doomed::sometimes(called).await
     }
 
-    /// Reads, and looks whether the value is one that this reader may be given.
+    /// Reads, and checks that this reader may get the value.
     async fn read(&self, name: &'static str) -> Option<Result<u64>> {
         let least = self.written.load(SeqCst);
         let response = match self.call(get(name)).await? {
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// `least` is what was known to be written when the reader came; writers write `a`.
+    /// `least` is the newest completed write when the reader started; writers write `a`.
     fn check(&self, name: &str, secret: &Secret, least: u64) -> u64 {
         let least = if name == "a" { least } else { 0 };
         let text = secret.value.expose_str().unwrap();
@@ -197,7 +197,7 @@ impl World {
         number
     }
 
-    /// What may go wrong here: the provider, and loads that are given up.
+    /// Accepts errors only if the provider fails or loads are dropped.
     fn check_error(&self, error: &Error) {
         let failing = self.provider.0.failing.load(SeqCst) > 0;
         let may_fail = failing || self.doom > 0;
@@ -229,7 +229,7 @@ fn get(text: &str) -> Call {
     }
 }
 
-/// 60 s, stale up to 600 s, and no time is over that was not meant to be.
+/// A TTL of 60 s, stale up to 600 s, and timeouts that never expire.
 fn config() -> CacheConfig {
     CacheConfig::default()
         .with_ttl(Duration::from_secs(60))
@@ -242,7 +242,7 @@ fn config() -> CacheConfig {
 const PATIENCE: Duration = Duration::from_millis(500);
 
 #[test]
-fn all_who_read_at_once_are_one_call() {
+fn concurrent_reads_share_one_call() {
     schedules(|| {
         let world = World::new(config(), 0);
         whole(async {
@@ -253,7 +253,7 @@ fn all_who_read_at_once_are_one_call() {
                         spawn(async move { world.read("a").await.unwrap().unwrap() })
                     })
                     .collect();
-                // One of them leaves, at any moment.
+                // One of them is cancelled at any moment.
                 moments(6).await;
                 readers[0].abort();
                 for (number, reader) in readers.into_iter().enumerate() {
@@ -261,7 +261,7 @@ fn all_who_read_at_once_are_one_call() {
                     assert!(number == 0 || matches!(got, Ok(0)), "{got:?}");
                 }
                 assert_eq!(world.provider.0.calls.load(SeqCst), round);
-                // The second round begins with an answer that may not be given any more.
+                // The second round begins with an expired value.
                 world.clock.advance(Duration::from_secs(60));
             }
         });
@@ -269,7 +269,7 @@ fn all_who_read_at_once_are_one_call() {
 }
 
 #[test]
-fn nobody_is_given_what_a_write_has_replaced() {
+fn readers_never_get_a_replaced_value() {
     schedules(|| {
         let world = World::new(config(), 25);
         whole(async {
@@ -305,7 +305,7 @@ fn nobody_is_given_what_a_write_has_replaced() {
             for task in tasks {
                 let _ = task.await;
             }
-            // Nothing stands in the way of those who come later, but loads that were lost before.
+            // Later readers succeed, after loads that were already lost.
             doomed::set(0);
             let mut lost = 0;
             while let Err(error) = world.read("a").await.unwrap() {
@@ -318,7 +318,7 @@ fn nobody_is_given_what_a_write_has_replaced() {
 }
 
 #[test]
-fn forgetting_in_all_ways_beats_what_is_under_way() {
+fn every_invalidation_wins_over_running_loads() {
     schedules(|| {
         let world = World::new(config(), 10);
         whole(async {
@@ -336,7 +336,7 @@ fn forgetting_in_all_ways_beats_what_is_under_way() {
                 .collect();
             for number in 1..=3 {
                 moments(4).await;
-                // Somebody else writes, and tells the cache.
+                // Another process writes, and the cache is invalidated.
                 world.provider.0.value.store(number, SeqCst);
                 match number {
                     1 => world.layer.cache().invalidate(&secret_name("a")),
@@ -353,7 +353,7 @@ fn forgetting_in_all_ways_beats_what_is_under_way() {
 }
 
 #[test]
-fn in_an_outage_everyone_is_answered_and_nobody_beyond_the_age() {
+fn an_outage_serves_stale_values_up_to_their_age() {
     schedules(|| {
         let world = World::new(config().with_patience(PATIENCE), 10);
         whole(async {
@@ -361,7 +361,7 @@ fn in_an_outage_everyone_is_answered_and_nobody_beyond_the_age() {
             world.clock.advance(Duration::from_secs(61));
             world.provider.0.failing.store(100, SeqCst);
             let read = |world: World| async move {
-                // Its own end is an end too; any other is the stale answer, since a load that is lost is an outage.
+                // The reader may be dropped itself. Otherwise it gets the stale value, since a lost load counts as an outage.
                 world.read("a").await.is_none_or(|answer| answer.is_ok())
             };
             let readers: Vec<_> = (0..4).map(|_| spawn(read(world.clone()))).collect();
@@ -383,7 +383,7 @@ fn in_an_outage_everyone_is_answered_and_nobody_beyond_the_age() {
 }
 
 #[test]
-fn what_is_denied_is_not_given_to_anyone_who_comes_after() {
+fn a_denial_hides_the_value_from_later_readers() {
     schedules(|| {
         let world = World::new(config().with_patience(PATIENCE), 10);
         whole(async {
@@ -397,7 +397,7 @@ fn what_is_denied_is_not_given_to_anyone_who_comes_after() {
                         for _ in 0..3 {
                             let before = known.load(SeqCst);
                             match world.read("a").await {
-                                Some(Ok(_)) => assert!(!before, "given after it was denied"),
+                                Some(Ok(_)) => assert!(!before, "served after a denial"),
                                 Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied => {
                                     known.store(true, SeqCst);
                                 }
@@ -418,12 +418,12 @@ fn what_is_denied_is_not_given_to_anyone_who_comes_after() {
 }
 
 #[test]
-fn refreshing_ahead_makes_nobody_wait_and_nobody_late() {
+fn refresh_ahead_never_blocks_readers() {
     schedules(|| {
         let world = World::new(config().with_refresh_ahead(true), 10);
         whole(async {
             while world.read("a").await.is_none_or(|answer| answer.is_err()) {}
-            // Past nine tenths of its time.
+            // Past nine tenths of the TTL.
             world.clock.advance(Duration::from_secs(55));
             let calls = world.provider.0.calls.load(SeqCst);
             let mut tasks: Vec<_> = (0..3)
@@ -443,7 +443,7 @@ fn refreshing_ahead_makes_nobody_wait_and_nobody_late() {
             for task in tasks {
                 task.await.unwrap();
             }
-            // One begins it, of all who read; a write makes the next reader begin another, and so does a lost one.
+            // One reader starts the refresh. A write or a lost load makes the next reader start another.
             let more = world.provider.0.calls.load(SeqCst) - calls;
             assert!(more <= 8, "{more}");
         });
@@ -451,7 +451,7 @@ fn refreshing_ahead_makes_nobody_wait_and_nobody_late() {
 }
 
 #[test]
-fn a_delete_is_seen_by_all_who_come_after() {
+fn later_readers_see_a_delete() {
     schedules(|| {
         let world = World::new(config(), 10);
         whole(async {

@@ -7,15 +7,15 @@ use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::real::{Flights, Pilot, Waiter};
+use super::real::{Flights, Leader, Waiter};
 
 type All = Flights<&'static str, usize>;
 
-/// What a load that is given up brings.
+/// The result of a dropped load.
 const LOST: usize = usize::MAX;
 
-/// Every order in which two threads can meet. Three have too many for any day: of those, the ones in which threads are
-/// interrupted at most three times, five times in the deep run.
+/// Runs every interleaving of two threads. Three threads have too many, so the number of preemptions is limited to three,
+/// or five in the deep run.
 fn every_order(threads: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     if threads > 2 {
@@ -25,7 +25,7 @@ fn every_order(threads: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// What the cache keeps, and how many loads began.
+/// The cached value and the number of loads.
 #[derive(Clone)]
 struct Kept {
     flights: Arc<All>,
@@ -46,31 +46,31 @@ impl Kept {
         *self.value.lock().unwrap()
     }
 
-    fn join(&self) -> (Waiter<usize>, Option<Pilot<&'static str, usize>>) {
+    fn join(&self) -> (Waiter<usize>, Option<Leader<&'static str, usize>>) {
         self.flights.join("a", LOST)
     }
 
-    /// Numbers the load and brings it to its end.
-    fn land(&self, pilot: Pilot<&'static str, usize>) -> usize {
+    /// Numbers the load and completes it.
+    fn complete(&self, leader: Leader<&'static str, usize>) -> usize {
         let number = self.begun.fetch_add(1, SeqCst) + 1;
-        pilot.land(number, |key, value| {
+        leader.complete(number, |key, value| {
             assert_eq!((*key, *value), ("a", number));
             *self.value.lock().unwrap() = Some(number);
         });
         number
     }
 
-    /// As a reader does.
+    /// Reads like a reader of the cache.
     fn read(&self) -> usize {
-        let (waiter, pilot) = self.join();
-        let own = pilot.map(|pilot| self.land(pilot));
+        let (waiter, leader) = self.join();
+        let own = leader.map(|leader| self.complete(leader));
         let got = block_on(waiter);
-        // Who flew gets what it brought, whatever others began or gave up meanwhile.
+        // The leader gets its own value, whatever others started or dropped meanwhile.
         assert!(own.is_none_or(|own| own == got), "{own:?} and not {got}");
         got
     }
 
-    /// As a write does.
+    /// Invalidates like a write.
     fn forget(&self) {
         self.flights
             .detach(|key| *key == "a", || *self.value.lock().unwrap() = None);
@@ -78,7 +78,7 @@ impl Kept {
 }
 
 #[test]
-fn who_wants_the_same_at_once_gets_the_same() {
+fn concurrent_readers_share_a_load() {
     every_order(3, || {
         let kept = Kept::new();
         let readers: Vec<_> = (0..2)
@@ -91,7 +91,7 @@ fn who_wants_the_same_at_once_gets_the_same() {
         got.extend(readers.into_iter().map(|reader| reader.join().unwrap()));
         let loads = kept.begun.load(SeqCst);
         got.sort_unstable();
-        // Each load served somebody, and nobody got a value that no load brought.
+        // Each load served a reader, and every value came from a load.
         got.dedup();
         assert_eq!(got, (1..=loads).collect::<Vec<_>>());
         assert_eq!(kept.value(), Some(loads));
@@ -99,16 +99,16 @@ fn who_wants_the_same_at_once_gets_the_same() {
 }
 
 #[test]
-fn two_loads_of_one_key_are_never_under_way_at_once() {
+fn loads_of_one_key_never_overlap() {
     every_order(3, || {
         let kept = Kept::new();
         let under_way = Arc::new(AtomicUsize::new(0));
         let fly = move |kept: &Kept, under_way: &AtomicUsize| {
-            let (waiter, pilot) = kept.join();
-            if let Some(pilot) = pilot {
+            let (waiter, leader) = kept.join();
+            if let Some(leader) = leader {
                 assert_eq!(under_way.fetch_add(1, SeqCst), 0);
                 thread::yield_now();
-                pilot.land(1, |_, _| assert_eq!(under_way.fetch_sub(1, SeqCst), 1));
+                leader.complete(1, |_, _| assert_eq!(under_way.fetch_sub(1, SeqCst), 1));
             }
             assert_eq!(block_on(waiter), 1);
         };
@@ -125,36 +125,36 @@ fn two_loads_of_one_key_are_never_under_way_at_once() {
 }
 
 #[test]
-fn a_pilot_that_is_dropped_lets_nobody_hang() {
+fn a_dropped_leader_blocks_no_waiter() {
     every_order(3, || {
         let kept = Kept::new();
-        let (waiter, pilot) = kept.join();
+        let (waiter, leader) = kept.join();
         let first = thread::spawn(move || block_on(waiter));
         let second = {
             let kept = kept.clone();
             thread::spawn(move || kept.read())
         };
-        drop(pilot);
+        drop(leader);
         assert_eq!(first.join().unwrap(), LOST);
-        // It joined the load that was lost, or began one.
+        // It joined the lost load or started one.
         let got = second.join().unwrap();
         assert!(got == LOST && kept.value().is_none() || got == 1 && kept.value() == Some(1));
-        // And nothing stands in the way of the next one.
+        // The next reader can start a load.
         assert!(kept.join().1.is_some());
     });
 }
 
 #[test]
-fn what_was_given_up_is_never_kept() {
+fn an_invalidated_load_is_never_cached() {
     every_order(2, || {
         let kept = Kept::new();
-        let (waiter, pilot) = kept.join();
+        let (waiter, leader) = kept.join();
         let landing = {
             let kept = kept.clone();
-            thread::spawn(move || kept.land(pilot.unwrap()))
+            thread::spawn(move || kept.complete(leader.unwrap()))
         };
         kept.forget();
-        // Kept before it was forgotten, or not at all.
+        // Cached before the invalidation, or not at all.
         assert_eq!(kept.value(), None);
         landing.join().unwrap();
         assert_eq!(kept.value(), None);
@@ -163,24 +163,24 @@ fn what_was_given_up_is_never_kept() {
 }
 
 #[test]
-fn a_load_that_was_given_up_does_not_touch_the_next_one() {
+fn an_invalidated_load_does_not_affect_the_next_one() {
     every_order(3, || {
         let kept = Kept::new();
         let (_, old) = kept.join();
         kept.forget();
         let (waiter, new) = kept.join();
-        let new = new.expect("the first one was given up");
-        let landing = thread::spawn(move || old.unwrap().land(7, |_, _| panic!("kept")));
+        let new = new.expect("the first load was invalidated");
+        let landing = thread::spawn(move || old.unwrap().complete(7, |_, _| panic!("kept")));
         let reader = {
             let kept = kept.clone();
             thread::spawn(move || {
-                let (waiter, pilot) = kept.join();
-                pilot.map(|pilot| pilot.land(9, |_, _| {}));
+                let (waiter, leader) = kept.join();
+                leader.map(|leader| leader.complete(9, |_, _| {}));
                 block_on(waiter)
             })
         };
         let mut ran = false;
-        new.land(8, |_, _| ran = true);
+        new.complete(8, |_, _| ran = true);
         assert!(ran);
         landing.join().unwrap();
         assert_eq!(block_on(waiter), 8);
@@ -189,10 +189,10 @@ fn a_load_that_was_given_up_does_not_touch_the_next_one() {
 }
 
 #[test]
-fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
+fn any_order_of_writes_and_loads_leaves_the_newest_value() {
     every_order(3, || {
         let kept = Kept::new();
-        // What the provider holds; the write changes it, then tells the cache.
+        // The provider's value. A write changes it and then invalidates the cache.
         let provider = Arc::new(AtomicUsize::new(1));
         let writer = {
             let (kept, provider) = (kept.clone(), provider.clone());
@@ -204,16 +204,16 @@ fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
         let reader = {
             let (kept, provider) = (kept.clone(), provider.clone());
             thread::spawn(move || {
-                let (waiter, pilot) = kept.join();
-                if let Some(pilot) = pilot {
+                let (waiter, leader) = kept.join();
+                if let Some(leader) = leader {
                     let read = provider.load(SeqCst);
-                    pilot.land(read, |_, read| *kept.value.lock().unwrap() = Some(*read));
+                    leader.complete(read, |_, read| *kept.value.lock().unwrap() = Some(*read));
                 }
                 block_on(waiter)
             })
         };
         writer.join().unwrap();
-        // From now on nobody may find the old value.
+        // From now on, the old value must not be cached.
         assert_ne!(kept.value(), Some(1));
         assert!([1, 2].contains(&reader.join().unwrap()));
         assert_ne!(kept.value(), Some(1));
@@ -221,34 +221,34 @@ fn writes_readers_and_loads_in_any_order_leave_what_is_newest() {
 }
 
 #[test]
-fn who_leaves_takes_nobody_with_it() {
+fn a_cancelled_waiter_does_not_affect_others() {
     every_order(3, || {
         let kept = Kept::new();
-        let (stays, pilot) = kept.join();
+        let (stays, leader) = kept.join();
         let (mut leaves, _) = kept.join();
         let staying = thread::spawn(move || block_on(stays));
         let leaving = thread::spawn(move || {
             let waker = noop_waker();
-            // It has been noted as waiting, or the load has landed before.
+            // Either it is registered as waiting, or the load has already completed.
             match Pin::new(&mut leaves).poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(got) => assert_eq!(got, 1),
                 Poll::Pending => drop(leaves),
             }
         });
-        kept.land(pilot.unwrap());
+        kept.complete(leader.unwrap());
         leaving.join().unwrap();
         assert_eq!(staying.join().unwrap(), 1);
     });
 }
 
 #[test]
-fn a_waiter_that_moves_to_another_task_is_woken_there() {
+fn a_waiter_that_moves_to_another_task_is_woken() {
     every_order(2, || {
         let kept = Kept::new();
-        let (mut waiter, pilot) = kept.join();
+        let (mut waiter, leader) = kept.join();
         let landing = {
             let kept = kept.clone();
-            thread::spawn(move || kept.land(pilot.unwrap()))
+            thread::spawn(move || kept.complete(leader.unwrap()))
         };
         let waker = noop_waker();
         let polled = Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker));
@@ -261,16 +261,16 @@ fn a_waiter_that_moves_to_another_task_is_woken_there() {
 }
 
 #[test]
-fn other_keys_are_not_given_up() {
+fn invalidation_leaves_other_keys_alone() {
     every_order(2, || {
         let flights = Arc::new(All::new());
-        let (waiter, pilot) = flights.join("b", LOST);
+        let (waiter, leader) = flights.join("b", LOST);
         let forgetting = {
             let flights = flights.clone();
             thread::spawn(move || flights.detach(|key| *key == "a", || {}))
         };
         let mut kept = false;
-        pilot.unwrap().land(1, |_, _| kept = true);
+        leader.unwrap().complete(1, |_, _| kept = true);
         forgetting.join().unwrap();
         assert!(kept);
         assert_eq!(block_on(waiter), 1);

@@ -1,10 +1,10 @@
-//! What callgrind tells of the instructions that ran.
+//! Reads the executed instructions from callgrind's output.
 
 use std::collections::BTreeSet;
 
-/// The addresses of one object, as its file has them: callgrind takes off where the system put it.
+/// The executed addresses of one object, relative to its load address.
 ///
-/// The profile is one of `--dump-instr=yes`, with neither names nor positions compressed.
+/// Expects a profile of `--dump-instr=yes` with uncompressed names and positions.
 pub(super) fn executed(profile: &str, object: &str) -> BTreeSet<u64> {
     let mut addresses = BTreeSet::new();
     let mut is_in_object = false;
@@ -12,7 +12,7 @@ pub(super) fn executed(profile: &str, object: &str) -> BTreeSet<u64> {
         if let Some(name) = line.strip_prefix("ob=") {
             is_in_object = name == object;
         } else if is_in_object {
-            // Each line of costs begins with its place, that of a call with the place of the call.
+            // A line of costs begins with the address, that of a call with the address of the call.
             let place = line
                 .strip_prefix("0x")
                 .and_then(|line| line.split(' ').next());
@@ -26,7 +26,7 @@ pub(super) fn executed(profile: &str, object: &str) -> BTreeSet<u64> {
 mod tests {
     use super::*;
 
-    /// As callgrind 3.19 writes it, shortened: the program is stripped, and calls the C library and itself.
+    /// Shortened output of callgrind 3.19 for a stripped program.
     const PROFILE: &str = "\
 # callgrind format
 version: 1
@@ -77,7 +77,7 @@ totals: 286292
 ";
 
     #[test]
-    fn the_addresses_of_the_program_and_of_nothing_else() {
+    fn only_addresses_of_the_program_are_found() {
         let program = [0xe5f1, 0xe60c, 0xe88a, 0xe88f, 0xe894, 0xe897];
         assert_eq!(executed(PROFILE, "/t/secrets"), BTreeSet::from(program));
         assert_eq!(executed(PROFILE, "/t/other"), BTreeSet::new());

@@ -1,16 +1,16 @@
-//! The map of lld: at which address each function lies.
+//! Reads the addresses of functions from lld's map.
 
-/// How wide the columns of numbers are: address, address to load at, size and alignment.
+/// The width of the columns of numbers: address, load address, size and alignment.
 const NUMBERS: usize = 16 + 1 + 16 + 1 + 8 + 1 + 5 + 1;
-/// How far what the linker was given stands in, and how far the names within it.
+/// The indentation of inputs, and of symbols in them.
 const INPUT: usize = 8;
 const SYMBOL: usize = 16;
 
-/// A piece that the linker can move, which is a function or, of assembly, some.
+/// A piece that the linker can move: a function, or a file of assembly with several.
 #[derive(Debug, PartialEq)]
 struct Piece {
     start: u64,
-    /// Of the first byte behind it.
+    /// Exclusive.
     end: u64,
     /// The first of its names.
     name: String,
@@ -18,16 +18,16 @@ struct Piece {
 
 #[derive(Debug, PartialEq)]
 pub(super) struct LinkMap {
-    /// Ascending, and none over another.
+    /// Sorted, without overlaps.
     pieces: Vec<Piece>,
 }
 
 impl LinkMap {
-    /// Nothing, if it is no map or one without code.
+    /// `None` if the text is not a map or has no code.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut is_code = false;
-        // The input whose name has not come yet.
+        // The input whose symbol has not been read yet.
         let mut unnamed = None;
         for line in text.lines() {
             let Some((numbers, name)) = line.split_at_checked(NUMBERS) else {
@@ -53,22 +53,22 @@ impl LinkMap {
         (ascending && !pieces.is_empty()).then_some(Self { pieces })
     }
 
-    /// The function that has the address.
+    /// The function at an address.
     pub(super) fn function(&self, address: u64) -> Option<&str> {
-        let behind = self.pieces.partition_point(|piece| piece.start <= address);
-        let piece = self.pieces.get(behind.checked_sub(1)?)?;
+        let next = self.pieces.partition_point(|piece| piece.start <= address);
+        let piece = self.pieces.get(next.checked_sub(1)?)?;
         (address < piece.end).then_some(piece.name.as_str())
     }
 
-    /// Whether it is the map of this program: what it starts with lies where the map says.
-    pub(super) fn is_of(&self, elf: &[u8]) -> bool {
+    /// Whether this is the map of the program: `_start` must be at the entry point.
+    pub(super) fn describes(&self, elf: &[u8]) -> bool {
         let entry = elf.get(24..32).and_then(|bytes| bytes.try_into().ok());
         let entry = entry.map(u64::from_le_bytes);
         entry.and_then(|entry| self.function(entry)) == Some("_start")
     }
 }
 
-/// The first address, and the first behind.
+/// The start and the exclusive end.
 fn range(numbers: &str) -> Option<(u64, u64)> {
     let mut words = numbers.split_whitespace();
     let mut next = || u64::from_str_radix(words.next()?, 16).ok();
@@ -80,7 +80,7 @@ fn range(numbers: &str) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
-    /// As lld 22 writes it, with shorter paths; a function, an assembly file with two names, and a piece without one.
+    /// Output of lld 22 with shortened paths: a function, an assembly file with two symbols, and a piece without one.
     const MAP: &str = "\
              VMA              LMA     Size Align Out     In      Symbol
              2e0              2e0       1c     1 .interp
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_the_function_that_it_lies_in() {
+    fn addresses_map_to_functions() {
         let map = LinkMap::parse(MAP).unwrap();
         let one = Some("_ZN9ordertest3one17ha19f26f47ec21efbE");
         for (address, wanted) in [
@@ -119,10 +119,10 @@ mod tests {
             (0xe5f1, one),
             (0xe63c, one),
             (0xe63d, None),
-            // The linker moves all of an assembly file at once, by whichever of its names.
+            // The linker moves an assembly file as a whole, by any of its symbols.
             (0xe690, Some("sha_first")),
             (0xe6e0, None),
-            // What is no code, or not where functions are.
+            // Not code, or outside `.text`.
             (0x3280, None),
             (0x10000, None),
         ] {
@@ -131,15 +131,15 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_of_the_program_that_starts_where_it_says() {
+    fn a_map_describes_the_program_with_its_entry_point() {
         let map = LinkMap::parse(MAP).unwrap();
-        assert!(map.is_of(&elf(0xe440)));
-        assert!(!map.is_of(&elf(0xe5f1)));
-        assert!(!map.is_of(b"\x7fELF"));
+        assert!(map.describes(&elf(0xe440)));
+        assert!(!map.describes(&elf(0xe5f1)));
+        assert!(!map.describes(b"\x7fELF"));
     }
 
     #[test]
-    fn what_is_no_map_is_refused() {
+    fn invalid_maps_are_refused() {
         assert_eq!(LinkMap::parse(""), None);
         assert_eq!(LinkMap::parse(&MAP.replace(".text\n", ".data\n")), None);
         let over_another = MAP.replace("e640             e640", "e600             e600");

@@ -1,7 +1,7 @@
-//! The page `docs/conformance.md`: which provider passed which case of the suite, on which server.
+//! Generates `docs/conformance.md`: which provider passes which case of the suite on which server.
 //!
-//! It is made from the reports of a run of everything, and holds nothing that changes from run to run, so that such a run
-//! can tell whether the page is current. A run of a part leaves it alone.
+//! A full run generates the page from its reports. The page has nothing that changes between runs, so a full run can check
+//! that it is current. Partial runs leave it alone.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,18 +12,18 @@ use crate::shell::{Result, at, root};
 const HEAD: &str = "\
 # Conformance
 
-Which provider passes which case of the suite in `polysecrets-testkit`, on which server. `cargo xtask test` makes this page
-from the reports of its run, and fails if it was not current.
+Which provider passes which case of the suite in `polysecrets-testkit`, on which server. `cargo xtask test` writes this page
+from the reports of its run, and fails if the page was out of date.
 
 - **yes**: passed.
 - **–**: the provider does not declare the capability; the suite has seen it refuse with `Unsupported` and change nothing.
-- **gap N**: it fails as its test says, for the reason N below. A gap that closes fails the run until its test says so.
+- **gap N**: it fails for the reason N below, as its test expects. A gap that closes fails the run until the test is changed.
 
-Nothing is skipped. A provider that was tried in several ways has a letter for each; without letters, what is said holds for
-all of them.
+Nothing is skipped. A provider that runs against several servers or logins has a letter for each. A result without a letter
+holds for all of them.
 ";
 
-/// Whether the page was current; it is made so. Reports with failed cases are no reason to change it.
+/// Updates the page and returns whether it was current. Ignores reports with failed cases.
 pub(in crate::test) fn refresh(reports: &[Report]) -> Result<bool> {
     if reports.iter().any(|report| report.failed > 0) {
         return Ok(true);
@@ -61,7 +61,7 @@ struct Provider<'a> {
     reports: Vec<&'a Report>,
 }
 
-/// The reports by provider, in their order.
+/// Groups the reports by provider.
 fn providers(reports: &[Report]) -> Vec<Provider<'_>> {
     let mut providers: Vec<Provider<'_>> = Vec::new();
     for report in reports {
@@ -78,26 +78,26 @@ fn providers(reports: &[Report]) -> Vec<Provider<'_>> {
 }
 
 impl Provider<'_> {
-    /// What every report says of a case, or what each says.
+    /// The result of a case: one for all reports, or one for each.
     fn verdict(&self, case: &str, gaps: &mut Gaps) -> String {
         let mut verdicts: Vec<(String, Vec<char>)> = Vec::new();
         for (report, letter) in self.reports.iter().zip('a'..) {
-            let told = match report.outcome(case) {
+            let result = match report.outcome(case) {
                 Some(Outcome::Passed) => "yes".to_owned(),
                 Some(Outcome::Unsupported) => "–".to_owned(),
                 Some(Outcome::KnownGap(reason)) => format!("gap {}", gaps.number(reason)),
                 Some(Outcome::Failed) | None => "no".to_owned(),
             };
-            match verdicts.iter_mut().find(|(known, _)| *known == told) {
+            match verdicts.iter_mut().find(|(known, _)| *known == result) {
                 Some((_, letters)) => letters.push(letter),
-                None => verdicts.push((told, vec![letter])),
+                None => verdicts.push((result, vec![letter])),
             }
         }
         match verdicts.as_slice() {
-            [(told, _)] => told.clone(),
+            [(result, _)] => result.clone(),
             several => several
                 .iter()
-                .map(|(told, letters)| format!("{told} ({})", String::from_iter(letters)))
+                .map(|(result, letters)| format!("{result} ({})", String::from_iter(letters)))
                 .collect::<Vec<_>>()
                 .join(", "),
         }
@@ -106,7 +106,7 @@ impl Provider<'_> {
 
 fn totals(providers: &[Provider<'_>]) -> String {
     let mut text = String::from(
-        "\n## Totals\n\n| provider | | tried with | passed | unsupported | known gaps |\n|---|---|---|---|---|---|\n",
+        "\n## Totals\n\n| provider | | tested with | passed | unsupported | known gaps |\n|---|---|---|---|---|---|\n",
     );
     for provider in providers {
         for (report, letter) in provider.reports.iter().zip('a'..) {
@@ -128,7 +128,7 @@ fn totals(providers: &[Provider<'_>]) -> String {
     text
 }
 
-/// A table a group of cases, in the order of the suite.
+/// A table for each group of cases, in the order of the suite.
 fn cases(providers: &[Provider<'_>], gaps: &mut Gaps) -> String {
     let mut text = String::new();
     let mut group = "";
@@ -150,7 +150,7 @@ fn cases(providers: &[Provider<'_>], gaps: &mut Gaps) -> String {
     text
 }
 
-/// Every case once: all reports are of one suite, so that any of them has them all.
+/// Every case once. All reports are from the same suite, so each has all cases.
 fn all_cases<'a>(providers: &[Provider<'a>]) -> &'a [Case] {
     providers
         .first()
@@ -158,7 +158,7 @@ fn all_cases<'a>(providers: &[Provider<'a>]) -> &'a [Case] {
         .map_or(&[], |report| &report.cases)
 }
 
-/// What a provider passes on none of its servers, which no other server of the same provider makes up for.
+/// The cases that a provider passes in none of its ways.
 fn everywhere(providers: &[Provider<'_>]) -> String {
     let mut list = String::new();
     for provider in providers {
@@ -177,20 +177,20 @@ fn everywhere(providers: &[Provider<'_>]) -> String {
     if list.is_empty() {
         list.push_str("None.\n");
     }
-    format!("\n## Gaps that no other way of the same provider closes\n\n{list}")
+    format!("\n## Gaps in every way of a provider\n\n{list}")
 }
 
 fn or_dash(text: &str) -> &str {
     if text.is_empty() { "–" } else { text }
 }
 
-/// The reasons, in the order in which they are met.
+/// The reasons, in order of appearance.
 #[derive(Default)]
 struct Gaps(Vec<String>);
 
 impl Gaps {
     fn number(&mut self, reason: &str) -> usize {
-        // A line of a list: the reason must not begin another one, nor break the table of another page.
+        // The reason must fit on a line of a list and in a table cell.
         let reason = reason.replace('\n', " ");
         match self.0.iter().position(|known| *known == reason) {
             Some(position) => position + 1,
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_a_table_a_group_and_every_gap() {
+    fn the_page_has_a_table_per_group_and_every_gap() {
         let gap = || Outcome::KnownGap("it forgets\nversions".to_owned());
         let reports = [
             report("aws-sm", "ministack", [Outcome::Passed, gap(), gap()]),
@@ -250,7 +250,7 @@ mod tests {
         let wanted = "
 ## Totals
 
-| provider | | tried with | passed | unsupported | known gaps |
+| provider | | tested with | passed | unsupported | known gaps |
 |---|---|---|---|---|---|
 | `aws-sm` | a | ministack | 1 | 0 | 2 |
 | `aws-sm` | b | moto | 2 | 0 | 1 |
@@ -273,7 +273,7 @@ mod tests {
 
 1. it forgets versions
 
-## Gaps that no other way of the same provider closes
+## Gaps in every way of a provider
 
 - `aws-sm`: `purge`
 ";
@@ -281,12 +281,10 @@ mod tests {
     }
 
     #[test]
-    fn no_gap_is_told_too() {
+    fn the_page_says_that_there_are_no_gaps() {
         let all = [Outcome::Passed, Outcome::Passed, Outcome::Passed];
         let page = page(&[report("env", "", all)]);
-        assert!(
-            page.ends_with("\n## Gaps that no other way of the same provider closes\n\nNone.\n")
-        );
+        assert!(page.ends_with("\n## Gaps in every way of a provider\n\nNone.\n"));
         assert!(!page.contains("## Gaps\n"));
     }
 
