@@ -74,11 +74,11 @@ class Fake:
     ca_file      the PEM file of the CA to trust, or None where it is plain HTTP
     """
 
-    def __init__(self, name, told):
+    def __init__(self, name, facts):
         self.name = name
-        self.url = told["url"]
-        self.environment = told["environment"]
-        self.ca_file = told.get("ca_file")
+        self.url = facts["url"]
+        self.environment = facts["environment"]
+        self.ca_file = facts.get("ca_file")
 
     def request(self, method, path, body=None, headers=None):
         """A plain request, for what no SDK sends. Gives the status, the headers and the body as bytes."""

@@ -491,7 +491,7 @@ class Credentials(Azure):
         # Kept for the whole process, by the vault's address.
         HttpChallengeCache.clear()
         sent = self.sent_by(lambda: self.assertEqual(client.get_secret(name).value, "value"))
-        # Once without a token, to be told where one is to be had; then again.
+        # Once without a token, to learn where to get one; then again.
         path = f"/secrets/{name}/"
         self.assertEqual(sent[0], ("GET", path))
         self.assertEqual(sent[-1], ("GET", path))
@@ -565,8 +565,8 @@ class Credentials(Azure):
         with self.variables("app_service"):
             with self.assertRaises(ClientAuthenticationError):
                 ManagedIdentityCredential(client_id="11111111-0000-0000-0000-000000000000").get_token(SCOPE)
-        with self.variables("app_service") as told, unittest.mock.patch.dict(os.environ, {"IDENTITY_HEADER": "no"}):
-            self.assertIn("IDENTITY_ENDPOINT", told)
+        with self.variables("app_service") as answer, unittest.mock.patch.dict(os.environ, {"IDENTITY_HEADER": "no"}):
+            self.assertIn("IDENTITY_ENDPOINT", answer)
             with self.assertRaises(ClientAuthenticationError):
                 ManagedIdentityCredential().get_token(SCOPE)
 
@@ -651,7 +651,7 @@ class Time(Azure):
         client = self.secret_client(self.secret_credential())
         self.addCleanup(client.close)
         client.set_secret(name, "value")
-        # The client is told, and does not ask for a new one by itself: it takes its own for good.
+        # The client gets the refusal, and does not ask for a new one by itself: it considers its own valid.
         self.fake.fault("expire_tokens")
         with self.assertRaises(ClientAuthenticationError) as caught:
             client.get_secret(name)
@@ -936,9 +936,9 @@ ca_cert = "{self.fake.ca_file}"
             self.assertEqual(self.secrets.get_secret(name, version).value, f"ours {n}")
         self.assertEqual(self.ours.get(name, theirs), b"theirs")
         self.assertEqual(self.ours.get(name), b"theirs")
-        told = {one["version"] for one in self.ours.versions(name)}
-        self.assertEqual(told, {*ours, theirs})
-        self.assertEqual({one.version for one in self.secrets.list_properties_of_secret_versions(name)}, told)
+        answer = {one["version"] for one in self.ours.versions(name)}
+        self.assertEqual(answer, {*ours, theirs})
+        self.assertEqual({one.version for one in self.secrets.list_properties_of_secret_versions(name)}, answer)
         self.ours.rollback(name, ours[1])
         self.assertEqual(self.secrets.get_secret(name).value, "ours 1")
         self.assertEqual(len(list(self.secrets.list_properties_of_secret_versions(name))), 5)
@@ -995,11 +995,11 @@ ca_cert = "{self.fake.ca_file}"
     def test_every_login(self):
         name = unique("login")
         self.secrets.set_secret(name, "value")
-        _, _, told = self.fake.request("POST", "/_fake/assertion", {"seconds": 600})
+        _, _, answer = self.fake.request("POST", "/_fake/assertion", {"seconds": 600})
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         file = pathlib.Path(folder.name) / "token"
-        file.write_text(json.loads(told)["assertion"])
+        file.write_text(json.loads(answer)["assertion"])
         for which, more in [
             ("service_principal", {}),
             ("workload", {"AZURE_FEDERATED_TOKEN_FILE": str(file)}),

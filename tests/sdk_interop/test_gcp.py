@@ -503,7 +503,7 @@ class Schema(Gcp):
         for payload in ({"data": "!"}, {"data": 1}, {"data": "YQ==", "dataCrc32c": "x"}, {"data": "YQ==", "dataCrc32c": 1.5}):
             status, answer = self.ask("POST", path, {"payload": payload})
             self.assertEqual((status, answer["error"]["status"]), (400, "INVALID_ARGUMENT"), payload)
-        # A number is told as text, as an int64 is in JSON.
+        # A number is text, as an int64 is in JSON.
         status, answer = self.ask("GET", f"/v1/{secret.name}/versions/1:access", None)
         self.assertEqual(answer["payload"], {"data": "YWI/", "dataCrc32c": crc})
         self.assertEqual(self.ask("GET", f"/v1/{secret.name}/versions/1", None)[1]["state"], "ENABLED")
@@ -675,7 +675,7 @@ class Credentials(Gcp):
         self.assertEqual(self.tokens_asked(), ["/token", "/token"])
 
     def as_a_program(self, **environment):
-        """What a program sees that is told nothing: google.auth.default() in a process of its own."""
+        """What a program without settings sees: google.auth.default() in a process of its own."""
         script = f"""
 import google.auth
 from google.api_core.client_options import ClientOptions

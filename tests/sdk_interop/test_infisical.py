@@ -30,12 +30,12 @@ class Infisical(Judge):
     @classmethod
     def setUpClass(cls):
         cls.fake = fake("infisical")
-        told = cls.fake.environment
-        cls.project = told["INFISICAL_PROJECT_ID"]
-        cls.environment = told["INFISICAL_ENVIRONMENT"]
+        facts = cls.fake.environment
+        cls.project = facts["INFISICAL_PROJECT_ID"]
+        cls.environment = facts["INFISICAL_ENVIRONMENT"]
         cls.login = {
-            "client_id": told["INFISICAL_UNIVERSAL_AUTH_CLIENT_ID"],
-            "client_secret": told["INFISICAL_UNIVERSAL_AUTH_CLIENT_SECRET"],
+            "client_id": facts["INFISICAL_UNIVERSAL_AUTH_CLIENT_ID"],
+            "client_secret": facts["INFISICAL_UNIVERSAL_AUTH_CLIENT_SECRET"],
         }
 
     def setUp(self):

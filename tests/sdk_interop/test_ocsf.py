@@ -107,7 +107,7 @@ class Uses(Ocsf):
         self.assertFails(3, ours.get, "db/none")
         self.assertFails(4, ours.get, "forbidden")
         ours.run("run", "--", "true")
-        # A crash leaves this behind, which is told in the log.
+        # A crash leaves this behind, which the log records.
         with open(ours.folder / "work" / "audit.jsonl", "ab") as log:
             log.write(b'{"seq":')
         ours.get("db/a")

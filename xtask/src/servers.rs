@@ -68,7 +68,7 @@ const KINDS: &[Kind] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     name: String,
-    /// More than one where the server is a cluster.
+    /// More than one for a cluster.
     processes: Vec<Process>,
     address: String,
     folder: PathBuf,

@@ -112,9 +112,9 @@ enum Role {
     Core,
     /// Code that providers share.
     Shared,
-    /// A format or an algorithm by itself.
+    /// A self-contained format or algorithm.
     Base,
-    /// A part of the facade that works without it.
+    /// A part of the facade that works on its own.
     Part,
     Testkit,
     Provider,

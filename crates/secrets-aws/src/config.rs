@@ -37,9 +37,9 @@ pub struct AwsConfig {
     pub session_token: Option<SecretValue>,
     /// The ARN of a role that is assumed with the credentials.
     pub role_arn: Option<String>,
-    /// What the owner of the role wants to be told by whoever assumes it.
+    /// The external id that the role's trust policy requires.
     pub external_id: Option<String>,
-    /// What the session of the role is called in AWS's logs. Default: `polysecrets`.
+    /// The name of the role's session in AWS's logs. Default: `polysecrets`.
     pub role_session_name: Option<String>,
     /// A PEM file with the CAs to trust instead of the system's. Default: `AWS_CA_BUNDLE`.
     pub ca_cert: Option<PathBuf>,

@@ -14,6 +14,19 @@ const TRANSLATED: &str = "x__";
 
 const MAPPING: NameMapping = NameMapping::new(NameRules::new(EXTRA, ESCAPE, MAX_NAME_BYTES));
 
+/// Whether AWS's own services made the name, such as `rds!db-…` (user guide, "Secrets managed by other AWS services"). Nobody
+/// else can make a name with `!`, so such a name is never a translation of ours.
+fn is_managed(name: &str) -> bool {
+    let Some((service, rest)) = name.split_once('!') else {
+        return false;
+    };
+    let is_service = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    service.starts_with(|first: char| first.is_ascii_lowercase())
+        && service.bytes().all(is_service)
+        && !rest.is_empty()
+        && is_native(rest)
+}
+
 /// An Amazon Resource Name of a secret: `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arn<'a> {
@@ -55,7 +68,8 @@ impl Names {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] if AWS takes no such name.
     pub(crate) fn under(prefix: &str) -> Result<Self> {
-        if !is_native(prefix) || prefix.len() >= MAX_NAME_BYTES {
+        let is_legal = is_native(prefix) || is_managed(&format!("{prefix}x"));
+        if !is_legal || prefix.len() >= MAX_NAME_BYTES {
             return Err(Error::invalid_config(
                 "`secret_prefix` holds a character that no name in AWS has, or is too long",
             )
@@ -74,7 +88,11 @@ impl Names {
         if Arn::parse(name.as_str()).is_some() {
             return Ok(name.as_str().to_owned());
         }
-        let id = format!("{}{}", self.prefix, MAPPING.encode(name)?);
+        let as_it_is = format!("{}{name}", self.prefix);
+        let id = match is_managed(&as_it_is) {
+            true => as_it_is,
+            false => format!("{}{}", self.prefix, MAPPING.encode(name)?),
+        };
         if id.len() > MAX_NAME_BYTES {
             return Err(Error::new(
                 ErrorKind::InvalidName,
@@ -87,7 +105,16 @@ impl Names {
 
     /// Our name for what the service calls so; `None` for what lies outside the prefix or cannot be a name of ours.
     pub(crate) fn name(&self, id: &str) -> Option<SecretName> {
-        MAPPING.decode(id.strip_prefix(&self.prefix)?).ok()
+        let name = id.strip_prefix(&self.prefix)?;
+        match is_managed(id) {
+            true => SecretName::new(name).ok(),
+            false => MAPPING.decode(name).ok(),
+        }
+    }
+
+    /// Whether what the service calls so lies below the prefix.
+    pub(crate) fn covers(&self, id: &str) -> bool {
+        id.starts_with(&self.prefix)
     }
 
     /// The name that an ARN addresses. If its end may be the suffix that AWS appends, or the name's own, both readings count.
@@ -117,12 +144,17 @@ impl Names {
             };
         }
         let mut values = vec![format!("{}{TRANSLATED}", self.prefix)];
-        if is_native(text) {
+        if is_native(text) || is_managed(&format!("{}{text}x", self.prefix)) {
             values.push(format!("{}{text}", self.prefix));
         }
         values.retain(|value| value.len() <= MAX_FILTER_BYTES);
         Filter::BeginningWith(values)
     }
+}
+
+/// Whether AWS has such names.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && (is_native(text) || is_managed(text))
 }
 
 fn is_native(text: &str) -> bool {
@@ -175,6 +207,33 @@ mod tests {
         assert_eq!(names.id(&name("db/password")).unwrap(), "/prod/db/password");
         assert_eq!(names.name("/dev/db"), None);
         assert_eq!(Names::default().name("/dev/db"), None);
+    }
+
+    #[test]
+    fn a_name_that_a_service_of_aws_made_stays_as_it_is() {
+        let managed = "rds!db-0b4e1a2c-1111-2222";
+        let all = Names::default();
+        assert_eq!(all.id(&name(managed)).unwrap(), managed);
+        assert_eq!(all.name(managed), Some(name(managed)));
+        assert_eq!(
+            all.filter("rds!"),
+            Filter::BeginningWith(vec!["x__".to_owned(), "rds!".to_owned()])
+        );
+        let rds = Names::under("rds!").unwrap();
+        assert_eq!(rds.id(&name("db-1")).unwrap(), "rds!db-1");
+        assert_eq!(rds.name(managed), Some(name("db-0b4e1a2c-1111-2222")));
+        for (other, is_name) in [
+            ("rds!", false),
+            ("!db", false),
+            ("Rds!db", false),
+            ("a!b!c", false),
+            ("events!connection/x/y", true),
+        ] {
+            assert_eq!(is_managed(other), is_name, "{other}");
+        }
+        let id = all.id(&name("a/b!c")).unwrap();
+        assert!(is_native(&id));
+        assert_eq!(all.name(&id), Some(name("a/b!c")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::auth::{Connection, KEY_VARIABLES, Keys, Role, Settings};
 use crate::client::Client;
 use crate::client::http::AwsHttpClient;
 use crate::limits::{IN_FLIGHT, READS_A_SECOND, RECOVERY_DAYS};
-use crate::names::{Arn, Names};
+use crate::names::{self, Arn, Names};
 use crate::provider::{JsonKeys, KEY_CAPABILITIES, PerSecret, Store};
 use crate::{AwsConfig, AwsProvider, CAPABILITIES, SCHEME};
 
@@ -176,7 +176,7 @@ fn keys(
                 .with_hint(format!("it belongs to {present}; set both or neither")));
         }
     };
-    // Both go into headers, where a stray line feed would be told of as a wrong signature.
+    // Both go into headers, where a stray line feed would be reported as a wrong signature.
     sensitive_header(&id, names[0])?;
     if let Some(token) = &token {
         sensitive_header(token, names[2])?;
@@ -304,12 +304,7 @@ fn location(config: &AwsConfig, region: Option<&str>, endpoint: Option<&BaseUrl>
 }
 
 fn check_secret_name(id: &str) -> Result<()> {
-    let is_name = !id.is_empty()
-        && id.len() <= 512
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c));
-    match is_name || Arn::parse(id).is_some() {
+    match names::is_name(id) || Arn::parse(id).is_some() {
         true => Ok(()),
         false => Err(Error::new(
             ErrorKind::InvalidConfig,

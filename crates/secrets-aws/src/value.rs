@@ -1,6 +1,7 @@
 //! Values as the service keeps them: text or bytes, and JSON objects whose keys are names.
 
 use crate::limits::{MAX_TAG_KEY_CHARS, MAX_TAG_VALUE_CHARS, MAX_TAGS, MAX_VALUE_BYTES};
+use crate::wire::Payload;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,20 +16,29 @@ use serde_json::value::RawValue;
 /// What begins the keys of tags that AWS sets and nobody else can change.
 pub(crate) const AWS_TAG: &str = "aws:";
 
-/// Text goes as text, so that other programs and the console can show it; any other bytes as bytes.
-pub(crate) fn payload(value: &SecretValue) -> (Option<String>, Option<Blob>) {
-    match value.expose_str() {
-        Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(Blob::new(value.expose_bytes()))),
+/// Text goes as text, so that other programs and the console can show it; any other bytes as bytes, and what was kept as
+/// bytes before.
+pub(crate) fn payload(payload: Payload<'_>) -> (Option<String>, Option<Blob>) {
+    let bytes = payload.value.expose_bytes();
+    match payload.value.expose_str() {
+        Ok(text) if !payload.as_bytes => (Some(text.to_owned()), None),
+        _ => (None, Some(Blob::new(bytes))),
+    }
+}
+
+/// The text of a JSON object without the byte order mark that some editors put before it.
+pub(crate) fn without_mark(value: SecretValue) -> SecretValue {
+    match value.expose_bytes().strip_prefix(b"\xef\xbb\xbf") {
+        Some(text) => SecretValue::from(text),
+        None => value,
     }
 }
 
 pub(crate) fn check_value(value: &SecretValue) -> Result<()> {
     if value.is_empty() {
         return Err(
-            Error::new(ErrorKind::InvalidValue, "AWS keeps no empty value").with_hint(
-                "a value has 1 to 65536 bytes; delete the secret if it shall hold nothing",
-            ),
+            Error::new(ErrorKind::InvalidValue, "AWS keeps no empty value")
+                .with_hint("a value has 1 to 65536 bytes; delete the secret instead"),
         );
     }
     if value.len() > MAX_VALUE_BYTES {

@@ -9,6 +9,13 @@ use secrets_core::{Error, Result, SecretValue};
 
 use crate::error;
 
+/// What a service that gives credentials says when it gives none.
+#[derive(Default, serde::Deserialize)]
+pub(crate) struct LoginRefusal<'a> {
+    #[serde(default, borrow, rename = "__type", alias = "code", alias = "Code")]
+    pub(crate) code: Option<std::borrow::Cow<'a, str>>,
+}
+
 /// The stage of the version that is read when none is named.
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 
@@ -28,6 +35,25 @@ pub(crate) struct Read {
     pub(crate) version: Option<String>,
     pub(crate) created: Option<SystemTime>,
     pub(crate) value: SecretValue,
+    /// It is kept as `SecretBinary`.
+    pub(crate) is_binary: bool,
+}
+
+/// A value that is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Payload<'a> {
+    pub(crate) value: &'a SecretValue,
+    /// As `SecretBinary`, even if it is text.
+    pub(crate) as_bytes: bool,
+}
+
+impl<'a> From<&'a SecretValue> for Payload<'a> {
+    fn from(value: &'a SecretValue) -> Self {
+        Self {
+            value,
+            as_bytes: false,
+        }
+    }
 }
 
 /// What a batch answered: values, and the errors of single items.
@@ -79,7 +105,7 @@ pub(crate) struct Creation<'a> {
 /// How a secret is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deletion {
-    /// Restorable for so many days; AWS's default if it is none.
+    /// Restorable for this number of days; by default AWS's own.
     Window(Option<u8>),
     Forever,
 }
@@ -90,6 +116,7 @@ pub(crate) fn read(
     created: Option<DateTime>,
     (text, bytes): (Option<String>, Option<Blob>),
 ) -> Result<Read> {
+    let is_binary = text.is_none();
     let value = match (text, bytes) {
         (Some(text), _) => SecretValue::from(text),
         (None, Some(bytes)) => SecretValue::from(bytes.into_inner()),
@@ -101,6 +128,7 @@ pub(crate) fn read(
         version,
         created: time(created),
         value,
+        is_binary,
     })
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn is_passing(error: &Error) -> bool {
         && [BEING_DELETED, BEING_RESTORED].contains(&error.message())
 }
 
-/// The error for an answer of the vault that is no success.
+/// The error for an answer of the vault that is not a success.
 pub(crate) fn from_vault(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
     let error = match VaultError::read(&response.body) {
@@ -211,7 +211,7 @@ pub(crate) fn from_identity(response: &HttpResponse, now: SystemTime) -> Error {
         .with_hint("check that a managed identity is switched on for this machine"),
         429 => Error::from(ErrorKind::RateLimited)
             .with_hint("the metadata service asks for fewer requests"),
-        // 404 and 410 are told for the time of an update.
+        // The service answers 404 and 410 during an update.
         404 | 408 | 410 | 500..=599 => Error::new(
             ErrorKind::Unavailable,
             format!("the metadata service answers with status {status}"),

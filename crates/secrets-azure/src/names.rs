@@ -140,13 +140,16 @@ mod tests {
 
     #[test]
     fn the_tag_tells_the_name_unless_it_is_that_of_another_secret() {
-        let told = |own: &str, tag| decode(&facts(own, tag)).unwrap().as_str().to_owned();
-        assert_eq!(told("x--db-spassword", None), "db/password");
-        assert_eq!(told("x--db-spassword", Some("db/password")), "db/password");
-        assert_eq!(told("x--db-spassword", Some("other")), "db/password");
-        assert_eq!(told("dbpassword", Some("DbPassword")), "DbPassword");
-        assert_eq!(told("DbPassword", None), "DbPassword");
-        assert_eq!(told("plain", Some("../x")), "plain");
+        let decoded = |own: &str, tag| decode(&facts(own, tag)).unwrap().as_str().to_owned();
+        assert_eq!(decoded("x--db-spassword", None), "db/password");
+        assert_eq!(
+            decoded("x--db-spassword", Some("db/password")),
+            "db/password"
+        );
+        assert_eq!(decoded("x--db-spassword", Some("other")), "db/password");
+        assert_eq!(decoded("dbpassword", Some("DbPassword")), "DbPassword");
+        assert_eq!(decoded("DbPassword", None), "DbPassword");
+        assert_eq!(decoded("plain", Some("../x")), "plain");
     }
 
     #[test]

@@ -272,6 +272,9 @@ impl Opening<'_> {
             )?]);
         }
         let file = self.variable("AZURE_FEDERATED_TOKEN_FILE");
+        if tenant_id.is_some() && client_id.is_some() && file.is_none() {
+            self.refuse_half_a_principal()?;
+        }
         if let (Some(tenant_id), Some(client_id), Some(file)) = (tenant_id, &client_id, file) {
             let (client_id, setting) = (client_id.clone(), "AZURE_FEDERATED_TOKEN_FILE");
             let workload = self.workload(tenant_id, client_id, Path::new(&file), setting)?;
@@ -279,6 +282,26 @@ impl Opening<'_> {
         }
         let tenant = self.config.tenant_id.clone();
         Ok(vec![self.identity(client_id)?, self.tools(tenant)?])
+    }
+
+    /// Tenant and application are named for a login that we cannot make; the machine's identity would be somebody else.
+    fn refuse_half_a_principal(&self) -> Result<()> {
+        let environment = &self.context.environment;
+        if environment.text("AZURE_CLIENT_CERTIFICATE_PATH").is_some() {
+            return Err(Error::invalid_config(
+                "AZURE_CLIENT_CERTIFICATE_PATH: a client certificate is not supported",
+            )
+            .with_hint(
+                "set AZURE_CLIENT_SECRET, or unset the variable to use the machine's identity",
+            ));
+        }
+        match environment.var(CLIENT_SECRET) {
+            Some(secret) if secret.is_empty() => Err(Error::invalid_config(format!(
+                "{CLIENT_SECRET} is set and empty"
+            ))
+            .with_hint("set the secret, or unset the variable to use the machine's identity")),
+            _ => Ok(()),
+        }
     }
 
     fn variable(&self, name: &str) -> Option<String> {

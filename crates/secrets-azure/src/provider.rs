@@ -465,7 +465,7 @@ impl SecretProvider for AzureProvider {
             let id = version.map(version_id).transpose()?;
             let all = match self.all_versions(&own).await {
                 Ok(all) => all,
-                // It is told as such, with what is known of it.
+                // It is reported as such, with what is known about it.
                 Err(failure) if failure.kind() == ErrorKind::Deleted && version.is_none() => {
                     let facts = self.client.deleted(&own).await?;
                     names::expect(name, &facts)?;
@@ -572,7 +572,7 @@ impl SecretProvider for AzureProvider {
                     .iter()
                     .position(|facts| facts.version.as_deref() == Some(token.as_str()))
                     .map(|at| at + 1)
-                    .ok_or_else(|| Error::invalid_page_token())?,
+                    .ok_or_else(Error::invalid_page_token)?,
             };
             let size = options.page_size.map_or(usize::MAX, |size| size.max(1));
             let end = start.saturating_add(size).min(all.len());

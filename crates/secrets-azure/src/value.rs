@@ -11,7 +11,7 @@ use secrets_provider::decode_base64;
 use crate::limits::{MAX_BINARY_BYTES, MAX_VALUE_BYTES};
 use crate::wire::Attributes;
 
-/// The content type of a value that is stored in base64, because it is no text.
+/// The content type of a value that is stored in base64, because it is not text.
 pub(crate) const BINARY: &str = "application/octet-stream; polysecrets-encoding=base64";
 
 /// A value as it is sent.
@@ -51,7 +51,7 @@ pub(crate) fn write(value: &SecretValue) -> Result<Written<'_>> {
             is_binary: false,
         }),
         _ if bytes.len() > MAX_BINARY_BYTES => {
-            too_large(MAX_BINARY_BYTES, "the value, which is no plain text,")
+            too_large(MAX_BINARY_BYTES, "the value, which is not plain text,")
         }
         _ => {
             let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

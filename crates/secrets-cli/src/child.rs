@@ -158,7 +158,7 @@ pub(crate) fn become_program(
     let error = command.exec();
     Err(match error.kind() {
         io::ErrorKind::NotFound => not_found(name),
-        io::ErrorKind::ArgumentListTooLong => too_long(name, environment),
+        io::ErrorKind::ArgumentListTooLong => too_long(program, environment),
         _ => Failure::other(format!(
             "cannot execute {}: {}",
             name.display(),
@@ -177,7 +177,12 @@ fn not_found(name: &OsStr) -> Failure {
     failure.with_hint("it is looked for in PATH")
 }
 
-fn too_long(name: &OsStr, environment: &BTreeMap<OsString, OsString>) -> Failure {
+/// The system does not start a program with so much.
+pub(crate) fn too_long(
+    program: &[OsString],
+    environment: &BTreeMap<OsString, OsString>,
+) -> Failure {
+    let name = program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let largest = environment
         .iter()
         .max_by_key(|(name, value)| name.len() + value.len());

@@ -28,12 +28,25 @@ const MARKS: &[(&str, Ci)] = &[
     ("TEAMCITY_VERSION", Ci::Teamcity),
 ];
 
-/// What others set.
+/// What others set, whether or not they set `CI` too.
 const OTHERS: &[&str] = &[
     "CI",
-    "JENKINS_URL",
+    "APPVEYOR",
     "BITBUCKET_BUILD_NUMBER",
+    "BUDDY",
+    "CF_BUILD_ID",
+    "CIRCLECI",
+    "CIRRUS_CI",
     "CODEBUILD_BUILD_ID",
+    "DRONE",
+    "GO_PIPELINE_NAME",
+    "HUDSON_URL",
+    "JENKINS_URL",
+    "SEMAPHORE",
+    "TRAVIS",
+    "WERCKER",
+    "WOODPECKER",
+    "bamboo_buildKey",
 ];
 
 impl Ci {

@@ -442,8 +442,14 @@ pub(crate) struct CiMask {
     /// The CI server, if it cannot be detected: github, azure or buildkite; gitlab and teamcity cannot mask values.
     #[arg(long, value_name = "SERVER", hide_possible_values = true)]
     pub(crate) r#for: Option<Ci>,
-    #[command(flatten)]
-    pub(crate) masking: Masking,
+    /// Leave out values that are shorter than this.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub(crate) mask_min: u16,
 }
 
 /// Shows a plan instead of running it.

@@ -471,12 +471,20 @@ fn value_of(payload: &Payload<'_>, needs_checksum: bool) -> Result<SecretValue> 
         None => Zeroizing::new(Vec::new()),
         Some(data) => decoded(data)?,
     };
-    let told = match payload.data_crc32c {
-        Some(told) => told.get().trim_matches('"').parse::<i64>().ok(),
-        None if needs_checksum => None,
+    let sent = match payload.data_crc32c {
+        Some(sent) => sent.get().trim_matches('"').parse::<i64>().ok(),
+        None if needs_checksum => {
+            return Err(Error::new(
+                ErrorKind::IntegrityFailure,
+                "the value came without a checksum",
+            )
+            .with_hint(
+                "Google sends one with each value: check `endpoint`, and proxies on the way",
+            ));
+        }
         None => return Ok(SecretValue::from_zeroizing(bytes)),
     };
-    if told != Some(i64::from(crc32c::crc32c(&bytes))) {
+    if sent != Some(i64::from(crc32c::crc32c(&bytes))) {
         return Err(Error::new(
             ErrorKind::IntegrityFailure,
             "the value does not match the checksum that came with it",
@@ -555,10 +563,9 @@ mod tests {
     #[test]
     fn a_checksum_may_be_absent_only_where_no_credential_is_sent() {
         let payload = r#"{"data":"aHVudGVyMg=="}"#;
-        assert_eq!(
-            read(payload, true).unwrap_err().kind(),
-            ErrorKind::IntegrityFailure
-        );
+        let error = read(payload, true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::IntegrityFailure);
+        assert_eq!(error.message(), "the value came without a checksum");
         assert_eq!(read(payload, false).unwrap().expose_bytes(), b"hunter2");
         let wrong = r#"{"data":"aHVudGVyMg==","dataCrc32c":"1"}"#;
         assert_eq!(

@@ -49,7 +49,7 @@ pub(crate) fn no_version(version: &Version) -> Error {
     .with_hint("a version is a number, an alias or `latest`; see `secrets versions`")
 }
 
-/// The error for a status that is no success.
+/// The error for a status that is not a success.
 pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
     let Some(refusal) = Refusal::read(&response.body) else {
@@ -96,8 +96,8 @@ pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTi
         )
         .with_hint("check that `endpoint` is the address of Secret Manager"),
     };
-    let told = refusal.retry_delay().and_then(|delay| seconds(&delay));
-    with_wait(error, retry_after(&response.headers, now).or(told))
+    let delay = refusal.retry_delay().and_then(|delay| seconds(&delay));
+    with_wait(error, retry_after(&response.headers, now).or(delay))
 }
 
 fn with_wait(error: Error, wait: Option<Duration>) -> Error {
@@ -141,7 +141,7 @@ fn unauthenticated(reason: Option<&str>) -> Error {
         _ => "the service does not accept the access token",
     };
     Error::new(ErrorKind::Unauthenticated, message).with_hint(
-        "log in anew or set another credential; a clock that is minutes off, or another service's token, has the same effect",
+        "log in again or set another credential; a clock that is minutes off, or another service's token, has the same effect",
     )
 }
 

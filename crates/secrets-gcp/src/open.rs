@@ -337,9 +337,14 @@ impl Login {
             login.variables.push(name.to_owned());
             return Ok(login);
         }
-        if let Some(path) = well_known_file(context.environment.clone()) {
+        if let Some(path) = well_known_file(&context.environment) {
             let file = NamedFile::new("`gcloud auth application-default login`", path)?;
-            return Self::by_json(CredentialsJson::File(file), exchange, context);
+            let mut login = Self::by_json(CredentialsJson::File(file), exchange, context)?;
+            // A person's login belongs to no project; what gcloud works in is Google's own default then.
+            if login.project.is_none() {
+                login.project = gcloud_project(&context.environment);
+            }
+            return Ok(login);
         }
         let host = ambient.text(&["GCE_METADATA_HOST"]);
         let server = MetadataServer::new(host, Arc::clone(&context.clock))?;
@@ -374,12 +379,34 @@ impl Login {
 }
 
 /// The file of `gcloud auth application-default login`, if it is there.
-fn well_known_file(environment: Environment) -> Option<PathBuf> {
-    let folder = match environment.text("CLOUDSDK_CONFIG") {
+fn well_known_file(environment: &Environment) -> Option<PathBuf> {
+    let file = gcloud_folder(environment)?.join(WELL_KNOWN_FILE);
+    file.is_file().then_some(file)
+}
+
+/// The folder of gcloud's own settings.
+fn gcloud_folder(environment: &Environment) -> Option<PathBuf> {
+    Some(match environment.text("CLOUDSDK_CONFIG") {
         Some(folder) => PathBuf::from(folder),
         None if cfg!(windows) => Path::new(environment.text("APPDATA")?).join("gcloud"),
         None => Path::new(environment.text("HOME")?).join(".config/gcloud"),
-    };
-    let file = folder.join(WELL_KNOWN_FILE);
-    file.is_file().then_some(file)
+    })
+}
+
+/// The project of gcloud's active configuration, as `gcloud config set project` leaves it.
+fn gcloud_project(environment: &Environment) -> Option<String> {
+    let folder = gcloud_folder(environment)?;
+    let active = std::fs::read_to_string(folder.join("active_config")).ok();
+    let active = active.as_deref().map(str::trim);
+    let name = environment.text("CLOUDSDK_ACTIVE_CONFIG_NAME").or(active);
+    let file = format!("config_{}", name.unwrap_or("default"));
+    let text = std::fs::read_to_string(folder.join("configurations").join(file)).ok()?;
+    let mut is_core = false;
+    text.lines().map(str::trim).find_map(|line| {
+        if line.starts_with('[') {
+            is_core = line == "[core]";
+        }
+        let (key, value) = line.split_once('=')?;
+        (is_core && key.trim() == "project").then(|| value.trim().to_owned())
+    })
 }

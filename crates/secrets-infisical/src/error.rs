@@ -23,7 +23,7 @@ pub(crate) enum Asked {
     Create,
     /// A secret that is there.
     Update,
-    /// A secret that shall go.
+    /// The deletion of a secret.
     Delete,
     /// A folder.
     Folder,
@@ -35,7 +35,7 @@ pub(crate) enum Asked {
 struct Code;
 
 impl Code {
-    /// A JWT that is expired or not one of this server; told as 403.
+    /// A JWT that is expired or not one of this server; reported as 403.
     const TOKEN: &str = "TokenError";
     /// Fastify's own, for a path that the server has no route for. The server's is `NotFound`.
     const NO_ROUTE: &str = "Not Found";
@@ -152,7 +152,7 @@ pub(crate) fn not_understood(what: &'static str) -> Error {
     )
 }
 
-/// The error for a status that is no success.
+/// The error for a status that is not a success.
 pub(crate) fn from_response(response: &HttpResponse, asked: Asked, now: SystemTime) -> Error {
     let status = response.status.as_u16();
     let Some(refusal) = Refusal::read(&response.body) else {
@@ -226,11 +226,11 @@ fn with_wait(
     if !error.is_retryable() {
         return error;
     }
-    let told = retry_after(&response.headers, now).or_else(|| {
+    let wait = retry_after(&response.headers, now).or_else(|| {
         let text = refusal.filter(|_| response.status.as_u16() == 429)?.text();
         told_wait(text)
     });
-    match told {
+    match wait {
         Some(wait) => error.with_retry_after(wait),
         None => error,
     }

@@ -7,7 +7,7 @@ use crate::limits::{MAX_FOLDER_BYTES, MAX_KEY_UNITS};
 use secrets_core::{Error, ErrorKind, NameMapping, NameRules, Result, SecretName};
 
 const FOLDERS: NameMapping = NameMapping::new(NameRules::new("-_", '_', MAX_FOLDER_BYTES));
-/// Four times the longest key, so that the length is told by [`check_key`] alone.
+/// Four times the longest key, so that only [`check_key`] reports the length.
 const KEYS: NameMapping = NameMapping::new(NameRules::new("-_.", '_', 8 * MAX_KEY_UNITS));
 
 /// Where a secret is: the folder's path, which begins with `/`, and the key in it.

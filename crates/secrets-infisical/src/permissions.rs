@@ -58,9 +58,9 @@ mod tests {
         let names = ["db/user", "db/password", "TOKEN", "TOKEN"];
         let names = names.map(|name| SecretName::new(name).unwrap());
         let grants = for_names(&root, "p-1", "prod", &names).unwrap();
-        let told: Value = serde_json::from_str(&grants.text).unwrap();
-        assert_eq!(told["projectId"], "p-1");
-        let permissions = told["permissions"].as_array().unwrap();
+        let parsed: Value = serde_json::from_str(&grants.text).unwrap();
+        assert_eq!(parsed["projectId"], "p-1");
+        let permissions = parsed["permissions"].as_array().unwrap();
         assert_eq!(permissions.len(), 2);
         assert_eq!(
             permissions[0]["conditions"],

@@ -166,7 +166,7 @@ pub(crate) fn text_of(raw: &str) -> Result<SecretValue> {
         }
         None => Err(Error::new(
             ErrorKind::InvalidResponse,
-            "the answer holds a value that is no text",
+            "the answer holds a value that is not text",
         )),
     }
 }

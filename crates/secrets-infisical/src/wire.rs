@@ -173,7 +173,7 @@ pub(crate) struct Write<'a> {
     pub(crate) secret_metadata: Option<Vec<Tag<'a>>>,
 }
 
-/// The same for a key that is no part of a path.
+/// The same for a key that is not part of a path.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BatchWrite<'a> {

@@ -1,17 +1,19 @@
-//! All spellings of all values as one automaton.
+//! All patterns of all values as one automaton.
 
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::{contiguous, noncontiguous};
 use aho_corasick::{Anchored, MatchKind, PatternID, StartKind, dfa};
 
-use crate::encodings::{self, Broken, Spelling};
+use crate::encodings::{self, Broken, Pattern};
 use crate::line_breaks;
+use crate::marks::Marks;
 use crate::prefilter::Prefilter;
+use crate::reach::Reach;
 
 /// A table of transitions up to this size is worth its speed, in bytes that it may have at most.
 const TABLE: usize = 4 << 20;
 
-/// What a spelling stands for.
+/// What a pattern stands for.
 #[derive(Clone, Copy)]
 pub(crate) struct Meaning {
     /// The index of the value.
@@ -21,15 +23,15 @@ pub(crate) struct Meaning {
     pub(crate) broken: Broken,
 }
 
-/// The spellings, ready to be looked for. The bytes of the spellings themselves are wiped when this is made; what stays
+/// The patterns, ready to be looked for. The bytes of the patterns themselves are wiped when this is made; what stays
 /// is the automaton's graph of transitions.
 pub(crate) struct Patterns {
     machine: Machine,
     start: StateID,
     prefilter: Option<Prefilter>,
+    marks: Marks,
     meanings: Vec<Meaning>,
-    /// How many bytes of the input a state has seen of the spelling that it may become; sorted.
-    depths: Vec<(StateID, u32)>,
+    reach: Reach,
     longest_break: usize,
 }
 
@@ -46,37 +48,36 @@ pub(crate) trait Run {
 
 impl Patterns {
     /// For values of which each has an index. `None` if there is nothing to look for, or more than an automaton holds
-    /// (2 GiB of spellings).
+    /// (2 GiB of patterns).
     pub(crate) fn new<'a>(
         values: impl Iterator<Item = (u32, &'a [u8])>,
         shortest: usize,
     ) -> Option<Self> {
-        let mut spellings: Vec<(Spelling, u32)> = Vec::new();
+        let mut patterns: Vec<(Pattern, u32)> = Vec::new();
         let mut longest_break = line_breaks::LONGEST;
+        let mut marks = Marks::new();
         for (index, value) in values {
             longest_break = longest_break.max(line_breaks::longest_in(value));
-            spellings.extend(
-                encodings::of(value, shortest)
-                    .into_iter()
-                    .map(|one| (one, index)),
-            );
+            marks.add(value);
+            let found = encodings::patterns(value, shortest).into_iter();
+            patterns.extend(found.map(|one| (one, index)));
         }
         // What two values have in common belongs to the first.
-        spellings.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
-        spellings.dedup_by(|(next, _), (kept, _)| {
+        patterns.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
+        patterns.dedup_by(|(next, _), (kept, _)| {
             let is_same = next.text == kept.text;
             if is_same && next.broken != kept.broken {
                 kept.broken = Broken::Maybe;
             }
             is_same
         });
-        if spellings.is_empty() {
+        if patterns.is_empty() {
             return None;
         }
-        let texts: Vec<&[u8]> = spellings.iter().map(|(one, _)| &**one.text).collect();
+        let texts: Vec<&[u8]> = patterns.iter().map(|(one, _)| &**one.text).collect();
         let graph = noncontiguous::Builder::new()
             .match_kind(MatchKind::Standard)
-            // Its own prefilter would look past line breaks, and keep spellings as they are.
+            // Its own prefilter would look past line breaks and escapes, and keep patterns as they are.
             .prefilter(false)
             .build(&texts)
             .ok()?;
@@ -99,10 +100,12 @@ impl Patterns {
                     .ok()?,
             ),
         };
-        let mut patterns = Self {
+        drop(graph);
+        let mut made = Self {
             start: StateID::default(),
             prefilter: Prefilter::new(&texts),
-            meanings: spellings
+            marks,
+            meanings: patterns
                 .iter()
                 .map(|(one, value)| Meaning {
                     value: *value,
@@ -110,12 +113,12 @@ impl Patterns {
                     broken: one.broken,
                 })
                 .collect(),
-            depths: Vec::new(),
+            reach: Reach::default(),
             longest_break,
             machine,
         };
-        (patterns.start, patterns.depths) = patterns.with(Depths(&texts));
-        Some(patterns)
+        (made.start, made.reach) = made.with(Walk(&texts));
+        Some(made)
     }
 
     pub(crate) fn with<R: Run>(&self, run: R) -> R::Output {
@@ -129,31 +132,30 @@ impl Patterns {
         self.start
     }
 
-    /// Finds where a spelling may start, if that is faster than to look for it.
+    /// Finds where a pattern may start, if that is faster than to look for it.
     pub(crate) fn prefilter(&self) -> Option<&Prefilter> {
         self.prefilter.as_ref()
+    }
+
+    /// What is more than a byte of a value.
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     pub(crate) fn longest_break(&self) -> usize {
         self.longest_break
     }
 
-    /// How many of the last bytes, breaks not counted, may be the start of a spelling.
-    pub(crate) fn depth(&self, state: StateID) -> usize {
-        match self
-            .depths
-            .binary_search_by_key(&state, |(state, _)| *state)
-        {
-            Ok(at) => self.depths[at].1 as usize,
-            Err(_) => 0,
-        }
+    /// How many of the last bytes, breaks not counted, may be the start of a pattern that goes on.
+    pub(crate) fn reach(&self, state: StateID) -> usize {
+        self.reach.get(state)
     }
 
     pub(crate) fn meaning(&self, pattern: PatternID) -> Meaning {
         self.meanings[pattern.as_usize()]
     }
 
-    /// How many bytes the automaton has.
+    /// How many bytes all of it has.
     pub(crate) fn memory(&self) -> usize {
         struct Memory;
         impl Run for Memory {
@@ -162,7 +164,11 @@ impl Patterns {
                 machine.memory_usage()
             }
         }
-        self.with(Memory) + self.depths.len() * size_of::<(StateID, u32)>()
+        let prefilter = self.prefilter.as_ref().map_or(0, Prefilter::memory);
+        self.with(Memory)
+            + self.reach.memory()
+            + prefilter
+            + self.meanings.len() * size_of::<Meaning>()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -170,30 +176,14 @@ impl Patterns {
     }
 }
 
-/// Walks each spelling from the start, which leads through every state, to the state that has seen just so much of it.
-struct Depths<'a>(&'a [&'a [u8]]);
+struct Walk<'a>(&'a [&'a [u8]]);
 
-impl Run for Depths<'_> {
-    type Output = (StateID, Vec<(StateID, u32)>);
+impl Run for Walk<'_> {
+    type Output = (StateID, Reach);
 
     fn run(self, machine: &impl Automaton) -> Self::Output {
         let start = machine.start_state(Anchored::No).unwrap_or_default();
-        let total = self.0.iter().map(|text| text.len()).sum();
-        let mut depths = Vec::with_capacity(total);
-        let mut before: &[u8] = &[];
-        for text in self.0 {
-            let shared = before.iter().zip(*text).take_while(|(a, b)| a == b).count();
-            let mut state = start;
-            for (at, byte) in text.iter().enumerate() {
-                state = machine.next_state(Anchored::No, state, *byte);
-                // They are sorted, so what it shares with the one before has been told.
-                if at >= shared {
-                    depths.push((state, u32::try_from(at + 1).unwrap_or(u32::MAX)));
-                }
-            }
-            before = text;
-        }
-        depths.sort_unstable();
-        (start, depths)
+        let next = |state, byte| machine.next_state(Anchored::No, state, byte);
+        (start, Reach::new(self.0, start, next))
     }
 }

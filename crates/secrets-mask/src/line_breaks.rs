@@ -18,6 +18,14 @@ pub(crate) fn goes_on(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r' | b' ' | b'\t')
 }
 
+/// Whether a byte belongs to a break, of which so many bytes have passed.
+pub(crate) fn is_part(byte: u8, passed: usize) -> bool {
+    match passed {
+        0 => is_break(byte),
+        _ => goes_on(byte),
+    }
+}
+
 /// The text without breaks, and without blanks at its start, where they may belong to a break before it.
 pub(crate) fn joined(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));

@@ -1,11 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrets_core::SecretValue;
-use zeroize::Zeroizing;
-
 use crate::automaton::Patterns;
-use crate::stream::{self, MaskStream};
+use crate::scan;
+use crate::stream::MaskStream;
+use crate::values;
+use secrets_core::SecretValue;
 
 /// How values are masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,11 @@ const STARS: &[u8] = b"***";
 
 /// Finds values in text, as they are and in the spellings in which they travel, and puts `***` in their place.
 ///
-/// Found are the value itself; base64 and base64url, alone or in the middle of something longer; hexadecimal; percent-encoding;
-/// the escapes of JSON, also JSON within JSON; the quoting of shells; the escapes of C, Python and Rust. Line breaks, with
-/// the blanks that follow, may stand anywhere in base64, in hexadecimal and in 12 characters or more. Of a value with several lines each
-/// line is found by itself. Where values overlap, all of what they cover is masked.
+/// It finds the value itself; base64 and base64url, alone or in the middle of something longer; hexadecimal; and escapes,
+/// which it reads one by one, whoever wrote them and however they are mixed: `%2F`, `\/`, `\n`, `\x2f`, `\057`, `\u002f`,
+/// `\u{2f}`, `\U0000002f`, `&#47;`, `&#x2f;`, `&sol;`, the quoting of shells, JSON within JSON. Line breaks, with the blanks
+/// that follow, may stand anywhere in base64, in hexadecimal and in 12 characters or more. It finds each line of a value with
+/// several by itself, and the password of a value that is an address. Where values overlap it masks all that they cover.
 ///
 /// Cheap to clone.
 ///
@@ -100,8 +101,8 @@ impl Masker {
 
     /// The same with options.
     ///
-    /// The time and the memory are proportional to the bytes of the values: about 40 bytes of spellings for each, and up to 8 KiB of
-    /// transitions for each byte of few and short values, 1 KiB for many.
+    /// The time and the memory are proportional to the bytes of the values: about 13 bytes of patterns for each, and up to 512
+    /// bytes of transitions for each byte of few and short patterns, 12 for many.
     pub fn with_options<N: Into<String>>(
         values: impl IntoIterator<Item = (N, SecretValue)>,
         options: &MaskOptions,
@@ -115,28 +116,17 @@ impl Masker {
 
     pub(crate) fn of(values: &[(String, SecretValue)], options: &MaskOptions) -> Self {
         let shortest = options.shortest.max(1);
-        let mut parts: Vec<(u32, Zeroizing<Vec<u8>>)> = Vec::new();
+        let mut parts = Vec::new();
         let mut unmasked = Vec::new();
         for (index, (name, value)) in (0..).zip(values) {
             if value.expose_bytes().trim_ascii().len() < shortest {
                 unmasked.push(name.clone());
             }
-            let mut waiting = vec![value.clone()];
-            while let Some(value) = waiting.pop() {
-                if options.fields && value.is_json_object() {
-                    let fields = value.fields().unwrap_or_default();
-                    let fields = fields.into_iter().map(|(_, field)| field);
-                    waiting.extend(fields.filter(is_worth_hiding));
-                }
-                parts.push((index, Zeroizing::new(value.expose_bytes().to_vec())));
-            }
+            let inside = values::inside(value, options.fields).into_iter();
+            parts.extend(inside.map(|text| (index, text)));
         }
-        let patterns = Patterns::new(
-            parts
-                .iter()
-                .map(|(index, bytes)| (*index, bytes.as_slice())),
-            shortest,
-        );
+        let texts = parts.iter().map(|(index, text)| (*index, text.as_slice()));
+        let patterns = Patterns::new(texts, shortest);
         let replacements = values.iter().map(|(name, _)| match options.replacement {
             Replacement::Stars => STARS.into(),
             Replacement::Name => format!("[{name}]").into_bytes().into(),
@@ -177,7 +167,7 @@ impl Masker {
         let mut count = 0;
         for masker in maskers {
             count += 1;
-            let places = masker.patterns().map(|one| stream::find(one, text));
+            let places = masker.patterns().map(|one| scan::find(one, text));
             let places = places.unwrap_or_default().into_iter();
             found.extend(places.map(|(start, end, value)| (start, end, masker.replacement(value))));
         }
@@ -227,7 +217,7 @@ impl fmt::Debug for Masker {
         f.debug_struct("Masker")
             .field("values", &self.0.replacements.len())
             .field(
-                "spellings",
+                "patterns",
                 &self.0.patterns.as_ref().map_or(0, Patterns::len),
             )
             .finish_non_exhaustive()
@@ -238,15 +228,4 @@ impl fmt::Debug for MaskStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MaskStream")
     }
-}
-
-/// Whether a field is no word of JSON and no small number.
-fn is_worth_hiding(field: &SecretValue) -> bool {
-    const SMALL: usize = 8;
-    let bytes = field.expose_bytes();
-    let is_small_number = bytes.len() < SMALL
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
-    !is_small_number && !matches!(bytes, b"true" | b"false" | b"null")
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use secrets_core::SecretValue;
 
-use crate::{LiveMasker, MaskOptions, Masker, Replacement};
+use crate::{LiveMasker, MaskOptions, MaskStream, Masker, Replacement};
 
 fn masker(values: &[&str]) -> Masker {
     Masker::new(
@@ -89,7 +89,9 @@ fn line_breaks_hide_nothing() {
         .lines()
         .map(|line| format!("12:00 | {line}\n"))
         .collect();
-    assert_eq!(masked(&masker, &logged), "12:00 | ***\n".repeat(4));
+    let wanted =
+        "12:00 | -----BEGIN KEY-----\n12:00 | ***\n12:00 | ***\n12:00 | -----END KEY-----\n";
+    assert_eq!(masked(&masker, &logged), wanted);
     for width in [1, 3, 60, 64, 76] {
         let encoded = wrapped(&STANDARD.encode(key), width, "\n");
         assert_eq!(masked(&masker, &format!("<{encoded}>")), "<***>", "{width}");
@@ -125,15 +127,114 @@ fn the_start_of_a_value_waits_until_it_is_released() {
     let masker = masker(&["password: 1234"]);
     let mut stream = masker.stream();
     let mut output = Vec::new();
+    let patience = |stream: &MaskStream| stream.patience().map(|time| time.as_millis());
     stream.feed(b"the pas", &mut output);
-    assert_eq!(output, b"the ");
+    assert_eq!((&output[..], patience(&stream)), (&b"the "[..], Some(300)));
+    stream.release(&mut output);
+    assert_eq!((&output[..], patience(&stream)), (&b"the pas"[..], None));
+    // What has started counts, not what is still held.
+    stream.feed(b"sword: ", &mut output);
+    assert_eq!(patience(&stream), Some(1000));
+    stream.feed(b"123", &mut output);
+    assert_eq!(patience(&stream), Some(1000));
+    stream.release(&mut output);
+    stream.feed(b"4!", &mut output);
+    assert_eq!(output, b"the password: 123***!");
+}
+
+#[test]
+fn what_cannot_grow_is_not_held_back() {
+    let masker = masker(&["correct-horse"]);
+    let mut stream = masker.stream();
+    let mut output = Vec::new();
+    stream.feed(b"a correct-horse", &mut output);
+    assert_eq!((&output[..], stream.patience()), (&b"a ***"[..], None));
+    // Padding may follow, though what is there is a value.
+    stream.feed(b" Y29ycmVjdC1ob3JzZQ", &mut output);
     assert_eq!(stream.patience().map(|time| time.as_millis()), Some(20));
     stream.release(&mut output);
-    assert_eq!((&output[..], stream.patience()), (&b"the pas"[..], None));
-    stream.feed(b"sword: 1", &mut output);
-    assert_eq!(stream.patience().map(|time| time.as_millis()), Some(1000));
-    stream.feed(b"234!", &mut output);
-    assert_eq!(output, b"the pas***!");
+    assert_eq!(output, b"a *** ***");
+}
+
+#[test]
+fn lines_stay_whole() {
+    let masker = masker(&["hunter2-hunter2"]);
+    let mut stream = masker.stream();
+    let mut output = Vec::new();
+    stream.feed(b"first\nthe last letter is h\n", &mut output);
+    assert_eq!(output, b"first\n");
+    output.clear();
+    stream.feed(b"nothing\n", &mut output);
+    assert_eq!(output, b"the last letter is h\nnothing\n");
+    output.clear();
+    // What is longer than a pipe takes at once is not one write in any case.
+    let long = "x".repeat(5000) + "h\n";
+    stream.feed(long.as_bytes(), &mut output);
+    assert_eq!(output.len(), 5000);
+}
+
+#[test]
+fn the_longest_of_several_gives_its_name() {
+    let options = MaskOptions::default().with_replacement(Replacement::Name);
+    let values = [("A", SecretValue::from("abcd")), ("B", "abcdefgh".into())];
+    let masker = Masker::with_options(values, &options);
+    assert_eq!(masked(&masker, "abcd abcdefgh abcdef"), "[A] [B] [A]ef");
+}
+
+#[test]
+fn writers_mix_their_escapes() {
+    let masker = masker(&["a/b+c==\"d'é"]);
+    for text in [
+        "a/b+c==\"d'é",
+        "a%2Fb%2bc==%22d'%C3%A9",
+        "a\\/b\\u002bc\\u003d\\u003D\\\"d\\u0027\\u00e9",
+        "a\\\\/b+c==\\\\\\\"d'\\\\u00e9",
+        "a&sol;b&#43;c&#x3d;&equals;&quot;d&#39;&eacute;",
+        "'a/b+c==\"d'\\''é'",
+        "a/b+c==\\\"d\\'\\xe9",
+        "\\x61\\x{2f}\\142\\U0000002bc=%3D\\42d\\47\\303\\251",
+    ] {
+        let quoted = format!("<{text}>");
+        let wanted = if text.starts_with('\'') {
+            "<'***'>"
+        } else {
+            "<***>"
+        };
+        assert_eq!(masked(&masker, &quoted), wanted, "{text}");
+        // Also among much else, which is searched in another way.
+        let long = format!("{}{quoted}{}", "x y\n".repeat(40), "z".repeat(100));
+        let wanted = format!("{}{wanted}{}", "x y\n".repeat(40), "z".repeat(100));
+        assert_eq!(masked(&masker, &long), wanted, "{text}");
+    }
+}
+
+#[test]
+fn the_password_of_an_address_is_masked_by_itself() {
+    let masker = masker(&["postgres://app:p%40ss-word@db:5432/main"]);
+    assert_eq!(
+        masked(&masker, "user app, password p@ss-word, p%40ss-word"),
+        "user app, password ***, ***"
+    );
+    assert_eq!(
+        masked(&masker, "<postgres://app:p%40ss-word@db:5432/main>"),
+        "<***>"
+    );
+    assert_eq!(
+        masked(&masker, "postgres://app:p%40ss-word@other"),
+        "postgres://app:***@other"
+    );
+}
+
+#[test]
+fn a_long_value_takes_little_memory() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let value: String = (0..60_000).map(|_| random.alphanumeric()).collect();
+    let masker = masker(&[&value]);
+    assert!(masker.memory() <= 16 << 20, "{}", masker.memory());
+    assert_eq!(masked(&masker, &format!("<{value}>")), "<***>");
+    let encoded = wrapped(&STANDARD.encode(format!("u:{value}")), 76, "\n");
+    let shown = masked(&masker, &encoded);
+    assert!(shown.starts_with("dT") && shown.ends_with("***") && shown.len() == 6);
 }
 
 #[test]
@@ -339,6 +440,70 @@ fn the_attentive_reader_reads_what_is_not_masked() {
     }
 }
 
+/// A character as one of many writers writes it.
+fn written(letter: char, way: u8) -> String {
+    let bytes = |before: &str, upper: bool| -> String {
+        let mut utf8 = [0; 4];
+        let utf8 = letter.encode_utf8(&mut utf8).bytes();
+        utf8.map(|byte| {
+            if upper {
+                format!("{before}{byte:02X}")
+            } else {
+                format!("{before}{byte:02x}")
+            }
+        })
+        .collect()
+    };
+    let units = |before: &str, upper: bool| -> String {
+        let mut utf16 = [0; 2];
+        let utf16 = letter.encode_utf16(&mut utf16).iter();
+        utf16
+            .map(|unit| {
+                if upper {
+                    format!("{before}{unit:04X}")
+                } else {
+                    format!("{before}{unit:04x}")
+                }
+            })
+            .collect()
+    };
+    let code = u32::from(letter);
+    match way % 24 {
+        0 => bytes("%", true),
+        1 => bytes("%", false),
+        2 => bytes("\\x", true),
+        3 => bytes("\\x", false),
+        4 => units("\\u", false),
+        5 => units("\\u", true),
+        6 => units("\\\\u", false),
+        7 => units("%u", true),
+        8 => format!("\\u{{{code:x}}}"),
+        9 => format!("\\x{{{code:X}}}"),
+        10 => format!("\\U{code:08x}"),
+        11 => format!("&#{code};"),
+        12 => format!("&#x{code:x};"),
+        13 => format!("&#X{code:04X};"),
+        14 if letter.is_ascii_punctuation() => format!("\\{letter}"),
+        15 if letter.is_ascii() => format!("\\{code:03o}"),
+        16 if code < 256 => format!("\\x{code:02x}"),
+        17 => match letter {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\'' => "&apos;".to_owned(),
+            'é' => "&eacute;".to_owned(),
+            '$' => "&dollar;".to_owned(),
+            other => other.to_string(),
+        },
+        18 if letter == ' ' => "+".to_owned(),
+        19 if letter == '\'' => "'\\''".to_owned(),
+        20 if letter == '\\' => "\\\\\\\\".to_owned(),
+        21 if letter == '"' => "\\\\\\\"".to_owned(),
+        _ => letter.to_string(),
+    }
+}
+
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
@@ -411,6 +576,41 @@ proptest! {
         let whole = masker.mask(text.as_bytes());
         let pieces = in_pieces(&masker, text.as_bytes(), &lengths);
         prop_assert_eq!(String::from_utf8_lossy(&pieces), String::from_utf8_lossy(&whole));
+    }
+
+    /// Each character as another writer would write it, cut anywhere, with pauses in which a slow writer makes the next.
+    #[test]
+    fn no_mixture_of_escapes_leaks(
+        values in proptest::collection::vec("[!-~é😀][ -~ßé😀]{6,38}[!-~é😀]", 1..4),
+        which in any::<Index>(),
+        ways in proptest::collection::vec(any::<u8>(), 120),
+        noise in proptest::collection::vec("[ -~\n]{0,90}", 2),
+        lengths in proptest::collection::vec(1_usize..40, 1..8),
+        pauses in proptest::collection::vec(0_u64..75, 1..8),
+    ) {
+        let value = which.get(&values);
+        let spelled: String = value.chars().zip(ways.iter().cycle()).map(|(letter, way)| written(letter, *way)).collect();
+        let text = format!("{}<{spelled}>{}", noise[0], noise[1]);
+        let texts: Vec<&str> = values.iter().map(String::as_str).collect();
+        let masker = masker(&texts);
+        let whole = masker.mask_text(&text);
+        prop_assert!(whole.contains("<***>"), "{value:?} as {spelled:?}: {whole}");
+        let mut stream = masker.stream();
+        let mut output = Vec::new();
+        let mut rest = text.as_bytes();
+        for (length, pause) in lengths.iter().cycle().zip(pauses.iter().cycle()) {
+            let (piece, after) = rest.split_at(rest.len().min(*length));
+            stream.feed(piece, &mut output);
+            if stream.patience().is_some_and(|patience| patience.as_millis() <= u128::from(*pause)) {
+                stream.release(&mut output);
+            }
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        stream.finish(&mut output);
+        prop_assert_eq!(String::from_utf8_lossy(&output), whole);
     }
 
     #[test]

@@ -59,6 +59,10 @@ struct Shared {
     router: Router,
     config: Config,
     declared: HashMap<String, usize>,
+    #[cfg_attr(
+        not(any(feature = "audit", feature = "cache", feature = "policy")),
+        expect(dead_code, reason = "there is none to look at")
+    )]
     handles: LayerHandles,
 }
 
@@ -73,6 +77,10 @@ pub(crate) struct LayerHandles {
 }
 
 impl LayerHandles {
+    #[cfg_attr(
+        not(any(feature = "audit", feature = "cache", feature = "policy")),
+        expect(unused_variables, reason = "there is none to look at")
+    )]
     pub(crate) fn new(options: &StackOptions) -> Self {
         Self {
             #[cfg(feature = "cache")]
@@ -236,13 +244,11 @@ impl Secrets {
     /// As [`get`](Self::get).
     pub async fn get_with_origin(&self, reference: impl ToSecretRef) -> Result<Answer> {
         let reference = reference.to_secret_ref()?;
-        match self
-            .try_cached(&reference)
-            .and_then(|kept| kept.to_answer())
-        {
-            Some(answer) => Ok(answer),
-            None => self.ask(&reference).await,
+        #[cfg(feature = "cache")]
+        if let Some(answer) = self.try_cached(&reference).and_then(|hit| hit.to_answer()) {
+            return Ok(answer);
         }
+        self.ask(&reference).await
     }
 
     /// The same through the stack.

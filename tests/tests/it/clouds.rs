@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 const PROVIDERS: [&str; 5] = ["aws", "azure", "gcp", "infisical", "vault"];
 const CANARY: &str = "canary-7f3a";
 
-/// A listener that nobody shall call.
+/// A listener that nobody may call.
 struct Silence {
     listener: TcpListener,
     called: Cell<usize>,

@@ -19,4 +19,5 @@ mod start;
 mod stats;
 mod terminal;
 mod values;
+mod writers;
 mod wrong_input;

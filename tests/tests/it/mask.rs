@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -120,7 +120,8 @@ fn the_exit_code_is_the_programs() {
         Ran::of(&mut masked(&home, &format!("exit {code}"))).ended(code);
     }
     for (name, number) in [("TERM", 15), ("KILL", 9), ("PIPE", 13)] {
-        Ran::of(&mut masked(&home, &format!("kill -{name} $$"))).ended(128 + number);
+        let ran = Ran::of(&mut masked(&home, &format!("kill -{name} $$")));
+        assert_eq!(ran.status.signal(), Some(number), "{name}: {}", ran.stderr);
     }
     let run = |program: &str| home.run(&["run", "--mask", "always", "--", program]);
     run("no-such-program-anywhere")
@@ -131,26 +132,43 @@ fn the_exit_code_is_the_programs() {
     run("").refused(127);
 }
 
+/// Counts the signals of a number that it gets in half a second, once it has said that it is ready.
+const COUNTING: &str = "$SIG{$ARGV[0]} = sub { $n++ }; open(F, \">ready\"); close F; \
+                        for (1..10) { select(undef, undef, undef, 0.05) } print \"got $n\\n\"; exit 10 + $n";
+
+/// `secrets run --mask always -- perl` that counts these signals, in a group of its own.
+fn counting(home: &Home, name: &str) -> Child {
+    let words = [
+        "run", "--mask", "always", "--", "perl", "-e", COUNTING, name,
+    ];
+    let child = home
+        .command(&words)
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    wait_for(|| home.path("ready").exists());
+    std::fs::remove_file(home.path("ready")).unwrap();
+    child
+}
+
 #[test]
 fn a_signal_reaches_the_program_once() {
     let home = declared();
-    for name in ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH"] {
-        let script = format!(
-            "trap 'echo got; n=$((n+1))' {name}; n=0; echo ready > ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.05; done; exit $((10+n))"
-        );
-        let child = masked(&home, &script)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        wait_for(|| home.path("ready").exists());
-        signal(name, child.id());
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            (output.stdout.as_slice(), output.status.code()),
-            (&b"got\n"[..], Some(11)),
-            "{name}"
-        );
-        std::fs::remove_file(home.path("ready")).unwrap();
+    for name in [
+        "INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH", "ALRM", "VTALRM", "PROF", "IO",
+        "XCPU", "PWR",
+    ] {
+        for to_group in [false, true] {
+            let child = counting(&home, name);
+            signal(name, child.id(), to_group);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(
+                (output.stdout.as_slice(), output.status.code()),
+                (&b"got 1\n"[..], Some(11)),
+                "{name}, to the group: {to_group}"
+            );
+        }
     }
 }
 
@@ -165,12 +183,35 @@ fn what_is_ignored_stays_ignored() {
         .arg(polysecrets_tests::secrets_command());
     let child = shell.stdout(Stdio::piped()).spawn().unwrap();
     wait_for(|| home.path("ready").exists());
-    signal("HUP", child.id());
+    signal("HUP", child.id(), false);
     let output = child.wait_with_output().unwrap();
     assert_eq!(
         (output.stdout.as_slice(), output.status.code()),
         (&b"lived\n"[..], Some(0))
     );
+}
+
+#[test]
+fn what_is_ignored_reaches_a_program_that_wants_it() {
+    let home = declared();
+    for name in ["INT", "QUIT"] {
+        // As a script's `&` starts it.
+        let line =
+            format!("trap '' {name}; exec \"$0\" run --mask always -- perl -e '{COUNTING}' {name}");
+        let mut shell = home.program("sh");
+        shell
+            .args(["-c", &line])
+            .arg(polysecrets_tests::secrets_command());
+        let child = shell.stdout(Stdio::piped()).spawn().unwrap();
+        wait_for(|| home.path("ready").exists());
+        std::fs::remove_file(home.path("ready")).unwrap();
+        signal(name, child.id(), false);
+        assert_eq!(
+            child.wait_with_output().unwrap().stdout,
+            b"got 1\n",
+            "{name}"
+        );
+    }
 }
 
 #[test]
@@ -202,21 +243,124 @@ fn a_reader_that_leaves_ends_the_program() {
 }
 
 #[test]
-fn what_is_left_running_does_not_hold_us_up() {
+fn what_is_left_running_does_not_hold_us_up_and_loses_nothing() {
     let home = declared();
+    let script =
+        "(sleep 4; echo late $DB_PASSWORD; sleep 0.1; echo later >&2; echo last) & echo done";
     let started = Instant::now();
-    let ran = Ran::of(masked(&home, "sleep 20 & echo done").stdout(Stdio::piped())).ok();
-    assert_eq!(ran.text(), "done\n");
+    let mut child = masked(&home, script)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(child.wait().unwrap().success());
     assert!(
-        started.elapsed() < Duration::from_secs(15),
+        started.elapsed() < Duration::from_secs(4),
         "{:?}",
         started.elapsed()
     );
-    assert!(
-        ran.stderr.contains("left another one running"),
-        "{}",
-        ran.stderr
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut stdout)
+        .unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str()),
+        ("done\nlate ***\nlast\n", "later\n")
     );
+}
+
+#[test]
+fn a_slow_writer_gives_nothing_away() {
+    let home = declared();
+    let script = "$| = 1; for (split //, $ARGV[0]) { print; select(undef, undef, undef, 0.03) }";
+    let words = ["run", "--mask", "always", "--", "perl", "-e", script, VALUE];
+    assert_eq!(home.run(&words).ok().text(), "***");
+    // In pieces, with pauses that are long for a machine.
+    let script = "printf hunter2-; sleep 0.4; printf hun; sleep 0.5; printf ter2";
+    assert_eq!(Ran::of(&mut masked(&home, script)).ok().text(), "***");
+}
+
+#[test]
+fn a_socket_is_handed_to_the_program() {
+    let home = declared();
+    let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" run --mask always -- sh -c 'test $LISTEN_PID = $$ && echo mine $LISTEN_FDS'";
+    let mut shell = home.program("sh");
+    shell
+        .args(["-c", line])
+        .arg(polysecrets_tests::secrets_command());
+    assert_eq!(Ran::of(&mut shell).ok().text(), "mine 1\n");
+    let ran = Ran::of(masked(&home, "echo $LISTEN_PID").env("LISTEN_PID", "1")).ok();
+    assert_eq!(ran.text(), "1\n");
+}
+
+#[test]
+fn too_large_an_environment_is_explained() {
+    let home = declared();
+    home.set("db/password", &vec![b'x'; 125_000]);
+    // Each is as long as the system takes one, and all leave too little for the value.
+    let mut command = home.command(&["run", "--mask", "always", "--", "true"]);
+    command
+        .args(vec!["y".repeat(131_000); 15])
+        .arg("y".repeat(20_000));
+    Ran::of(&mut command)
+        .refused(126)
+        .says("cannot execute true: its arguments and environment are too long")
+        .says("hint: declare fewer secrets, or use --clean");
+}
+
+#[test]
+fn it_runs_without_proc() {
+    let home = declared();
+    let mut command = home.program("unshare");
+    let script =
+        "mount -t tmpfs none /proc && exec \"$0\" run --mask always -- sh -c 'echo $DB_PASSWORD'";
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(polysecrets_tests::secrets_command());
+    let ran = Ran::of(&mut command);
+    // Without the right to make namespaces /proc cannot be taken away.
+    if !ran.stderr.contains("unshare") && !ran.stderr.contains("mount:") {
+        assert_eq!(ran.ok().text(), "***\n");
+    }
+}
+
+#[test]
+fn other_processes_see_our_name_and_no_value() {
+    let home = declared();
+    let ran = Ran::of(&mut masked(
+        &home,
+        "cat /proc/$PPID/comm; tr -d '\\0' < /proc/$PPID/environ | grep -c hunter2",
+    ));
+    assert_eq!(ran.text(), "secrets\n0\n");
+}
+
+#[test]
+fn every_ci_server_is_known_without_ci() {
+    let home = declared();
+    for name in [
+        "CIRCLECI",
+        "TRAVIS",
+        "DRONE",
+        "APPVEYOR",
+        "JENKINS_URL",
+        "CF_BUILD_ID",
+    ] {
+        let mut command = home.command(&["run", "--", "sh", "-c", "echo $DB_PASSWORD"]);
+        assert_eq!(
+            Ran::of(command.env(name, "True")).ok().text(),
+            "***\n",
+            "{name}"
+        );
+    }
 }
 
 #[test]
@@ -235,7 +379,7 @@ fn process_one_reaps_what_is_left_to_it() {
         assert_eq!(ran.code(), Some(128 + 15));
     } else {
         let plain = Ran::of(&mut masked(&home, "kill -TERM $$"));
-        assert_eq!(plain.code(), Some(128 + 15));
+        assert_eq!(plain.status.signal(), Some(15));
     }
 }
 
@@ -330,18 +474,51 @@ fn ci_servers_are_told_what_to_mask() {
     let home = declared();
     home.set("db/password", b"100% secret");
     let ran = |words: &[&str], variable: &str| Ran::of(home.command(words).env(variable, "true"));
-    assert_eq!(
-        ran(&["ci-mask"], "GITHUB_ACTIONS").ok().text(),
-        "::add-mask::100%25 secret\n::add-mask::first line of it%0Asecond line of it\n\
-         ::add-mask::first line of it\n::add-mask::second line of it\n"
+    let told = |ran: Ran, before: &str, wanted: &[&str]| {
+        let ran = ran.ok();
+        let texts: Vec<&str> = ran
+            .text()
+            .lines()
+            .filter_map(|line| line.strip_prefix(before))
+            .collect();
+        assert_eq!(texts.len(), ran.text().lines().count(), "{}", ran.text());
+        for text in wanted {
+            assert!(texts.contains(text), "no {text:?} in {texts:?}");
+        }
+    };
+    told(
+        ran(&["ci-mask"], "GITHUB_ACTIONS"),
+        "::add-mask::",
+        &[
+            "100%25 secret",
+            "MTAwJSBzZWNyZXQ=",
+            "first line of it%0Asecond line of it",
+            "first line of it",
+            "second line of it",
+        ],
     );
-    assert_eq!(
-        ran(&["ci-mask", "--for", "azure"], "GITHUB_ACTIONS")
-            .ok()
-            .text(),
-        "##vso[task.setsecret]100%AZP25 secret\n##vso[task.setsecret]first line of it%0Asecond line of it\n\
-         ##vso[task.setsecret]first line of it\n##vso[task.setsecret]second line of it\n"
+    told(
+        ran(&["ci-mask", "--for", "azure"], "GITHUB_ACTIONS"),
+        "##vso[task.setsecret]",
+        &[
+            "100%AZP25 secret",
+            "first line of it%0Asecond line of it",
+            "second line of it",
+        ],
     );
+    // The fields of an object and the password of an address are values of their own.
+    home.set(
+        "key",
+        br#"{"token":"t-1234","url":"https://u:p%40ssword@host"}"#,
+    );
+    told(
+        ran(&["ci-mask"], "GITHUB_ACTIONS"),
+        "::add-mask::",
+        &["t-1234", "p%2540ssword", "p@ssword"],
+    );
+    ran(&["ci-mask", "--mask-with", "name"], "GITHUB_ACTIONS")
+        .refused(2)
+        .says("--mask-with");
     ran(&["ci-mask"], "GITLAB_CI")
         .refused(1)
         .says("GitLab")
@@ -372,13 +549,14 @@ fn buildkites_agent_gets_the_values_on_its_input() {
         .values()
         .filter_map(|one| one.as_str())
         .collect();
-    let wanted = [
+    for wanted in [
         VALUE,
         "first line of it\nsecond line of it",
         "first line of it",
         "second line of it",
-    ];
-    assert_eq!(values, wanted);
+    ] {
+        assert!(values.contains(&wanted), "no {wanted:?} in {values:?}");
+    }
     let mut command = home.command(&["ci-mask"]);
     Ran::of(command.env("BUILDKITE", "true"))
         .refused(1)
@@ -456,10 +634,90 @@ fn job_control_reaches_the_program() {
     terminal.wait_for("\nicanon");
 }
 
-fn signal(name: &str, pid: u32) {
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
-        .status();
+#[test]
+fn a_job_goes_on_in_the_background() {
+    let home = declared();
+    let terminal = Terminal::new(&home);
+    terminal.enter("set -m; secrets run --mask always -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do echo ti''ck $i; sleep 0.4; done; read -r x; echo re''ad $x'");
+    terminal.wait_for("tick 2");
+    terminal.press("C-z");
+    terminal.wait_for("Stopped");
+    terminal.enter("bg");
+    // It goes on until it wants to read, as a program alone would.
+    terminal.wait_for("tick 9");
+    terminal.enter("");
+    terminal.wait_for("Stopped (tty input)");
+    terminal.enter("fg");
+    terminal.enter("typed");
+    terminal.wait_for("read typed");
+    terminal.enter("echo vis''ible");
+    terminal.wait_for("\nvisible");
+}
+
+#[test]
+fn keys_reach_a_program_that_reads_a_pipe() {
+    let home = declared();
+    let terminal = Terminal::new(&home);
+    terminal.enter("seq 200 | secrets run --mask always -- less; echo code $?");
+    terminal.wait_for("\n45\n");
+    terminal.press("G");
+    terminal.wait_for("\n200\n");
+    terminal.press("q");
+    terminal.wait_for("code 0");
+    terminal.clear();
+    // A hidden prompt stays hidden.
+    terminal.enter("echo x | secrets run --mask always -- sh -c 'stty -echo </dev/tty; echo as''k; read -r l </dev/tty; stty echo </dev/tty; echo got $l | tr a-z A-Z'");
+    terminal.wait_for("ask");
+    terminal.enter("hush");
+    let screen = terminal.wait_for("GOT HUSH");
+    assert!(!screen.contains("hush"), "{screen}");
+    terminal.clear();
+    terminal.enter("true | secrets run --mask always -- sh -c 'trap \"echo in''t; exit 9\" INT; echo u''p; sleep 20 & wait'; echo code $?");
+    terminal.wait_for("up");
+    terminal.press("C-c");
+    terminal.wait_for("int");
+    terminal.wait_for("code 9");
+}
+
+#[test]
+fn a_prompt_of_a_background_job_is_hidden_in_the_foreground() {
+    let home = declared();
+    let terminal = Terminal::new(&home);
+    terminal.enter("set -m; secrets run --mask always -- sh -c 'sleep 1; stty -echo; echo as''k; read -r l; stty echo; echo got $l | tr a-z A-Z' &");
+    terminal.enter("fg");
+    terminal.wait_for("ask");
+    terminal.enter("hush");
+    let screen = terminal.wait_for("GOT HUSH");
+    assert!(!screen.contains("hush"), "{screen}");
+}
+
+#[test]
+fn keys_reach_a_program_in_a_session_of_its_own() {
+    let home = declared();
+    let terminal = Terminal::new(&home);
+    terminal.enter("setsid -w secrets run --mask always -- sh -c 'echo as''k; read -r l; echo got $l | tr a-z A-Z'");
+    terminal.wait_for("ask");
+    terminal.enter("typed");
+    terminal.wait_for("GOT TYPED");
+}
+
+#[test]
+fn what_a_program_leaves_on_the_terminal_goes_on() {
+    let home = declared();
+    let terminal = Terminal::new(&home);
+    terminal.enter("secrets run --mask always -- sh -c '(sleep 2; echo late $DB_PASSWORD | tr a-z A-Z; echo [$DB_PASSWORD]) & echo do''ne'; echo code $?");
+    terminal.wait_for("code 0");
+    let screen = terminal.wait_for("[***]");
+    assert!(!screen.contains(VALUE), "{screen}");
+}
+
+fn signal(name: &str, pid: u32, to_group: bool) {
+    let to = if to_group {
+        format!("-{pid}")
+    } else {
+        pid.to_string()
+    };
+    let status = Command::new("kill").args(["-s", name, "--", &to]).status();
     assert!(status.unwrap().success());
 }
 

@@ -1,14 +1,14 @@
-//! Settings, variables and arguments that name files, with the content of a file in them: the error names the setting,
-//! and no part of the content is shown anywhere.
+//! Settings, variables and arguments that contain a file instead of naming it: the error names the setting and shows no
+//! part of the content.
 
 use std::fmt::Write as _;
 
 use polysecrets_tests::{Home, Ran};
 
-/// What a canary is made of; no message and no path of a test has a run of it.
+/// A body that occurs in no message and no path.
 const BODY: &str = "Zq7Xw9Kv3Jp5Yt1Rb8Nf4Hd6Gs2Lm0Cx";
 
-/// Files that people put in place of their path, each with the body in it.
+/// Files that people may pass instead of their path, each with the body.
 fn contents() -> Vec<(&'static str, String)> {
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{BODY}\n{BODY}\n-----END PRIVATE KEY-----\n");
     vec![
@@ -29,7 +29,7 @@ fn contents() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Nothing of the body in either stream, in any case of letters.
+/// Requires that neither stream shows a part of the body, ignoring case.
 #[track_caller]
 fn shows_nothing(ran: &Ran, what: &str) {
     let shown = format!("{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr).to_uppercase();
@@ -50,8 +50,8 @@ fn is_refused(ran: Ran, setting: &str, what: &str) {
     assert!(ran.stdout.is_empty());
 }
 
-/// Each setting of a provider that names a file: type, setting as the error writes it, other settings, line with `@` for
-/// the content.
+/// Each setting that names a file: provider type, setting as printed in the error, other settings, line with `@` for the
+/// content.
 const SETTINGS: &[(&str, &str, &str, &str)] = &[
     (
         "aws-sm",
@@ -229,7 +229,7 @@ fn a_variable_that_holds_content_is_named_and_not_shown() {
                 Ran::of(command.envs(others.iter().copied()))
             };
             let ran = run(&["get", "a", "-vv"]);
-            // It may hold a key itself.
+            // The variable may contain a key.
             let holds_key = content.contains("-----BEGIN ") || what == "an age key";
             let is_a_key = *variable == "SECRETS_IDENTITY" && holds_key;
             if is_a_key {
@@ -249,7 +249,7 @@ fn a_variable_that_holds_content_is_named_and_not_shown() {
     }
 }
 
-/// Variables that hold no path, whose values an error must not repeat either.
+/// Variables that are not paths, whose values an error must not repeat either.
 const OTHER_VARIABLES: &[(&str, &str)] = &[
     ("AWS_REGION", "aws-sm"),
     ("AWS_PROFILE", "aws-sm"),
@@ -280,7 +280,7 @@ fn a_variable_that_holds_a_key_is_not_repeated() {
     let home = Home::new();
     for (what, content) in contents() {
         for (variable, provider) in OTHER_VARIABLES {
-            // As a password in an address, too.
+            // Also as a password in an address.
             for content in [content.clone(), format!("https://me:{BODY}@vault.example")] {
                 let mut command = home.command(&["get", "a", "-vv"]);
                 command.env("SECRETS_PROVIDER", provider);

@@ -1,4 +1,4 @@
-//! Three nodes of OpenBao with raft storage: an active one and two standbys, which answer reads themselves.
+//! A cluster of three OpenBao nodes with raft storage: an active one and two standbys that serve reads.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,7 +13,7 @@ use super::{Guard, Server, openbao, port, start};
 use crate::shell::{Result, at, read};
 
 const NODES: u16 = 3;
-/// Answers 200 for a standby too.
+/// Returns 200 for standbys too.
 const HEALTH: &str = "/v1/sys/health?standbyok=true&perfstandbyok=true";
 const KEY_BYTES: usize = 32;
 
@@ -48,13 +48,13 @@ pub(super) fn health(server: &Server) -> Result<()> {
     nodes.try_for_each(|address| start::answers(address, HEALTH))
 }
 
-/// The addresses of the nodes, and the token of their administrator.
+/// The addresses of the nodes and their administrator's token.
 fn attempt(
     guard: &Mutex<Guard>,
     folder: &Path,
     processes: &mut Vec<Process>,
 ) -> Result<(Vec<String>, String)> {
-    // Each node has a second port for the others.
+    // Each node has a second port for the other nodes.
     let first = port::free(2 * NODES)?;
     let ports: Vec<u16> = (0..NODES).map(|number| first + 2 * number).collect();
     let addresses: Vec<String> = ports
@@ -82,7 +82,7 @@ fn attempt(
         let log = node.join("server.log");
         let process = start::spawn(guard, &mut command, &log, &argument)?;
         processes.push(process.clone());
-        // The others can join only a cluster that exists.
+        // The others can only join an existing cluster.
         if number == 0 {
             let initialised = || initialise(&addresses[0], folder);
             token = Some(start::eventually(&process, initialised)?);

@@ -18,6 +18,7 @@ pub(super) const VENV: Venv = Venv { name: NAME };
 /// Programs that must run in a full run.
 const EXPECTED: &[&str] = &[
     "test_aws",
+    "test_aws_logins",
     "test_azure",
     "test_gcp",
     "test_infisical",

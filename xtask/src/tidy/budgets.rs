@@ -14,7 +14,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("secrets-cli", 390),
 ];
 
-/// The facade with these features alone, and its budget.
+/// The facade with only these features, and its budget.
 const FACADE: &[(&str, &str, usize)] = &[
     ("  env alone", "env", 55),
     ("  vault", "env,vault", 125),

@@ -42,7 +42,7 @@ enum Maker {
     Example(&'static str),
     /// The list of crates and their modules.
     Tree,
-    /// What `tidy` refuses to read.
+    /// The phrases that `tidy` refuses.
     Phrases,
 }
 

@@ -1,4 +1,4 @@
-//! What documents point at: another page and its heading, a file, a test by its name.
+//! Checks that links in documents lead to an existing page, heading, file or test.
 
 use std::collections::HashMap;
 use std::fs;
@@ -39,7 +39,7 @@ pub(super) fn check() -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
-/// What a page offers to links, and what it points at; lines are counted from 1.
+/// The anchors of a page and its links, with lines counted from 1.
 #[derive(Debug, Default)]
 struct Page {
     anchors: Vec<String>,
@@ -79,7 +79,7 @@ impl Page {
         page
     }
 
-    /// A second heading of the same words gets a number, as on GitHub.
+    /// A second heading with the same text gets a number, as on GitHub.
     fn unique(&self, slug: String) -> String {
         if !self.anchors.contains(&slug) {
             return slug;
@@ -91,7 +91,7 @@ impl Page {
     }
 }
 
-/// The anchor that GitHub gives to a heading.
+/// GitHub's anchor for a heading.
 fn slug(heading: &str) -> String {
     heading
         .trim()
@@ -105,7 +105,7 @@ fn slug(heading: &str) -> String {
         .collect()
 }
 
-/// Why a link leads nowhere. Addresses of the web and items of the code are left to others.
+/// Why a link is broken; `None` if it works. Does not check web addresses and items of code.
 fn broken(page: &Path, target: &str, pages: &HashMap<PathBuf, Page>) -> Option<String> {
     if target.contains("::") || target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -139,7 +139,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// What of `crates/a/tests/b.rs::name` or `crates/a/tests/b.rs::{one, two}` does not exist.
+/// The missing part of `crates/a/tests/b.rs::name` or `crates/a/tests/b.rs::{one, two}`.
 fn missing_tests(root: &Path, code: &str) -> Vec<String> {
     let Some((file, names)) = code.split_once(".rs::") else {
         return Vec::new();

@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::types::{Filter as SdkFilter, FilterNameStringType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use secrets_core::{Clock, Result, SecretValue};
+use secrets_core::{Clock, Result};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
@@ -22,8 +22,8 @@ use crate::limits::MAX_PAGE;
 use crate::names::{Arn, Filter};
 use crate::value::payload;
 use crate::wire::{
-    Batch, CURRENT, Creation, Deletion, Description, Paged, Read, Selector, VersionEntry, read,
-    sdk_tags, tags, time,
+    Batch, CURRENT, Creation, Deletion, Description, Paged, Payload, Read, Selector, VersionEntry,
+    read, sdk_tags, tags, time,
 };
 
 /// The API, spoken by AWS's SDK. Cheap to clone.
@@ -33,7 +33,7 @@ pub(crate) struct Client(Arc<Inner>);
 struct Inner {
     connection: Connection,
     clock: Arc<dyn Clock>,
-    /// The policy allows single reads and no batches, which has turned out.
+    /// The server or the policy allows single reads and no batches, which has turned out.
     batches_refused: AtomicBool,
 }
 
@@ -85,7 +85,7 @@ impl Client {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        Err(failure.told(action, asked, self.now()))
+        Err(failure.into_error(action, asked, self.now()))
     }
 
     async fn attempt<T, E, F>(
@@ -107,7 +107,7 @@ impl Client {
                 .await;
             let failure = match answer {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(failure) => Failure::of(failure, self.now()),
+                Err(failure) => Failure::from_sdk(failure, &connected.login, self.now()),
             };
             let next = match is_repeated {
                 true => None,
@@ -169,7 +169,7 @@ impl Client {
         )
     }
 
-    /// `None` if the policy does not allow batches; the secrets have to be read one by one then.
+    /// `None` if the server has no batches, or refuses this one; the secrets are read one by one then.
     pub(crate) async fn batch(&self, ids: &[String]) -> Result<Option<Batch>> {
         const ACTION: &str = "BatchGetSecretValue";
         let mut batch = Batch {
@@ -189,11 +189,13 @@ impl Client {
                 .await?;
             let answer = match answer {
                 Ok(answer) => answer,
-                Err(failure) if failure.is_denied() => {
+                Err(failure) if failure.is_of_action() => {
                     self.0.batches_refused.store(true, Ordering::Relaxed);
                     return Ok(None);
                 }
-                Err(failure) => return Err(failure.told(ACTION, Asked::Other, self.now())),
+                // One name can spoil a batch; the others are still readable.
+                Err(failure) if failure.is_of_content() => return Ok(None),
+                Err(failure) => return Err(failure.into_error(ACTION, Asked::Other, self.now())),
             };
             for entry in answer.secret_values.unwrap_or_default() {
                 batch.values.push(read(
@@ -319,7 +321,7 @@ impl Client {
     pub(crate) async fn create(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         creation: &Creation<'_>,
     ) -> Result<Option<String>> {
@@ -345,7 +347,7 @@ impl Client {
     pub(crate) async fn put(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         stage: Option<&str>,
     ) -> Result<Option<String>> {

@@ -11,10 +11,10 @@ use super::per_secret::PerSecret;
 use crate::client::Client;
 use crate::limits::MAX_VALUE_BYTES;
 use crate::names::Names;
-use crate::value::{Fields, not_an_object};
-use crate::wire::{Read, Selector};
+use crate::value::{Fields, not_an_object, without_mark};
+use crate::wire::{Payload, Read, Selector};
 
-/// How often a write is begun anew because another one came between. Of so many writers at once each one gets through.
+/// How often a write starts again because another one came between. With that many writers at once, each one succeeds.
 const ROUNDS: usize = 32;
 
 /// What can be done with the keys of one secret. A key is deleted for good as far as the current version goes; earlier
@@ -63,18 +63,20 @@ impl JsonKeys {
     async fn read(&self) -> Result<Read> {
         self.client.check_region(&self.id).await?;
         let read = self.client.get(&self.id, &Selector::Current).await;
-        read.map_err(|failure| self.told(failure))
+        let mut read = read.map_err(|failure| self.of_secret_name(failure))?;
+        read.value = without_mark(read.value);
+        Ok(read)
     }
 
-    fn told(&self, failure: Error) -> Error {
+    fn of_secret_name(&self, failure: Error) -> Error {
         let message = format!("{}, the secret of `secret_name`", failure.message());
-        let mut told = Error::new(failure.kind(), message);
+        let mut error = Error::new(failure.kind(), message);
         if let Some(hint) = failure.hint() {
-            told = told.with_hint(hint.to_owned());
+            error = error.with_hint(hint.to_owned());
         }
         match failure.retry_after() {
-            Some(wait) => told.with_retry_after(wait),
-            None => told,
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
         }
     }
 
@@ -211,7 +213,7 @@ impl JsonKeys {
             .map_err(|error| error.with_name(name))
     }
 
-    /// Writes the whole value with one key changed, if it is still the one that was read; else anew.
+    /// Writes the whole value with one key changed, if it is still the one that was read; otherwise starts again.
     async fn write(
         &self,
         name: &SecretName,
@@ -271,7 +273,11 @@ impl JsonKeys {
             Some(version) => PutOptions::default().with_mode(PutMode::IfVersion(version.into())),
             None => PutOptions::default().with_mode(PutMode::Create),
         };
-        match self.secrets.write_whole(&self.id, &whole, options).await {
+        let payload = Payload {
+            value: &whole,
+            as_bytes: read.as_ref().is_some_and(|read| read.is_binary),
+        };
+        match self.secrets.write_whole(&self.id, payload, options).await {
             // Somebody else made the secret just now.
             Err(exists) if exists.kind() == ErrorKind::AlreadyExists => {
                 Err(Error::from(ErrorKind::Conflict))
@@ -284,12 +290,14 @@ impl JsonKeys {
     pub(crate) async fn probe(&self) -> Result<String> {
         self.client.check_region(&self.id).await?;
         match self.client.describe(&self.id).await {
-            Ok(found) if found.is_deleted => Err(self.told(Error::from(ErrorKind::Deleted))),
+            Ok(found) if found.is_deleted => {
+                Err(self.of_secret_name(Error::from(ErrorKind::Deleted)))
+            }
             Ok(_) => Ok("the secret of `secret_name` is there".to_owned()),
             Err(missing) if missing.kind() == ErrorKind::NotFound => {
                 Ok("the secret of `secret_name` does not exist yet".to_owned())
             }
-            Err(failure) => Err(self.told(failure)),
+            Err(failure) => Err(self.of_secret_name(failure)),
         }
     }
 }

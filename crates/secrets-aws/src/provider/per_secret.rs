@@ -19,7 +19,9 @@ use crate::limits::MAX_PAGE;
 use crate::limits::{BATCH, IN_FLIGHT, MAX_STAGE_BYTES, RECOVERY_DAYS, VERSION_ID_BYTES};
 use crate::names::{Arn, Filter, Names};
 use crate::value::{AWS_TAG, check_tags, check_value};
-use crate::wire::{Batch, CURRENT, Creation, Deletion, Description, Read, Selector, VersionEntry};
+use crate::wire::{
+    Batch, CURRENT, Creation, Deletion, Description, Payload, Read, Selector, VersionEntry,
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -81,8 +83,7 @@ impl PerSecret {
 
     pub(crate) async fn get(&self, name: &SecretName, version: Option<&Version>) -> Result<Secret> {
         let (id, selector) = (self.names.id(name)?, selector(version)?);
-        self.client.check_region(&id).await?;
-        let read = self.client.get(&id, &selector).await;
+        let read = self.read(&id, &selector).await;
         read.map(|read| secret(name, read))
             .map_err(|failure| about(failure, name))
     }
@@ -245,7 +246,14 @@ impl PerSecret {
 
     async fn read(&self, id: &str, selector: &Selector) -> Result<Read> {
         self.client.check_region(id).await?;
-        self.client.get(id, selector).await
+        match (self.client.get(id, selector).await, selector) {
+            // A stage may be as long as an id.
+            (Err(missing), Selector::Id(stage)) if missing.kind() == ErrorKind::NotFound => {
+                let stage = Selector::Stage(stage.clone());
+                self.client.get(id, &stage).await.map_err(|_| missing)
+            }
+            (read, _) => read,
+        }
     }
 
     pub(crate) async fn describe(
@@ -269,7 +277,7 @@ impl PerSecret {
                 Some(version) => version.to_owned(),
                 None => return Err(error::no_version(version).with_name(name)),
             },
-            Selector::Id(id) => id,
+            Selector::Id(id) => found.staged(&id).map(str::to_owned).unwrap_or(id),
             Selector::Current => return Err(error::no_version(version).with_name(name)),
         };
         let versions = self.client.versions(&id).await?;
@@ -293,12 +301,16 @@ impl PerSecret {
         }
         let size = options.page_size.unwrap_or(MAX_PAGE);
         let page = self.client.list(&filter, size, token).await?;
+        let mut left_out = 0_usize;
         let items = page
             .items
             .into_iter()
             .filter(|found| !found.is_deleted)
             .filter_map(|found| {
-                let name = self.names.name(&found.id)?;
+                let Some(name) = self.names.name(&found.id) else {
+                    left_out += usize::from(self.names.covers(&found.id));
+                    return None;
+                };
                 let fits = name.as_str().starts_with(&options.prefix);
                 fits.then(|| {
                     Metadata::new(name)
@@ -309,6 +321,12 @@ impl PerSecret {
                 })
             })
             .collect();
+        if left_out > 0 {
+            tracing::warn!(
+                secrets = left_out,
+                "secrets are not listed whose names begin or end with `/` or hold `//`; `secret_prefix = \"/\"` reads the names that begin with `/`"
+            );
+        }
         Ok(Page::new(items, page.next.map(PageToken::new)))
     }
 
@@ -328,7 +346,8 @@ impl PerSecret {
         let (this, value, options) = (self.clone(), value.clone(), options.clone());
         // More than one request, that a caller who goes away must not separate.
         let written = run_to_completion("write", async move {
-            this.write(&id, &value, &token, options).await
+            this.write(&id, Payload::from(&value), &token, options)
+                .await
         });
         let version = written.await.map_err(|failure| about(failure, name))?;
         Ok(Metadata::new(name.clone()).with_version(version.map(Version::new)))
@@ -338,7 +357,7 @@ impl PerSecret {
     pub(crate) async fn write_whole(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         options: PutOptions,
     ) -> Result<Option<String>> {
         self.write(id, value, &request_token(None), options).await
@@ -347,7 +366,7 @@ impl PerSecret {
     async fn write(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         options: PutOptions,
     ) -> Result<Option<String>> {
@@ -387,7 +406,7 @@ impl PerSecret {
     async fn create(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         tags: Option<&BTreeMap<String, String>>,
     ) -> Result<Option<String>> {
@@ -410,7 +429,7 @@ impl PerSecret {
     async fn replace(
         &self,
         id: &str,
-        value: &SecretValue,
+        value: Payload<'_>,
         token: &str,
         expected: &str,
     ) -> Result<Option<String>> {
@@ -509,7 +528,7 @@ impl PerSecret {
         self.client.check_region(&id).await?;
         let versions = self.client.versions(&id).await;
         let mut versions = versions.map_err(|failure| about(failure, name))?;
-        // The service promises no order; of one moment, those told last are taken for the newest. At most some hundred
+        // The service promises no order; within one second, those listed last count as the newest. At most some hundred
         // versions are kept.
         versions.reverse();
         versions.sort_by_key(|entry| std::cmp::Reverse((entry.created, entry.is_current)));
@@ -519,7 +538,7 @@ impl PerSecret {
                 let last = versions
                     .iter()
                     .position(|entry| entry.version == token.as_str());
-                last.ok_or_else(|| Error::invalid_page_token())? + 1
+                last.ok_or_else(Error::invalid_page_token)? + 1
             }
         };
         let size = options.page_size.unwrap_or(versions.len()).max(1);
@@ -546,7 +565,7 @@ impl PerSecret {
         }
         let no_version = || error::no_version(to).with_name(name);
         let wanted = match selector {
-            Selector::Id(version) => version,
+            Selector::Id(version) => found.staged(&version).map(str::to_owned).unwrap_or(version),
             Selector::Stage(stage) => found
                 .staged(&stage)
                 .map(str::to_owned)
@@ -617,7 +636,7 @@ fn state(found: &Description) -> SecretState {
     }
 }
 
-/// An id of a version, or the name of a stage, told apart by length.
+/// An id of a version, or the name of a stage, distinguished by length.
 fn selector(version: Option<&Version>) -> Result<Selector> {
     let Some(version) = version else {
         return Ok(Selector::Current);
@@ -672,16 +691,16 @@ mod tests {
 
     #[test]
     fn versions_are_ids_or_stages() {
-        let told = |text: &str| selector(Some(&Version::new(text)));
+        let selected = |text: &str| selector(Some(&Version::new(text)));
         let id = "a1b2c3d4-5678-90ab-cdef-1234567890ab";
-        assert_eq!(told(id).unwrap(), Selector::Id(id.to_owned()));
+        assert_eq!(selected(id).unwrap(), Selector::Id(id.to_owned()));
         assert_eq!(
-            told("AWSPREVIOUS").unwrap(),
+            selected("AWSPREVIOUS").unwrap(),
             Selector::Stage("AWSPREVIOUS".to_owned())
         );
         assert_eq!(selector(None).unwrap(), Selector::Current);
         for none in ["", &"x".repeat(257)] {
-            assert_eq!(told(none).unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(selected(none).unwrap_err().kind(), ErrorKind::NotFound);
         }
     }
 
@@ -722,6 +741,7 @@ mod tests {
             version: None,
             created: None,
             value: SecretValue::from("x"),
+            is_binary: false,
         };
         for id in ["app/db", arn, &arn[..arn.len() - 7]] {
             assert!(answers_to(&read, id), "{id}");

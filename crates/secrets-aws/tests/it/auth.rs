@@ -13,14 +13,14 @@ use serde_json::json;
 use crate::support::name;
 
 /// A service that answers every read, and a metadata service that counts who asks it.
-struct World {
-    service: FaultServer,
-    metadata: FaultServer,
+pub(crate) struct World {
+    pub(crate) service: FaultServer,
+    pub(crate) metadata: FaultServer,
     home: tempfile::TempDir,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let secret = json!({"Name": "a", "ARN": "arn", "VersionId": "v", "SecretString": "x"});
         let credentials = json!({
             "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "METADATA", "SecretAccessKey": "key",
@@ -54,11 +54,30 @@ impl World {
         }
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub(crate) fn write(&self, file: &str, text: &str) {
         std::fs::write(self.home.path().join(file), text).unwrap();
     }
 
-    fn environment(&self, variables: &[(&str, &str)]) -> Environment {
+    pub(crate) fn path(&self, file: &str) -> String {
+        self.home.path().join(file).to_str().unwrap().to_owned()
+    }
+
+    /// Leaves the profile and the file that `aws sso login` leaves, named by the SHA-1 of the start URL.
+    pub(crate) fn log_in_to_sso(&self) {
+        let start = "https://example.awsapps.com/start";
+        self.write(
+            ".aws/config",
+            &format!("[default]\nsso_start_url = {start}\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = r\nregion = eu-west-1\n"),
+        );
+        std::fs::create_dir_all(self.home.path().join(".aws/sso/cache")).unwrap();
+        let token = json!({"accessToken": "sso-token", "expiresAt": "2099-01-01T00:00:00Z", "region": "eu-west-1", "startUrl": start});
+        self.write(
+            &format!(".aws/sso/cache/{}.json", sha1(start)),
+            &token.to_string(),
+        );
+    }
+
+    pub(crate) fn environment(&self, variables: &[(&str, &str)]) -> Environment {
         let metadata = self.metadata.url();
         let always = [
             ("HOME", self.home.path().to_str().unwrap()),
@@ -72,7 +91,7 @@ impl World {
     }
 
     /// Reads one secret, with these variables and settings.
-    async fn read(
+    pub(crate) async fn read(
         &self,
         variables: &[(&str, &str)],
         change: impl FnOnce(&mut AwsConfig),
@@ -86,7 +105,7 @@ impl World {
     }
 
     /// Whose key signed the last request, and for which region.
-    fn signer(&self) -> (String, String) {
+    pub(crate) fn signer(&self) -> (String, String) {
         let requests = self.service.requests();
         let signature = requests.last().unwrap().header("authorization").unwrap();
         let scope = signature.split_once("Credential=").unwrap().1;
@@ -96,11 +115,11 @@ impl World {
     }
 }
 
-fn signed(key: &str, region: &str) -> (String, String) {
+pub(crate) fn signed(key: &str, region: &str) -> (String, String) {
     (key.to_owned(), region.to_owned())
 }
 
-const KEYS: [(&str, &str); 2] = [
+pub(crate) const KEYS: [(&str, &str); 2] = [
     ("AWS_ACCESS_KEY_ID", "ENV"),
     ("AWS_SECRET_ACCESS_KEY", "key"),
 ];
@@ -221,7 +240,7 @@ async fn a_process_gives_credentials() {
     assert_eq!(world.metadata.connection_count(), 0);
 }
 
-fn assumed(action: &str, key: &str) -> Fault {
+pub(crate) fn assumed(action: &str, key: &str) -> Fault {
     Fault::reply(Reply::new(200).header("Content-Type", "text/xml").body(format!(
         "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>\
          <AssumedRoleUser><AssumedRoleId>R:s</AssumedRoleId><Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn></AssumedRoleUser>\
@@ -318,20 +337,7 @@ async fn sso_gives_credentials() {
         "accessKeyId": "SSO", "secretAccessKey": "key", "sessionToken": "token", "expiration": 4_070_908_800_000_u64,
     }});
     let portal = FaultServer::start(Reply::json(&credentials)).await.unwrap();
-    let start = "https://example.awsapps.com/start";
-    world.write(
-        ".aws/config",
-        &format!("[default]\nsso_start_url = {start}\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = r\nregion = eu-west-1\n"),
-    );
-    // The file that `aws sso login` leaves, named by the SHA-1 of the start URL.
-    let cache = world.home.path().join(".aws/sso/cache");
-    std::fs::create_dir_all(&cache).unwrap();
-    let token = json!({"accessToken": "sso-token", "expiresAt": "2099-01-01T00:00:00Z", "region": "eu-west-1", "startUrl": start});
-    std::fs::write(
-        cache.join(format!("{}.json", sha1(start))),
-        token.to_string(),
-    )
-    .unwrap();
+    world.log_in_to_sso();
     let url = portal.url();
     world
         .read(&[("AWS_ENDPOINT_URL_SSO", url.as_str())], |_| {})

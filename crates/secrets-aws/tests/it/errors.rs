@@ -92,7 +92,7 @@ async fn recorded_answers_become_the_right_errors() {
     }
 }
 
-/// A batch tells of single secrets what a single read would have told.
+/// A batch reports each secret as a single read would.
 #[tokio::test]
 async fn errors_of_single_items_are_those_of_single_reads() {
     for (code, message, kind) in [

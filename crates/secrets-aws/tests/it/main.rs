@@ -5,5 +5,7 @@ mod support;
 
 mod auth;
 mod errors;
+mod logins;
+mod shapes;
 mod tls;
 mod wire;

@@ -44,10 +44,10 @@ fn ok(body: &Value) -> Fault {
 
 /// The operation and the body of each request.
 fn log(server: &FaultServer) -> Vec<(String, Value)> {
-    server.requests().iter().map(told).collect()
+    server.requests().iter().map(action_and_body).collect()
 }
 
-fn told(request: &RecordedRequest) -> (String, Value) {
+fn action_and_body(request: &RecordedRequest) -> (String, Value) {
     let target = request.header("x-amz-target").unwrap();
     let action = target.strip_prefix("secretsmanager.").unwrap().to_owned();
     let mut body = request.json().unwrap();
@@ -66,7 +66,7 @@ fn asked(action: &str, body: Value) -> (String, Value) {
 fn serving(secrets: &[(&'static str, &'static str)]) -> Script {
     let held: BTreeMap<_, _> = secrets.iter().copied().collect();
     Script::respond(move |request| {
-        let (action, body) = told(request);
+        let (action, body) = action_and_body(request);
         Some(match action.as_str() {
             "GetSecretValue" => match held.get(body["SecretId"].as_str()?) {
                 Some(value) => ok(&secret(body["SecretId"].as_str()?, value)),
@@ -309,7 +309,7 @@ async fn one_alone_and_the_last_of_21_are_read_without_a_batch() {
 #[tokio::test]
 async fn a_policy_without_batches_is_learned_once() {
     let server = FaultServer::start(Script::respond(|request| {
-        let (action, body) = told(request);
+        let (action, body) = action_and_body(request);
         Some(match action.as_str() {
             "BatchGetSecretValue" => refusal("AccessDeniedException"),
             _ => ok(&secret(body["SecretId"].as_str()?, "1")),
@@ -604,7 +604,7 @@ async fn descriptions_tell_state_and_version() {
         {"VersionId": V2, "CreatedDate": 2.0, "VersionStages": ["AWSCURRENT"]},
     ]});
     let answers = move |request: &RecordedRequest| {
-        Some(ok(match told(request).0.as_str() {
+        Some(ok(match action_and_body(request).0.as_str() {
             "DescribeSecret" => &described,
             _ => &versions,
         }))
@@ -667,7 +667,7 @@ async fn keys_of_one_secret_cost_one_request() {
 #[tokio::test]
 async fn a_key_of_one_secret_is_written_by_moving_a_stage() {
     let server = FaultServer::start(Script::respond(|request| {
-        Some(match told(request).0.as_str() {
+        Some(match action_and_body(request).0.as_str() {
             "GetSecretValue" => ok(&secret("app", r#"{"a":"1","b":0.10}"#)),
             _ => ok(&json!({"VersionId": V2})),
         })
@@ -803,14 +803,14 @@ async fn a_wrong_clock_is_corrected_once() {
             .unwrap()
             .to_owned()
     };
-    let told = |time: SystemTime| {
+    let minute = |time: SystemTime| {
         let time = httpdate::fmt_http_date(time);
         time[17..22].replace(':', "")
     };
     let minute_of = |at: usize| date(at)[9..13].to_owned();
     let near = |offset: Duration| {
         let now = SystemTime::now();
-        [0, 1, 2].map(|late| told(now - offset - Duration::from_secs(late * 30)))
+        [0, 1, 2].map(|late| minute(now - offset - Duration::from_secs(late * 30)))
     };
     assert!(near(minutes).contains(&minute_of(0)), "{}", date(0));
     for corrected in [1, 2] {

@@ -72,7 +72,7 @@ impl HttpClient for LoginHttp {
     }
 }
 
-/// An application. Made anew for each login, so that a secret or file that was exchanged is seen, and so that the tokens
+/// An application. Created for each login, so a replaced secret or file takes effect, and so the tokens
 /// have one owner, which the SDK's own cache would be beside ours.
 pub(crate) struct ClientCredential {
     pub(crate) entra: Entra,

@@ -1,5 +1,5 @@
 //! Managed identities: a token from the machine itself. Ours, since the SDK's reads the process's environment, repeats
-//! requests to virtual machines for up to 72 seconds whatever it is told, and puts whole bodies into its errors.
+//! requests to virtual machines for up to 72 seconds whatever its options say, and puts whole bodies into its errors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{
-    HeaderName, HeaderValue, HttpClient, HttpRequest, Method, Url, decode, sensitive_header,
+    HeaderName, HeaderValue, HttpClient, HttpRequest, HttpResponse, Method, Url, decode, header,
+    sensitive_header,
 };
 
 use super::Token;
@@ -49,14 +50,16 @@ impl fmt::Debug for ManagedIdentity {
 
 impl ManagedIdentity {
     /// Whether the machine has such a service. Without the header that every request for a token carries, it answers at
-    /// once with a refusal; elsewhere nothing answers.
+    /// once with a refusal, or says that it is busy; elsewhere nothing answers, or the service of another cloud, which has
+    /// the same address.
     pub(crate) async fn is_there(&self) -> bool {
         match &self.endpoint {
             Endpoint::AppService(..) => true,
             Endpoint::Machine(url) => {
                 let request =
                     HttpRequest::new(Method::GET, url.clone()).with_body_limit(MAX_ANSWER_BYTES);
-                matches!(self.probe.send(request).await, Ok(answer) if answer.status.as_u16() == 400)
+                let answer = self.probe.send(request).await;
+                answer.is_ok_and(|answer| !is_of_another_cloud(&answer))
             }
         }
     }
@@ -102,4 +105,14 @@ impl ManagedIdentity {
             })?,
         })
     }
+}
+
+/// The metadata services of Amazon and Google say who they are.
+fn is_of_another_cloud(answer: &HttpResponse) -> bool {
+    let server = answer.headers.get(header::SERVER);
+    let server = server
+        .and_then(|server| server.to_str().ok())
+        .unwrap_or_default();
+    answer.headers.contains_key("metadata-flavor")
+        || ["EC2ws", "Metadata Server for VM"].contains(&server)
 }

@@ -1,4 +1,4 @@
-//! Who we are to the vault: tokens, kept until shortly before their end, got anew once when the vault refuses one.
+//! Who we are to the vault: tokens, kept until shortly before they expire, renewed once when the vault refuses one.
 
 mod chain;
 mod entra;
@@ -15,6 +15,7 @@ use azure_core::time::OffsetDateTime;
 use secrets_core::{Clock, Error, ErrorKind, Result, SecretValue};
 use secrets_provider::{HeaderValue, sensitive_header};
 use tokio::sync::Mutex;
+use tracing::instrument::WithSubscriber as _;
 
 pub(crate) use chain::{Chain, Source};
 pub(crate) use entra::{ClientCredential, Entra, Proof};
@@ -23,7 +24,7 @@ pub(crate) use tools::DeveloperTools;
 
 use crate::client::http::carry_error;
 
-/// A token is got anew when it has less than this left, or less than half of its life if that is shorter.
+/// A token is renewed when it has less than this left, or less than half of its life if that is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 
 /// What the SDK is given as a token. The real one stays with us; the last step before the network puts it in.
@@ -39,14 +40,17 @@ pub(crate) struct Token {
     pub(crate) life: Duration,
 }
 
-/// The token of one identity for one vault, shared by all requests to it.
-pub(crate) struct Session {
+/// The token of one identity for one vault, shared by all requests to it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Session(Arc<Inner>);
+
+struct Inner {
     chain: Chain,
     clock: Arc<dyn Clock>,
     held: RwLock<Option<Arc<Held>>>,
     /// What tokens are asked for: `https://vault.azure.net/.default`.
     scope: RwLock<Option<Arc<str>>>,
-    login: Mutex<()>,
+    login: Arc<Mutex<()>>,
 }
 
 /// A token that requests are sent with.
@@ -66,45 +70,71 @@ impl Held {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({})", self.chain)
+        write!(f, "Session({})", self.0.chain)
     }
 }
 
 impl Session {
     pub(crate) fn new(chain: Chain, clock: Arc<dyn Clock>) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             chain,
             clock,
             held: RwLock::default(),
             scope: RwLock::default(),
-            login: Mutex::default(),
-        }
+            login: Arc::default(),
+        }))
     }
 
-    /// The token that is valid now. Of many callers at once one logs in, the others wait for it.
+    /// The token that is valid now. Of many callers at once one logs in, the others wait for it. A login goes on if its
+    /// caller gives up: a tool that asks a person takes longer than one attempt, and must not be started again.
     pub(crate) async fn token(&self) -> Result<Arc<Held>> {
-        let scope = read(&self.scope)
+        let scope = read(&self.0.scope)
             .ok_or_else(|| Error::new(ErrorKind::Unexpected, "the vault has not been asked yet"))?;
-        if let Some(held) = self.fresh(&scope) {
+        if let Some(held) = self.0.fresh(&scope) {
             return Ok(held);
         }
-        let _one = self.login.lock().await;
-        if let Some(held) = self.fresh(&scope) {
+        let alone = Arc::clone(&self.0.login).lock_owned().await;
+        if let Some(held) = self.0.fresh(&scope) {
             return Ok(held);
         }
-        match self.log_in(&scope).await {
-            Ok(held) => {
-                write(&self.held, Some(Arc::clone(&held)));
-                Ok(held)
+        let inner = Arc::clone(&self.0);
+        let login = async move {
+            let _alone = alone;
+            let got = inner.log_in(&scope).await;
+            if let Ok(held) = &got {
+                write(&inner.held, Some(Arc::clone(held)));
             }
             // It is too early to be without a token.
-            Err(failure) => match self.valid(&scope) {
+            got.or_else(|failure| match inner.valid(&scope) {
                 Some(held) if failure.is_retryable() => Ok(held),
                 _ => Err(failure),
-            },
+            })
+        };
+        tokio::spawn(login.with_current_subscriber())
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Unexpected,
+                    "the login was interrupted",
+                ))
+            })
+    }
+
+    /// The vault does not take this token. Unless another one took its place meanwhile, the next request logs in.
+    pub(crate) fn refuse(&self, refused: &Arc<Held>) {
+        let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+            *held = None;
         }
     }
 
+    /// Forgets the token.
+    pub(crate) fn close(&self) {
+        write(&self.0.held, None);
+    }
+}
+
+impl Inner {
     async fn log_in(&self, scope: &Arc<str>) -> Result<Arc<Held>> {
         let token = self.chain.token(scope).await?;
         let now = self.clock.wall();
@@ -138,19 +168,6 @@ impl Session {
         let held = read(&self.held)?;
         (*held.scope == *scope && self.clock.wall() < held.ends_at).then_some(held)
     }
-
-    /// The vault does not take this token. Unless another one took its place meanwhile, the next request logs in.
-    pub(crate) fn refuse(&self, refused: &Arc<Held>) {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
-            *held = None;
-        }
-    }
-
-    /// Forgets the token.
-    pub(crate) fn close(&self) {
-        write(&self.held, None);
-    }
 }
 
 fn read<T: Clone>(lock: &RwLock<Option<T>>) -> Option<T> {
@@ -170,8 +187,8 @@ impl TokenCredential for Session {
         _options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let scope = scopes.first().copied().unwrap_or_default();
-        if read(&self.scope).as_deref() != Some(scope) {
-            write(&self.scope, Some(scope.into()));
+        if read(&self.0.scope).as_deref() != Some(scope) {
+            write(&self.0.scope, Some(scope.into()));
         }
         // Here and not only at the request, since requests that wait for the SDK's lock need not wait for ours then.
         self.token().await.map_err(carry_error)?;

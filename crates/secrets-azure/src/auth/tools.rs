@@ -1,6 +1,7 @@
 //! Logins of developers: a token from `az`, else from `azd`. The SDK knows how to ask them; what runs is started here,
 //! with the environment that may be read, without input, and for a limited time.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -14,7 +15,10 @@ use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
     AzureDeveloperCliCredentialOptions, Executor,
 };
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use secrets_core::{Environment, Error, ErrorKind, Result};
+use zeroize::Zeroizing;
 
 use super::Token;
 use super::entra::of_sdk;
@@ -81,6 +85,15 @@ impl DeveloperTools {
     }
 }
 
+/// What `az account get-access-token` answers, apart from the token.
+#[derive(Default, serde::Deserialize)]
+struct CliToken<'a> {
+    #[serde(default)]
+    expires_on: Option<i64>,
+    #[serde(default, rename = "expiresOn", borrow)]
+    expires_on_local: Option<Cow<'a, str>>,
+}
+
 struct Limited {
     tool: &'static str,
     environment: Environment,
@@ -93,6 +106,39 @@ impl fmt::Debug for Limited {
 }
 
 impl Limited {
+    /// The answer as `az` gives it since 2.54: before, it had the end of the token only as local time.
+    fn with_expiry(&self, mut output: Output) -> Output {
+        let answer: CliToken<'_> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let ends = answer
+            .expires_on_local
+            .filter(|_| answer.expires_on.is_none());
+        let Some(ends) = ends.and_then(|ends| self.seconds(&ends)) else {
+            return output;
+        };
+        let start = format!("{{\"expires_on\":{ends},");
+        let old = Zeroizing::new(std::mem::take(&mut output.stdout));
+        let rest = old
+            .trim_ascii_start()
+            .strip_prefix(b"{")
+            .unwrap_or_default();
+        output.stdout.reserve_exact(start.len() + rest.len());
+        output.stdout.extend_from_slice(start.as_bytes());
+        output.stdout.extend_from_slice(rest);
+        output
+    }
+
+    /// Seconds since 1970 of `2030-01-02 03:04:05.000000` in the time zone that the tool runs in.
+    fn seconds(&self, local: &str) -> Option<i64> {
+        let time: DateTime = local.parse().ok()?;
+        let zone = match self.environment.text("TZ") {
+            Some(zone) => TimeZone::get(zone)
+                .or_else(|_| TimeZone::posix(zone))
+                .ok()?,
+            None => TimeZone::system(),
+        };
+        Some(time.to_zoned(zone).ok()?.timestamp().as_second())
+    }
+
     fn failed(&self, why: &str) -> io::Error {
         let message = format!("{} {why}", self.tool);
         io::Error::other(Error::new(ErrorKind::Unauthenticated, message))
@@ -117,7 +163,7 @@ impl Executor for Limited {
         };
         // What a tool writes may quote anything; it is not passed on.
         match output.status.code() {
-            Some(0) => Ok(output),
+            Some(0) => Ok(self.with_expiry(output)),
             Some(NOT_FOUND) => Err(self.failed("is not installed")),
             _ => Err(self.failed("is not logged in, or gives no token for the vault")),
         }

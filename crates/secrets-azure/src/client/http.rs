@@ -132,7 +132,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
     Ok((header, value))
 }
 
-/// Headers as theirs; one that is no text is left out.
+/// Headers as theirs; one that is not text is left out.
 pub(crate) fn azure_headers(headers: &HeaderMap) -> Headers {
     let mut theirs = Headers::new();
     for (name, value) in headers {

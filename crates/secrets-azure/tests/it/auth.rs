@@ -91,7 +91,7 @@ async fn a_token_is_got_anew_before_it_ends_and_once_after_a_refusal() {
     get(&provider).await.unwrap();
     assert_eq!(logins(&vault), 3);
 
-    // Not for ever: a new token that is refused too is told.
+    // Not for ever: a new token that is refused too is an error.
     let before = vault.log().len();
     vault
         .fake
@@ -278,7 +278,7 @@ async fn token_of(vault: &Vault) -> String {
 async fn no_credential_at_all_says_what_was_looked_at() {
     let vault = Vault::start().await;
     // Something else answers at the address, as in another cloud.
-    let other = FaultServer::start(Script::always(Reply::new(404)))
+    let other = FaultServer::start(Script::always(Reply::new(404).header("server", "EC2ws")))
         .await
         .unwrap();
     let variables = [
@@ -325,6 +325,162 @@ async fn a_machine_without_an_identity_goes_on_to_the_tools_and_a_throttled_one_
     let (error, _) = provoke(busy).await;
     assert_eq!(error.kind(), ErrorKind::RateLimited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+}
+
+/// The developer who is logged in with `az` on it is somebody else.
+#[tokio::test]
+async fn a_machine_whose_metadata_service_is_busy_keeps_its_identity() {
+    let vault = Vault::start().await;
+    vault.fake.seed("a", "value");
+    let bin = vault.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    program(
+        &bin,
+        "az",
+        &format!("touch {}/az.log; exit 1", bin.display()),
+    );
+    let token = token_of(&vault).await;
+    let answer = TOKEN.replace("t0ken", &token);
+    for (status, kind) in [
+        (429, ErrorKind::RateLimited),
+        (410, ErrorKind::Unavailable),
+        (404, ErrorKind::Unavailable),
+        (500, ErrorKind::Unavailable),
+        (503, ErrorKind::Unavailable),
+    ] {
+        let busy = || Fault::reply(Reply::new(status));
+        let machine = FaultServer::start(
+            Script::sequence([busy(), busy()])
+                .then(Fault::reply(Reply::new(200).body(answer.clone()))),
+        )
+        .await
+        .unwrap();
+        let variables = [
+            (
+                "PATH".to_owned(),
+                format!("{}:/bin:/usr/bin", bin.display()),
+            ),
+            (
+                "AZURE_POD_IDENTITY_AUTHORITY_HOST".to_owned(),
+                machine.url(),
+            ),
+        ];
+        let provider = vault.try_open(vault.config(), &variables).await.unwrap();
+        let error = get(&provider).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status}: {error:?}");
+        assert!(error.is_retryable());
+        // What retries finds it.
+        assert_eq!(get(&provider).await.unwrap().value, "value".into());
+        assert!(!bin.join("az.log").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_we_cannot_make_is_no_reason_to_be_the_machine() {
+    let vault = Vault::start().await;
+    let machine = FaultServer::start(Script::always(Reply::new(200).body(TOKEN)))
+        .await
+        .unwrap();
+    for (name, value, says) in [
+        (
+            "AZURE_CLIENT_CERTIFICATE_PATH",
+            "/etc/app.pem",
+            "AZURE_CLIENT_CERTIFICATE_PATH: a client certificate is not supported",
+        ),
+        (
+            "AZURE_CLIENT_SECRET",
+            "",
+            "AZURE_CLIENT_SECRET is set and empty",
+        ),
+    ] {
+        let variables = [
+            ("AZURE_TENANT_ID", "contoso.example"),
+            ("AZURE_CLIENT_ID", "app"),
+            ("AZURE_POD_IDENTITY_AUTHORITY_HOST", machine.url().leak()),
+            (name, value),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let error = vault
+            .try_open(vault.config(), &variables)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert_eq!(error.message(), says);
+    }
+    assert_eq!(machine.connection_count(), 0);
+}
+
+/// `az` of Debian 12 has no `expires_on`, and gives the end as local time.
+#[tokio::test]
+async fn an_az_before_2_54_is_understood() {
+    let vault = Vault::start().await;
+    vault.fake.seed("a", "value");
+    let bin = vault.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let token = token_of(&vault).await;
+    for (ends, is_over) in [
+        ("2099-01-02 03:04:05.000000", false),
+        ("2020-01-02 03:04:05.000000", true),
+    ] {
+        program(
+            &bin,
+            "az",
+            &format!(
+                "echo x >> {}/az.log\necho '{{\"accessToken\":\"{token}\",\"expiresOn\":\"{ends}\",\"tokenType\":\"Bearer\"}}'",
+                bin.display()
+            ),
+        );
+        let mut config = vault.config();
+        config.developer_tools = Some(DeveloperToolsConfig::default());
+        let variables = [
+            (
+                "PATH".to_owned(),
+                format!("{}:/bin:/usr/bin", bin.display()),
+            ),
+            ("TZ".to_owned(), "Asia/Tokyo".to_owned()),
+        ];
+        std::fs::write(bin.join("az.log"), "").unwrap();
+        let provider = vault.try_open(config, &variables).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(get(&provider).await.unwrap().value, "value".into());
+        }
+        // A token that has ended is got again for each request.
+        let asked = std::fs::read_to_string(bin.join("az.log"))
+            .unwrap()
+            .lines()
+            .count();
+        assert_eq!(asked > 1, is_over, "{ends}: {asked}");
+    }
+}
+
+/// As behind an attempt that has a limit: who waits gives up, and asks again.
+#[tokio::test]
+async fn a_tool_that_asks_a_person_is_started_once() {
+    let vault = Vault::start().await;
+    vault.fake.seed("a", "value");
+    let bin = vault.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let token = token_of(&vault).await;
+    program(
+        &bin,
+        "az",
+        &format!(
+            "echo x >> {}/az.log\nsleep 1\necho '{{\"accessToken\":\"{token}\",\"expires_on\":4102444800,\"tokenType\":\"Bearer\"}}'",
+            bin.display()
+        ),
+    );
+    let mut config = vault.config();
+    config.developer_tools = Some(DeveloperToolsConfig::default());
+    let variables = [(
+        "PATH".to_owned(),
+        format!("{}:/bin:/usr/bin", bin.display()),
+    )];
+    let provider = vault.try_open(config, &variables).await.unwrap();
+    let impatient = tokio::time::timeout(Duration::from_millis(300), get(&provider)).await;
+    assert!(impatient.is_err());
+    assert_eq!(get(&provider).await.unwrap().value, "value".into());
+    let log = std::fs::read_to_string(bin.join("az.log")).unwrap();
+    assert_eq!(log.lines().count(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The exact requests, what becomes of answers, and that nothing secret is told.
+//! The exact requests, what becomes of answers, and that no secret is shown.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -4,11 +4,12 @@ use std::io::{self, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use secrets::SecretValue;
+use secrets::mask::spellings;
 use zeroize::Zeroizing;
 
 use super::values;
 use crate::ci::Ci;
-use crate::cli::{CiMask, Masking};
+use crate::cli::{CiMask, MaskWith, Masking};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
 use crate::output;
@@ -56,32 +57,24 @@ fn print(
     for part in parts(command, settings)? {
         // A byte becomes six at most, so the buffer never moves and leaves nothing behind.
         let mut text = Zeroizing::new(Vec::with_capacity(64 + 6 * part.len()));
-        line(&part, &mut text);
+        line(part.expose_bytes(), &mut text);
         text.push(b'\n');
         output::data(&text)?;
     }
     Ok(())
 }
 
-/// The values, and the lines of those that have several: a server masks its log line by line.
-fn parts(command: &CiMask, settings: &Settings) -> Outcome<Vec<Zeroizing<Vec<u8>>>> {
-    let values = values::to_hide(settings, &command.masking, &command.value_from)?;
+/// What a server that masks by exact texts is to look for.
+fn parts(command: &CiMask, settings: &Settings) -> Outcome<Vec<SecretValue>> {
+    let masking = Masking {
+        mask_min: command.mask_min,
+        mask_with: MaskWith::Stars,
+    };
+    let values = values::to_hide(settings, &masking, &command.value_from)?;
     Ok(values
         .iter()
-        .flat_map(|(_, value)| split(value, &command.masking))
+        .flat_map(|(_, value)| spellings(value, usize::from(command.mask_min)))
         .collect())
-}
-
-fn split(value: &SecretValue, masking: &Masking) -> Vec<Zeroizing<Vec<u8>>> {
-    let whole = value.expose_bytes().trim_ascii();
-    let lines = whole
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .map(<[u8]>::trim_ascii);
-    let parts = std::iter::once(whole).chain(lines.filter(|line| line.len() < whole.len()));
-    parts
-        .filter(|part| values::is_masked(part, masking))
-        .map(|part| Zeroizing::new(part.to_vec()))
-        .collect()
 }
 
 fn github(value: &[u8], text: &mut Zeroizing<Vec<u8>>) {
@@ -116,7 +109,7 @@ fn buildkite(command: &CiMask, settings: &Settings) -> Outcome<()> {
     object.push(b'{');
     for (at, part) in parts.iter().enumerate() {
         // What is no text is in no log either.
-        let Ok(text) = std::str::from_utf8(part) else {
+        let Ok(text) = part.expose_str() else {
             continue;
         };
         if object.len() > 1 {
@@ -157,27 +150,6 @@ fn buildkite(command: &CiMask, settings: &Settings) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{MaskWith, Masking};
-
-    #[test]
-    fn a_value_and_its_lines() {
-        let masking = Masking {
-            mask_min: 4,
-            mask_with: MaskWith::Stars,
-        };
-        let parts = |value: &str| -> Vec<String> {
-            split(&value.into(), &masking)
-                .iter()
-                .map(|part| String::from_utf8(part.to_vec()).unwrap())
-                .collect()
-        };
-        assert_eq!(parts("one line\n"), ["one line"]);
-        assert_eq!(
-            parts("first\r\nsecond\n}\n"),
-            ["first\r\nsecond\n}", "first", "second"]
-        );
-        assert!(parts("abc").is_empty());
-    }
 
     #[test]
     fn commands_stay_on_a_line() {

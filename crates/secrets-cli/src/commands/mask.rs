@@ -8,7 +8,7 @@ use super::values;
 use crate::cli::Mask;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
-use crate::masked::{Source, pump};
+use crate::masked::{Output, Source, pump};
 use crate::settings::Settings;
 
 pub(crate) fn run(command: &Mask, settings: &Settings) -> Outcome {
@@ -17,7 +17,11 @@ pub(crate) fn run(command: &Mask, settings: &Settings) -> Outcome {
     let filter = || -> io::Result<()> {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        pump(Source::new(input, None), output, masker.stream())?;
+        pump(
+            Source::new(input, None),
+            Output::from(output),
+            masker.stream(),
+        )?;
         Ok(())
     };
     match filter() {

@@ -26,7 +26,7 @@ pub(crate) mod status;
 pub(crate) mod store;
 mod store_merge;
 pub(crate) mod trust;
-mod values;
+pub(crate) mod values;
 pub(crate) mod versions;
 
 use secrets::{SecretRef, Secrets};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use secrets::{Answer, DeclaredSecret, SecretValue, Secrets};
+use secrets::mask::Masker;
+use secrets::{Answer, DeclaredSecret, Secrets};
 
 use super::explain::{declared, explain};
 use super::values;
@@ -10,7 +11,7 @@ use crate::child::{self, Rules, Variable};
 use crate::cli::Run;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::masked::{self, Program, Streams};
+use crate::masked::{self, Hidden, Program, Streams};
 use crate::settings::{Settings, block_on};
 use crate::{output, trace};
 
@@ -31,16 +32,19 @@ pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
     };
     let environment = child::environment(std::env::vars_os(), &variables, &rules)?;
     let streams = Streams::new(command.mask);
-    let hidden: Vec<(String, SecretValue)> = match streams.any() {
-        true => variables
-            .iter()
-            .map(|one| (one.secret.clone(), one.value.clone()))
-            .collect(),
-        false => Vec::new(),
+    let hidden = Hidden {
+        values: match streams.any() {
+            true => variables
+                .iter()
+                .map(|one| (one.secret.clone(), one.value.clone()))
+                .collect(),
+            false => Vec::new(),
+        },
+        masking: command.masking,
     };
     drop(variables);
-    values::tell_short(settings.palette, &command.masking, &hidden);
-    let masker = values::masker(hidden, &command.masking);
+    values::tell_short(settings.palette, &hidden.masking, &hidden.values);
+    let masker = Masker::from(&hidden);
     trace::finish(settings.palette);
     if masker.is_empty() {
         match child::become_program(&command.program, &environment)? {}
@@ -50,7 +54,7 @@ pub(crate) fn run(command: Run, settings: &Settings) -> Outcome {
         environment: &environment,
         palette: settings.palette,
     };
-    match masked::run(&program, masker, streams)? {}
+    match masked::run(&program, &hidden, masker, streams)? {}
 }
 
 async fn fetch(

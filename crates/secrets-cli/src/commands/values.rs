@@ -74,7 +74,7 @@ pub(super) fn to_hide(
 }
 
 /// Builds the masker for the values.
-pub(super) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> Masker {
+pub(crate) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> Masker {
     let options = MaskOptions::default()
         .with_shortest(usize::from(masking.mask_min))
         .with_replacement(masking.mask_with.into());
@@ -82,7 +82,7 @@ pub(super) fn masker(values: Vec<(String, SecretValue)>, masking: &Masking) -> M
 }
 
 /// Whether a value is long enough to mask.
-pub(super) fn is_masked(value: &[u8], masking: &Masking) -> bool {
+fn is_masked(value: &[u8], masking: &Masking) -> bool {
     value.trim_ascii().len() >= usize::from(masking.mask_min)
 }
 

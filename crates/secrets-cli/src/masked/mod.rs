@@ -1,14 +1,19 @@
 //! Running a program of which the output is masked.
 //!
 //! This process stays, which it does not where nothing is masked (`child.rs`). What the program sees is as it would be:
-//! a terminal if there was one, the signals that were sent to us, the same group of processes; and we end with its exit code.
+//! a terminal if there was one, the signals that were sent to us, the same group of processes; and we end as it ended.
 //! As process 1 of a container we reap what is left to us.
 
 mod console;
+mod frames;
+mod heir;
+mod hidden;
+mod leader;
 mod pipes;
 mod pump;
 mod signals;
 mod stage;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,25 +24,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::{self, JoinHandle};
 
 use rustix::fs::{FileType, fstat};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid};
 use secrets::mask::Masker;
+use signal_hook::low_level::emulate_default_handler;
 
+use crate::child;
 use crate::ci;
 use crate::cli::MaskWhen;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
 use crate::output::{self, Palette};
 
-pub(crate) use pump::{Source, pump};
+pub(crate) use hidden::Hidden;
+pub(crate) use pump::{Output, Source, pump};
 pub(crate) use stage::Stage;
-
-use pump::End;
-
-/// The code of a program that wrote to a closed pipe.
-const BROKEN_PIPE: i32 = 128 + Signal::PIPE.as_raw();
-
-/// The exit code of a program that ran, and whether all its output was written.
-type Ended = (i32, Outcome<()>);
 
 /// What is masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,16 @@ pub(crate) struct Program<'a> {
     pub(crate) environment: &'a BTreeMap<OsString, OsString>,
     pub(crate) palette: Palette,
 }
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Code(i32),
+    Signal(i32),
+}
+
+/// How a program ended, and whether all its output was written.
+type Ended = (Status, Outcome<()>);
 
 impl Streams {
     /// What is masked where this is wanted.
@@ -74,31 +84,69 @@ impl Streams {
     }
 }
 
-/// Runs the program to its end and ends with its exit code.
-pub(crate) fn run(program: &Program<'_>, masker: Masker, streams: Streams) -> Outcome<Infallible> {
+/// Runs the program to its end, and ends as it did.
+pub(crate) fn run(
+    program: &Program<'_>,
+    hidden: &Hidden,
+    masker: Masker,
+    streams: Streams,
+) -> Outcome<Infallible> {
     let is_console = streams.stdout && streams.stderr && is_one_terminal();
+    let environment = stage::environment(program.environment);
+    let program = &Program {
+        environment: &environment,
+        ..*program
+    };
     let ended = if is_console {
-        console::run(program, &masker)
+        console::run(program, hidden, &masker)
     } else {
-        pipes::run(program, &masker, streams)
+        pipes::run(program, hidden, &masker, streams)
     };
     drop(masker);
     match ended {
-        Ok((code, Ok(()))) => std::process::exit(code),
-        Ok((code, Err(failure))) => {
+        Ok((status, Ok(()))) => status.end(),
+        Ok((status, Err(failure))) => {
             if let Failure::Reported(report) = &failure {
                 output::report(program.palette, report);
             }
-            // The program's own code, unless that calls the run a success or blames the pipe that we closed.
-            std::process::exit(match code {
-                0 | BROKEN_PIPE => failure.exit() as i32,
-                code => code,
-            });
+            match status {
+                // It is no success, and nobody but us has closed the pipe.
+                Status::Code(0) => std::process::exit(failure.exit() as i32),
+                Status::Signal(signal) if signal == Signal::PIPE.as_raw() => {
+                    std::process::exit(failure.exit() as i32)
+                }
+                status => status.end(),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::ArgumentListTooLong => {
+            Err(child::too_long(program.words, program.environment))
         }
         Err(error) => Err(
             Failure::other(format!("cannot run the program: {}", reason(&error)))
                 .with_exit(Exit::CannotExecute),
         ),
+    }
+}
+
+impl Status {
+    /// `None` while it lives.
+    fn new(status: WaitStatus) -> Option<Self> {
+        let signal = || status.terminating_signal().map(Self::Signal);
+        status.exit_status().map(Self::Code).or_else(signal)
+    }
+
+    /// Ends this process in the same way: a shell tells a program that a signal ended from one that has failed.
+    fn end(self) -> ! {
+        match self {
+            Self::Code(code) => std::process::exit(code),
+            Self::Signal(signal) => {
+                // The system spares process 1 the default action of a signal.
+                if !getpid().is_init() {
+                    let _ = emulate_default_handler(signal);
+                }
+                std::process::exit(128 + signal)
+            }
+        }
     }
 }
 
@@ -141,20 +189,17 @@ fn wait(child: Pid) -> io::Result<WaitStatus> {
     }
 }
 
-/// The exit code of a program, as a shell tells it; `None` while it lives.
-fn code(status: WaitStatus) -> Option<i32> {
-    let signal = || status.terminating_signal().map(|signal| 128 + signal);
-    status.exit_status().or_else(signal)
-}
-
 /// The pumps of a program.
 struct Pumps {
     palette: Palette,
     /// Closed when the program has ended, which each pump sees at its other end.
     program: PipeWriter,
     ends: PipeReader,
-    threads: Vec<(&'static str, JoinHandle<io::Result<End>>)>,
+    threads: Vec<(&'static str, Pump)>,
 }
+
+/// A thread that ends with the input and the output, if another process has the input open yet.
+type Pump = JoinHandle<io::Result<Option<(File, Output)>>>;
 
 impl Pumps {
     fn new(palette: Palette) -> io::Result<Self> {
@@ -171,7 +216,7 @@ impl Pumps {
         &mut self,
         name: &'static str,
         input: File,
-        output: File,
+        output: Output,
         masker: &Masker,
     ) -> io::Result<()> {
         let source = Source::new(input, Some(self.ends.try_clone()?));
@@ -181,29 +226,33 @@ impl Pumps {
         Ok(())
     }
 
-    /// Waits until all that the program wrote is written, however long its reader takes.
-    fn finish(self) -> Outcome<()> {
+    /// Waits until all that the program wrote is written, however long its reader takes. What the program has left
+    /// running gets another process of ours, unless the system ends it with us.
+    fn finish(self, hidden: &Hidden) -> Outcome<()> {
         drop(self.program);
         let mut outcome = Ok(());
-        let mut is_open = false;
         for (stream, thread) in self.threads {
             let ended = thread.join();
-            match ended.unwrap_or_else(|_| Err(io::Error::other("the masker crashed"))) {
-                Ok(End::Closed) => {}
-                Ok(End::Open) => is_open = true,
+            let open = match ended.unwrap_or_else(|_| Err(io::Error::other("the masker crashed"))) {
+                Ok(open) => open,
                 // The reader has left; the closed pipe tells the program, as if it wrote there itself.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
                 Err(error) => {
                     let message = format!("cannot write to {stream}: {}", reason(&error));
                     outcome = Err(Failure::other(message).with_exit(Exit::RunFailed));
+                    None
                 }
+            };
+            if let Some((input, output)) = open
+                && !getpid().is_init()
+                && let Err(error) = heir::start(input, output.into_file(), hidden, self.palette)
+            {
+                let message = format!(
+                    "cannot go on to mask {stream} for what the program left running: {}",
+                    reason(&error)
+                );
+                output::warn(self.palette, &message);
             }
-        }
-        if is_open {
-            output::warn(
-                self.palette,
-                "the program has ended and left another one running, of which the output is lost from now on",
-            );
         }
         outcome
     }

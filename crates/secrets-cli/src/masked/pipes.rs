@@ -8,14 +8,20 @@ use std::process::Stdio;
 use rustix::process::{Pid, kill_process};
 use secrets::mask::Masker;
 
+use super::pump::Output;
 use super::signals::{Sender, Signals};
-use super::stage::Kind;
-use super::{Ended, Program, Pumps, Stage, Streams, code, file, is_same, wait};
+use super::stage::{self, Kind};
+use super::witness::Witness;
+use super::{Ended, Hidden, Program, Pumps, Status, Streams, file, is_same, wait};
 
 /// Runs it to its end.
-pub(super) fn run(program: &Program<'_>, masker: &Masker, streams: Streams) -> io::Result<Ended> {
-    let signals = Signals::new(&[])?;
-    let mut command = Stage::command(Kind::Program, program)?;
+pub(super) fn run(
+    program: &Program<'_>,
+    hidden: &Hidden,
+    masker: &Masker,
+    streams: Streams,
+) -> io::Result<Ended> {
+    let mut command = stage::program(Kind::Program, program)?;
     let mut pipes: Vec<(&str, PipeReader, File)> = Vec::new();
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let is_one = is_same(stdout.as_fd(), stderr.as_fd());
@@ -33,24 +39,26 @@ pub(super) fn run(program: &Program<'_>, masker: &Masker, streams: Streams) -> i
         command.stderr(Stdio::from(writer));
         pipes.push(("standard error", reader, file(stderr.as_fd())?));
     }
+    let mut witness = Witness::new(program.palette)?;
     let child = command.spawn()?;
     // Our ends of the pipes, without which they never end.
     drop(command);
     let child = Pid::from_child(&child);
-    let is_over = signals.pass(move |signal, sender| {
-        // The terminal has told the program itself, which is in the same group.
-        if sender == Sender::Process {
+    let is_over = Signals::new(&[])?.pass(move |signal, sender| {
+        // The program is in our group, and has got what the terminal or a process sent to all of it.
+        if sender == Sender::Process && !witness.has_got(signal) {
             let _ = kill_process(child, signal);
         }
     });
     let mut pumps = Pumps::new(program.palette)?;
     for (name, reader, output) in pipes {
-        pumps.start(name, File::from(OwnedFd::from(reader)), output, masker)?;
+        let input = File::from(OwnedFd::from(reader));
+        pumps.start(name, input, Output::from(output), masker)?;
     }
     loop {
-        if let Some(code) = code(wait(child)?) {
+        if let Some(status) = Status::new(wait(child)?) {
             is_over.set();
-            return Ok((code, pumps.finish()));
+            return Ok((status, pumps.finish(hidden)));
         }
     }
 }

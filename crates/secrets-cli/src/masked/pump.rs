@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,13 +25,11 @@ pub(crate) struct Source {
     grace: Option<Duration>,
 }
 
-/// How the text ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Everyone who could write has closed the input.
-    Closed,
-    /// The program has ended and all that it wrote is out, but another process still holds the input open.
-    Open,
+/// Where the text goes.
+pub(crate) struct Output {
+    file: File,
+    /// Whether the terminal puts a carriage return before each line feed. The program's own has done that already.
+    is_cooked: Option<Arc<AtomicBool>>,
 }
 
 /// What wakes a pump.
@@ -92,32 +92,87 @@ impl Source {
     }
 }
 
+impl From<File> for Output {
+    fn from(file: File) -> Self {
+        Self {
+            file,
+            is_cooked: None,
+        }
+    }
+}
+
+impl Output {
+    /// A terminal, cooked while this says so.
+    pub(crate) fn terminal(file: File, is_cooked: Arc<AtomicBool>) -> Self {
+        Self {
+            file,
+            is_cooked: Some(is_cooked),
+        }
+    }
+
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Writes all of it, however long that takes.
+    fn write(&mut self, masked: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(is_cooked) = &self.is_cooked
+            && is_cooked.load(Ordering::Acquire)
+        {
+            let mut after = masked.iter().skip(1).copied().chain([0]);
+            let plain = masked.iter().copied().filter(|byte| {
+                let next = after.next();
+                !(*byte == b'\r' && next == Some(b'\n'))
+            });
+            *masked = plain.collect();
+        }
+        let mut rest = masked.as_slice();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Somebody who shares the stream has made it so.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    is_ready(&self.file, PollFlags::OUT, None)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        masked.clear();
+        Ok(())
+    }
+}
+
 /// Reads to the end, and writes each piece as soon as it is certain that no value is in it.
+///
+/// Gives both ends back if the program has ended and all that it wrote is out, but another process still has the input
+/// open.
 ///
 /// # Errors
 /// When it cannot be read or written.
 pub(crate) fn pump(
     mut source: Source,
-    mut output: File,
+    mut output: Output,
     mut stream: MaskStream,
-) -> io::Result<End> {
+) -> io::Result<Option<(File, Output)>> {
     let mut buffer = Zeroizing::new(vec![0; BUFFER]);
     let mut masked = Vec::with_capacity(BUFFER);
-    let end = loop {
+    let is_open = loop {
         match source.wait(stream.patience())? {
             Wake::Input => {}
             Wake::Patience => {
                 stream.release(&mut masked);
-                write(&mut output, &mut masked)?;
+                output.write(&mut masked)?;
                 continue;
             }
-            Wake::Grace => break End::Open,
+            Wake::Grace => break true,
         }
         match source.input.read(&mut buffer) {
-            Ok(0) => break End::Closed,
+            Ok(0) => break false,
             Ok(count) => stream.feed(&buffer[..count], &mut masked),
             // A terminal that nobody has open any more.
-            Err(error) if is(&error, rustix::io::Errno::IO) => break End::Closed,
+            Err(error) if is(&error, rustix::io::Errno::IO) => break false,
             // Another reader of the same input was faster.
             Err(error)
                 if matches!(
@@ -126,29 +181,11 @@ pub(crate) fn pump(
                 ) => {}
             Err(error) => return Err(error),
         }
-        write(&mut output, &mut masked)?;
+        output.write(&mut masked)?;
     };
     stream.finish(&mut masked);
-    write(&mut output, &mut masked)?;
-    Ok(end)
-}
-
-fn write(output: &mut File, masked: &mut Vec<u8>) -> io::Result<()> {
-    let mut rest = masked.as_slice();
-    while !rest.is_empty() {
-        match output.write(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => rest = &rest[count..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Somebody who shares the stream has made it so.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                is_ready(output, PollFlags::OUT, None)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    masked.clear();
-    Ok(())
+    output.write(&mut masked)?;
+    Ok(is_open.then_some((source.input, output)))
 }
 
 /// Waits until it can be read or written, or the time is over.

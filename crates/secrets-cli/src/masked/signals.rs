@@ -13,7 +13,7 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::terminal;
 
 /// What is passed on. The signals by which a shell stops and continues jobs go to all of a group, so to the program too.
-const PASSED: &[Signal] = &[
+pub(super) const PASSED: &[Signal] = &[
     Signal::HUP,
     Signal::INT,
     Signal::QUIT,
@@ -21,6 +21,13 @@ const PASSED: &[Signal] = &[
     Signal::USR1,
     Signal::USR2,
     Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::IO,
+    Signal::XCPU,
+    Signal::XFSZ,
+    #[cfg(target_os = "linux")]
+    Signal::POWER,
     Signal::WINCH,
 ];
 
@@ -47,13 +54,13 @@ pub(super) enum Sender {
 }
 
 impl Signals {
-    /// From now on. What we were told to ignore, as by `nohup`, we still ignore, and so will the program.
+    /// From now on, also what we were started to ignore, as by `nohup` or by a shell's `&`: the program may have decided
+    /// otherwise.
+    ///
+    /// A process that is started after this would not ignore it any more. So the program's is started before.
     pub(super) fn new(more: &[Signal]) -> io::Result<Self> {
-        let ignored = ignored();
         let wanted = PASSED.iter().chain(more).map(|signal| signal.as_raw());
-        Ok(Self(SignalsInfo::new(
-            wanted.filter(|signal| ignored & (1_u64 << (signal - 1)) == 0),
-        )?))
+        Ok(Self(SignalsInfo::new(wanted)?))
     }
 
     /// Hands each over, on a thread of its own. Once the program has ended, each does to us what it does by default.
@@ -79,14 +86,4 @@ impl Signals {
         });
         over
     }
-}
-
-/// The signals that this process was started with as ignored, as a mask. Nobody tells where there is no `/proc`.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.unwrap_or_default()
 }

@@ -4,23 +4,21 @@
 //! new process itself. Instead of code between `fork` and `exec`, which is unsafe, it is this command that is started, and that
 //! then becomes the program.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, Signal, getpgrp, getpid, getppid, ioctl_tiocsctty, kill_process, kill_process_group,
-    setsid,
-};
+use rustix::process::{Pid, Signal, getpgrp, getpid, getppid};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
-use super::signals::Signals;
-use super::{Program, code, wait};
+use super::{Program, heir, leader, witness};
 use crate::child;
 use crate::cli::ColorChoice;
 use crate::exit::Exit;
@@ -30,21 +28,36 @@ use crate::output::{self, Palette};
 /// The first word of a command line that nobody types.
 const MARK: &str = "__stage";
 
+/// The variables that name the process which they are for (systemd's `sd_listen_fds` and `sd_watchdog_enabled`).
+const NAMES_OF_PROCESSES: [&str; 2] = ["LISTEN_PID", "WATCHDOG_PID"];
+
+/// What stands for the id of a process that is not started yet.
+const SELF: &str = "self";
+
 /// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Becomes the program, which ends if its parent is killed.
     Program,
-    /// Leads the session of a terminal of our own, with the program in its foreground.
+    /// Leads the session of a terminal of our own, with the program in it.
     Leader,
     /// Becomes the program as soon as it is in the foreground.
     Foreground,
+    /// Takes its group out of the foreground, in favour of its parent's.
+    Background,
+    /// Says which signals went to the whole group.
+    Witness,
+    /// Masks what is left running.
+    Heir,
 }
 
-const KINDS: [(&str, Kind); 3] = [
+const KINDS: [(&str, Kind); 6] = [
     ("program", Kind::Program),
     ("leader", Kind::Leader),
     ("foreground", Kind::Foreground),
+    ("background", Kind::Background),
+    ("witness", Kind::Witness),
+    ("heir", Kind::Heir),
 ];
 
 /// A command line of ours.
@@ -54,6 +67,67 @@ pub(crate) struct Stage {
     palette: Palette,
     parent: Option<Pid>,
     words: Vec<OsString>,
+}
+
+/// This command, to be started as one, with nothing of the environment.
+pub(super) fn command(kind: Kind, palette: Palette) -> io::Result<Command> {
+    let name = KINDS.iter().find(|(_, one)| *one == kind);
+    let mut command = Command::new(own()?);
+    command
+        .arg0("secrets")
+        .arg(MARK)
+        .arg(name.map_or("", |(name, _)| name))
+        .arg(match palette.is_coloured() {
+            true => "always",
+            false => "never",
+        })
+        .arg(getpid().as_raw_nonzero().to_string())
+        .env_clear();
+    Ok(command)
+}
+
+/// The same that becomes this program.
+pub(super) fn program(kind: Kind, program: &Program<'_>) -> io::Result<Command> {
+    let mut command = command(kind, program.palette)?;
+    command.args(program.words).envs(program.environment);
+    Ok(command)
+}
+
+/// The environment for a program that has not its process id yet: who hands on sockets or watches names the process that is meant,
+/// and that is not us.
+pub(super) fn environment(
+    environment: &BTreeMap<OsString, OsString>,
+) -> BTreeMap<OsString, OsString> {
+    let own = getpid().as_raw_nonzero().to_string();
+    let mut environment = environment.clone();
+    for name in NAMES_OF_PROCESSES {
+        if let Some(value) = environment.get_mut(OsStr::new(name))
+            && *value == *own
+        {
+            *value = SELF.into();
+        }
+    }
+    environment
+}
+
+/// Where this command is.
+fn own() -> io::Result<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStringExt;
+
+        // It leads to this program also where its file was replaced.
+        let link = PathBuf::from("/proc/self/exe");
+        if link.symlink_metadata().is_ok() {
+            return Ok(link);
+        }
+        // Without /proc, the path that the system was given.
+        let path = rustix::param::linux_execfn().to_bytes().to_vec();
+        if !path.is_empty() {
+            return Ok(OsString::from_vec(path).into());
+        }
+    }
+    std::env::current_exe()
 }
 
 impl Stage {
@@ -78,34 +152,15 @@ impl Stage {
         })
     }
 
-    /// This command, to be started as one.
-    pub(super) fn command(kind: Kind, program: &Program<'_>) -> io::Result<Command> {
-        let own = match OsStr::new("/proc/self/exe") {
-            // It leads to this program also where its file was replaced.
-            link if cfg!(target_os = "linux") => link.to_owned(),
-            _ => std::env::current_exe()?.into(),
-        };
-        let name = KINDS.iter().find(|(_, one)| *one == kind);
-        let mut command = Command::new(own);
-        command
-            .arg0("secrets")
-            .arg(MARK)
-            .arg(name.map_or("", |(name, _)| name))
-            .arg(if program.palette.is_coloured() {
-                "always"
-            } else {
-                "never"
-            })
-            .arg(getpid().as_raw_nonzero().to_string())
-            .args(program.words)
-            .env_clear()
-            .envs(program.environment);
-        Ok(command)
-    }
-
     pub(crate) fn start(self) -> ExitCode {
+        // A link that it was started by would be its name.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::thread::set_name(c"secrets");
         let palette = self.palette;
-        let Err(failure) = self.go();
+        let failure = match self.go() {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(failure) => failure,
+        };
         let exit = failure.exit();
         if let Failure::Reported(report) = failure {
             output::report(palette, &report);
@@ -113,22 +168,30 @@ impl Stage {
         exit.into()
     }
 
-    fn go(self) -> Outcome<Infallible> {
-        let environment = std::env::vars_os().collect();
-        match self.kind {
-            Kind::Program => self.die_with_parent()?,
+    fn go(self) -> Outcome<()> {
+        let done = match self.kind {
+            Kind::Program => match self.become_program()? {},
             Kind::Foreground => {
-                self.die_with_parent()?;
                 wait_for_foreground().map_err(|error| broken(&error))?;
+                match self.become_program()? {}
             }
-            Kind::Leader => {
-                let program = Program {
-                    words: &self.words,
-                    environment: &environment,
-                    palette: self.palette,
-                };
-                let code = lead(&program).map_err(|error| broken(&error))?;
-                std::process::exit(code);
+            Kind::Leader => match leader::lead(&self.words, self.palette)? {},
+            Kind::Background => self.give_way(),
+            Kind::Witness => witness::testify(),
+            Kind::Heir => heir::inherit(),
+        };
+        done.map_err(|error| broken(&error))
+    }
+
+    fn become_program(&self) -> Outcome<Infallible> {
+        self.die_with_parent()?;
+        let own = getpid().as_raw_nonzero().to_string();
+        let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        for name in NAMES_OF_PROCESSES {
+            if let Some(value) = environment.get_mut(OsStr::new(name))
+                && *value == *SELF
+            {
+                *value = own.clone().into();
             }
         }
         child::become_program(&self.words, &environment)
@@ -144,9 +207,17 @@ impl Stage {
         }
         Ok(())
     }
+
+    fn give_way(&self) -> io::Result<()> {
+        match self.parent {
+            Some(parent) => Ok(tcsetpgrp(io::stdout().as_fd(), parent)?),
+            None => Ok(()),
+        }
+    }
 }
 
-fn broken(error: &io::Error) -> Failure {
+/// Why the program cannot be started.
+pub(super) fn broken(error: &io::Error) -> Failure {
     Failure::other(format!("cannot start the program: {}", reason(error)))
         .with_exit(Exit::CannotExecute)
 }
@@ -158,29 +229,4 @@ fn wait_for_foreground() -> io::Result<()> {
         sleep(PAUSE);
     }
     Ok(())
-}
-
-/// Runs the program in the foreground of the terminal that standard output is. When it stops, so do we, which tells our parent.
-fn lead(program: &Program<'_>) -> io::Result<i32> {
-    let terminal = io::stdout();
-    setsid()?;
-    ioctl_tiocsctty(terminal.as_fd())?;
-    let signals = Signals::new(&[])?;
-    let mut command = Stage::command(Kind::Foreground, program)?;
-    let child = command.process_group(0).spawn()?;
-    let child = Pid::from_child(&child);
-    tcsetpgrp(terminal.as_fd(), child)?;
-    let is_over = signals.pass(move |signal, _| {
-        // The program may have ended.
-        let _ = kill_process(child, signal);
-    });
-    loop {
-        let status = wait(child)?;
-        if let Some(code) = code(status) {
-            is_over.set();
-            return Ok(code);
-        }
-        kill_process(getpid(), Signal::STOP)?;
-        let _ = kill_process_group(child, Signal::CONT);
-    }
 }

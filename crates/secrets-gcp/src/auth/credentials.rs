@@ -12,7 +12,10 @@ use super::service_account::{DEFAULT_TOKEN_URI, ServiceAccount, Skew};
 use super::{AccessToken, TokenSource};
 
 const USER_HINT: &str =
-    "the login has ended or was revoked: log in anew with `gcloud auth application-default login`";
+    "the login has ended or was revoked: log in again with `gcloud auth application-default login`";
+
+/// The universe of Google Cloud that everybody has; others have addresses of their own.
+const UNIVERSE: &str = "googleapis.com";
 
 /// Where the JSON is.
 #[derive(Debug, Clone)]
@@ -108,6 +111,8 @@ impl CredentialsJson {
         struct Kind {
             #[serde(rename = "type")]
             kind: String,
+            #[serde(default)]
+            universe_domain: Option<String>,
         }
         #[derive(serde::Deserialize)]
         struct Source<'a> {
@@ -115,6 +120,13 @@ impl CredentialsJson {
             source_credentials: &'a serde_json::value::RawValue,
         }
         let kind: Kind = self.parse(json)?;
+        let universe = kind.universe_domain.as_deref();
+        if universe.is_some_and(|universe| universe != UNIVERSE) {
+            return Err(Error::invalid_config(format!(
+                "{self} is of another universe than {UNIVERSE}, which is not supported"
+            ))
+            .with_hint("use a credential of Google Cloud's public universe"));
+        }
         Ok(match kind.kind.as_str() {
             "service_account" => Credentials::ServiceAccount(self.parse(json)?),
             "authorized_user" => Credentials::User(self.parse(json)?),

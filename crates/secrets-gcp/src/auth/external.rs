@@ -45,6 +45,9 @@ struct ImpersonationOptions {
 /// Where the other provider's token is.
 #[derive(serde::Deserialize)]
 struct SubjectSource {
+    /// Of AWS's type, whose `url` gives the name of a role and no token.
+    #[serde(default)]
+    environment_id: Option<String>,
     #[serde(default)]
     file: Option<PathBuf>,
     #[serde(default)]
@@ -68,6 +71,14 @@ impl ExternalAccount {
         exchange.address(&self.token_url, "token_url")?;
         if let Some(url) = &self.service_account_impersonation_url {
             exchange.address(url, "service_account_impersonation_url")?;
+        }
+        if self.credential_source.environment_id.is_some() {
+            return Err(Error::invalid_config(
+                "`credential_source` in the credential is of AWS's type, which is not supported",
+            )
+            .with_hint(
+                "use a `file` or `url` source, or bring tokens of your own with `TokenSource`",
+            ));
         }
         if self.credential_source.file.is_none() && self.credential_source.url.is_none() {
             return Err(Error::invalid_config(

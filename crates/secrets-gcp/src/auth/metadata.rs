@@ -90,14 +90,23 @@ impl MetadataServer {
         Ok(response)
     }
 
+    fn refused(&self, response: &HttpResponse) -> Error {
+        let hint = "check the service account that is attached to the machine";
+        error::from_login(response, hint, self.clock.wall())
+    }
+
     /// The id of the project that the machine belongs to.
     pub(crate) async fn project(&self) -> Result<String> {
         let response = self.get("project/project-id").await?;
+        // It is busy, or restarts, now and then; that says nothing of the project.
+        if matches!(response.status.as_u16(), 408 | 429 | 500..=599) {
+            return Err(self.refused(&response));
+        }
         let id = std::str::from_utf8(&response.body).map(str::trim);
         match id {
             Ok(id) if response.status.is_success() && !id.is_empty() => Ok(id.to_owned()),
             _ => Err(
-                Error::invalid_config("the metadata server does not tell a project")
+                Error::invalid_config("the metadata server does not know the project")
                     .with_hint("set `project_id`"),
             ),
         }
@@ -119,11 +128,7 @@ impl TokenSource for MetadataServer {
                 "the machine has no service account",
             )
             .with_hint("attach one to it, or to its Kubernetes service account")),
-            _ => Err(error::from_login(
-                &response,
-                "check the service account that is attached to the machine",
-                self.clock.wall(),
-            )),
+            _ => Err(self.refused(&response)),
         }
     }
 }

@@ -413,7 +413,7 @@ impl SecretProvider for GcpProvider {
     async fn restore(&self, name: &SecretName) -> Result<()> {
         Err(Error::unsupported(Operation::Restore)
             .with_name(name)
-            .with_hint("a secret that is deleted here is gone; write it anew"))
+            .with_hint("a secret that is deleted here is gone; write it again"))
     }
 
     async fn versions(&self, name: &SecretName, options: &VersionsOptions) -> Result<Page> {

@@ -131,6 +131,18 @@ async fn credentials_that_are_none_are_told_by_what_is_wrong() {
             "{\"type\":\"hunter2\"}".to_owned(),
             "has a `type` that is not supported",
         ),
+        (
+            external(json!({"environment_id": "aws1", "url": "http://169.254.169.254/role", "regional_cred_verification_url": "hunter2"})).to_string(),
+            "`credential_source` in the credential is of AWS's type, which is not supported",
+        ),
+        (
+            {
+                let mut elsewhere = support::service_account("https://127.0.0.1");
+                elsewhere["universe_domain"] = "hunter2.example".into();
+                elsewhere.to_string()
+            },
+            "is of another universe than googleapis.com",
+        ),
         ("{\"client_email\":\"hunter2\"}".to_owned(), "lacks a field"),
         ("{\"type\":\"service_account\"}".to_owned(), "lacks a field"),
         (
@@ -151,6 +163,10 @@ async fn credentials_that_are_none_are_told_by_what_is_wrong() {
         ),
         (
             external(json!({"environment_id": "aws1", "url": null})).to_string(),
+            "`credential_source` in the credential is of AWS's type, which is not supported",
+        ),
+        (
+            external(json!({"url": null})).to_string(),
             "has neither `file` nor `url`",
         ),
         (

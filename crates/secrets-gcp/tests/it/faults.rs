@@ -193,7 +193,7 @@ async fn neither_values_nor_credentials_are_shown() {
             sinks.debug("the health", &provider.health().await);
         }
     }
-    // A file that is no credential is not quoted.
+    // A file that is not a credential is not quoted.
     for broken in ["{\"type\":\"service_account\",\"private_key\":\"", "\""] {
         let mut config = GcpConfig::default();
         config.project_id = Some("p".to_owned());

@@ -63,7 +63,7 @@ async fn a_service_account_logs_in_once_for_a_hundred_callers() {
     }
     assert_eq!(count(&fake, "/token"), 1);
     assert_eq!(count(&fake, ":access"), 100);
-    // What was forgotten is asked for anew.
+    // What was forgotten is asked for again.
     provider.close().await.unwrap();
     read(&provider).await.unwrap();
     assert_eq!(count(&fake, "/token"), 2);

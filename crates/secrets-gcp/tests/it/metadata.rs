@@ -9,7 +9,7 @@ use secrets_core::{
 };
 use secrets_provider::Transport;
 use secrets_testkit::fakes::gcp::{Access, Credential, GcpFake, GcpOptions};
-use secrets_testkit::fault::{Fault, FaultServer, Reply};
+use secrets_testkit::fault::{Fault, FaultServer, Reply, Script};
 
 use crate::support::name;
 
@@ -263,4 +263,78 @@ async fn another_server_at_its_place_is_no_credential() {
         Some("Google")
     );
     assert_eq!(service.request_count(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_is_asked_again_for_the_project() {
+    let service = FaultServer::start(Fault::reply(Reply::new(200)))
+        .await
+        .unwrap();
+    for (status, kind) in [
+        (429, ErrorKind::RateLimited),
+        (500, ErrorKind::Unavailable),
+        (503, ErrorKind::Unavailable),
+    ] {
+        let google = |reply: Reply| Fault::reply(reply.header("Metadata-Flavor", "Google"));
+        let metadata = FaultServer::start(Script::sequence([
+            google(Reply::new(status)),
+            google(Reply::new(200).body("my-project")),
+            google(Reply::new(200).body(r#"{"access_token":"t0ken","expires_in":3600}"#)),
+        ]))
+        .await
+        .unwrap();
+        let mut config = GcpConfig::default();
+        config.endpoint = Some(service.url());
+        let variables = [("GCE_METADATA_HOST", metadata.address().to_string())];
+        let provider = open(config, &variables).await.unwrap();
+        service.clear();
+        let error = read(&provider).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert!(error.is_retryable());
+        assert_eq!(service.request_count(), 0);
+        // The answer is not the service's; that it is asked shows that the project is known.
+        read(&provider).await.unwrap_err();
+        assert!(
+            service.requests()[0]
+                .path()
+                .contains("/projects/my-project/")
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_project_of_gcloud_goes_with_its_login() {
+    let fake = fake().await;
+    let home = tempfile::tempdir().unwrap();
+    let gcloud = home.path().join(".config/gcloud");
+    std::fs::create_dir_all(gcloud.join("configurations")).unwrap();
+    std::fs::copy(
+        fake.credential_file(Credential::AuthorizedUser),
+        gcloud.join("application_default_credentials.json"),
+    )
+    .unwrap();
+    let write = |file: &str, text: &str| std::fs::write(gcloud.join(file), text).unwrap();
+    write(
+        "configurations/config_default",
+        "[core]\naccount = me@example.com\nproject = from-default\n",
+    );
+    write(
+        "configurations/config_work",
+        "[compute]\nproject = wrong\n[core]\nproject=from-work\n",
+    );
+    let project = async |more: &[(&'static str, String)]| {
+        let mut config = GcpConfig::default();
+        config.endpoint = Some(fake.url());
+        let mut variables = vec![("HOME", home.path().display().to_string())];
+        variables.extend(more.iter().cloned());
+        let provider = open(config, &variables).await.unwrap();
+        provider.info().location.path().to_owned()
+    };
+    assert_eq!(project(&[]).await, "/from-default");
+    let work = ("CLOUDSDK_ACTIVE_CONFIG_NAME", "work".to_owned());
+    assert_eq!(project(&[work]).await, "/from-work");
+    write("active_config", "work\n");
+    assert_eq!(project(&[]).await, "/from-work");
+    let named = ("GOOGLE_CLOUD_PROJECT", "named".to_owned());
+    assert_eq!(project(&[named]).await, "/named");
 }

@@ -282,7 +282,7 @@ async fn tags_are_written_after_the_value_and_leave_what_others_keep() {
             "etag": "\"16\"",
         })
     );
-    // What is there already is not written.
+    // What already exists is not written.
     put(&[("old", "1")]).await;
     assert_eq!(server.request_count(), 5);
 }
@@ -403,11 +403,11 @@ async fn describing_is_two_requests_and_shows_no_value() {
             .describe(&name(text), &DescribeOptions::default())
             .await
     };
-    let told = describe("a").await.unwrap();
-    assert_eq!(told.version, Some(Version::new("7")));
-    assert_eq!(told.state, SecretState::Disabled);
-    assert!(told.expires_at.is_some() && told.created_at.is_some());
-    assert_eq!(told.tags["team"], "a");
+    let found = describe("a").await.unwrap();
+    assert_eq!(found.version, Some(Version::new("7")));
+    assert_eq!(found.state, SecretState::Disabled);
+    assert!(found.expires_at.is_some() && found.created_at.is_some());
+    assert_eq!(found.tags["team"], "a");
     assert_eq!(server.request_count(), 2);
 
     let empty = describe("empty").await.unwrap();
@@ -531,16 +531,16 @@ async fn versions_are_switched_off_and_on_and_destroyed() {
             .unwrap();
     }
     let newest = Version::new("2");
-    let told = provider.disable_version(&secret, &newest).await.unwrap();
-    assert_eq!(told.state, SecretState::Disabled);
+    let found = provider.disable_version(&secret, &newest).await.unwrap();
+    assert_eq!(found.state, SecretState::Disabled);
     // The newest version counts, whatever its state.
     let error = get(&provider, "a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disabled);
     assert_eq!(error.name(), Some(&secret));
     provider.enable_version(&secret, &newest).await.unwrap();
     assert_eq!(get(&provider, "a").await.unwrap().value, "two".into());
-    let told = provider.destroy_version(&secret, &newest).await.unwrap();
-    assert_eq!(told.state, SecretState::Destroyed);
+    let found = provider.destroy_version(&secret, &newest).await.unwrap();
+    assert_eq!(found.state, SecretState::Destroyed);
     let error = get(&provider, "a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Deleted);
     let error = provider.enable_version(&secret, &newest).await.unwrap_err();

@@ -282,9 +282,10 @@ impl Client {
 
     /// Whether the answer to a service token is from where it was asked for. What is imported comes from elsewhere.
     fn is_asked_for(&self, secret: &SecretInfo<'_>, folder: &str, view: View) -> bool {
-        let same = |told: &Option<std::borrow::Cow<'_, str>>, asked: &str| {
-            told.as_deref()
-                .is_none_or(|told| told.trim_matches('/') == asked.trim_matches('/'))
+        let same = |answered: &Option<std::borrow::Cow<'_, str>>, asked: &str| {
+            answered
+                .as_deref()
+                .is_none_or(|answered| answered.trim_matches('/') == asked.trim_matches('/'))
         };
         view.imports
             || same(&secret.environment, &self.environment) && same(&secret.secret_path, folder)
@@ -322,7 +323,7 @@ impl Client {
         let is_ours = |secret: &&SecretInfo<'_>| {
             let is_shared = secret.kind.as_deref().is_none_or(|kind| kind == SHARED);
             let environment = secret.environment.as_deref();
-            is_shared && environment.is_none_or(|told| told == self.environment)
+            is_shared && environment.is_none_or(|answered| answered == self.environment)
         };
         let own = listing
             .secrets

@@ -208,7 +208,7 @@ fn by_key(contents: Contents, folder: &str) -> HashMap<String, Found> {
         found
             .folder
             .as_deref()
-            .is_none_or(|told| told.trim_matches('/') == folder.trim_matches('/'))
+            .is_none_or(|said| said.trim_matches('/') == folder.trim_matches('/'))
     };
     let own = contents.own.into_iter().filter(is_here);
     let mut by_key = HashMap::new();

@@ -104,7 +104,7 @@ impl InfisicalProvider {
         }
     }
 
-    /// A service token is answered from its own scope, which could not be told from an import.
+    /// A service token is answered from its own scope, which would look like an import.
     fn imports(&self) -> bool {
         self.behaviour.imports && !self.client.auth().is_service_token()
     }
@@ -247,15 +247,15 @@ impl InfisicalProvider {
         let all = self.client.contents(folder, true, view).await?;
         let mut names = BTreeMap::new();
         for found in all.own {
-            let told = found.folder.as_deref().unwrap_or(folder);
-            if let Some(name) = self.root.name(told, &found.key) {
+            let answered = found.folder.as_deref().unwrap_or(folder);
+            if let Some(name) = self.root.name(answered, &found.key) {
                 names.insert(name, found);
             }
         }
         if all.imported.is_empty() {
             return Ok(names);
         }
-        // Which folder imports what is told only by a listing of that folder alone.
+        // Only a listing of one folder alone says what that folder imports.
         let mut folders = vec![folder.to_owned()];
         folders.extend(self.client.folders(folder).await?);
         let listings: Vec<_> = folders

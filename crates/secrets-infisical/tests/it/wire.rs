@@ -1,4 +1,4 @@
-//! The exact requests, and what becomes of answers: on a server that answers as it is told, and on the fake.
+//! The exact requests, and what becomes of answers: on a scripted server and on the fake.
 
 use crate::support;
 use polysecrets_infisical::{
@@ -582,7 +582,7 @@ async fn versions_of_a_deleted_secret_are_not_given_for_those_of_a_new_one() {
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     put(&provider, "a", "new 2").await.unwrap();
-    // The old secret's version 1 hides the new one's: not told rather than told wrongly.
+    // The old secret's version 1 hides the new one's: left out rather than wrong.
     let hidden = provider.get(&name("a"), &at("1")).await.unwrap_err();
     assert_eq!(hidden.kind(), ErrorKind::NotFound);
 }

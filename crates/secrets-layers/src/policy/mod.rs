@@ -4,8 +4,20 @@
 //! `docs/layers/policy.md`. A decision is remembered by principal, operation, provider and name, in a bounded table that
 //! belongs to one policy: a reload starts with an empty one. What is remembered is answered without an allocation.
 
+#[cfg_attr(
+    not(feature = "policy"),
+    allow(dead_code, reason = "only the engine reads all of it")
+)]
 mod config;
+#[cfg_attr(
+    not(feature = "policy"),
+    allow(dead_code, reason = "only the engine reads all of it")
+)]
 mod glob;
+#[cfg_attr(
+    not(feature = "policy"),
+    allow(dead_code, reason = "only the engine reads all of it")
+)]
 mod operations;
 
 #[cfg(feature = "policy")]

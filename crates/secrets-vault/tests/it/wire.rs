@@ -195,7 +195,10 @@ async fn credentials_and_files_are_named_by_their_source() {
         ),
         (
             file("folder.d"),
-            format!("`token_file`: {} is a folder, not a file", path("folder.d")),
+            format!(
+                "`token_file`: the path {} is a folder, not a file",
+                path("folder.d")
+            ),
         ),
         (
             file("empty.txt"),

@@ -1,4 +1,4 @@
-//! Providers on a fake, and on a server that answers as it is told.
+//! Providers on a fake and on a scripted server.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -14,7 +14,7 @@ use secrets_testkit::fakes::infisical::{InfisicalFake, InfisicalOptions};
 use secrets_testkit::fault::{Fault, FaultServer, Reply};
 use serde_json::{Value, json};
 
-/// Shared, because each one sets up TLS anew.
+/// Shared, because each one sets up TLS of its own.
 static TRANSPORT: LazyLock<Transport> = LazyLock::new(Transport::default);
 
 pub(crate) async fn fake() -> InfisicalFake {
@@ -63,7 +63,7 @@ pub(crate) async fn value(provider: &InfisicalProvider, text: &str) -> String {
     secret.value.expose_str().unwrap().to_owned()
 }
 
-/// A token in the environment `dev` of a project `p 1`, on a server that answers as it is told.
+/// A token in the environment `dev` of a project `p 1`, on a scripted server.
 pub(crate) fn scripted(server: &FaultServer) -> InfisicalConfig {
     let mut config = InfisicalConfig::default();
     config.base_url = Some(server.url());
@@ -130,9 +130,9 @@ pub(crate) async fn administer(
         request = request.with_json(encode(&body, 256).unwrap());
     }
     let answer = http.send(request).await.unwrap();
-    let told: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert!(answer.status.is_success(), "{told}");
-    told
+    let parsed: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert!(answer.status.is_success(), "{parsed}");
+    parsed
 }
 
 /// A folder of `dev` imports another one.

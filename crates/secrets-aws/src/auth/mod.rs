@@ -1,8 +1,12 @@
 //! From settings to a client of AWS's SDK: credentials, region and endpoint, found once and at the first use.
 
+mod login;
+mod profiles;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -22,6 +26,13 @@ use tracing::instrument::WithSubscriber;
 use crate::client::http::AwsHttpClient;
 use crate::error;
 
+pub(crate) use login::{LoginAnswer, LoginLog};
+
+use self::login::LoginHttp;
+use self::profiles::Chosen;
+
+/// How long all sources of a credential may take together, a person who is asked included.
+const LONGEST_LOGIN: Duration = Duration::from_secs(60);
 /// Where nothing else names a region.
 const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_SESSION: &str = "polysecrets";
@@ -35,6 +46,11 @@ pub(crate) const KEY_VARIABLES: [&str; 3] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
 ];
+
+/// Variables that name a profile, in the order in which AWS's own tools look at them.
+const PROFILE_VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
+/// Where a container gets its credentials.
+const CONTAINER_ADDRESS: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
 /// An access key.
 #[derive(Clone)]
@@ -71,31 +87,43 @@ pub(crate) struct Connected {
     pub(crate) region: String,
     /// The credential came from somewhere that may have another one by now.
     pub(crate) can_be_renewed: bool,
+    /// What the services that give credentials answered last.
+    pub(crate) login: LoginLog,
 }
 
 /// Makes the SDK's client at the first use, and keeps it.
 pub(crate) struct Connection {
-    settings: Settings,
-    connected: tokio::sync::Mutex<Option<Arc<Connected>>>,
+    settings: Arc<Settings>,
+    connected: Arc<tokio::sync::Mutex<Option<Arc<Connected>>>>,
 }
 
 impl Connection {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            settings,
-            connected: tokio::sync::Mutex::default(),
+            settings: Arc::new(settings),
+            connected: Arc::default(),
         }
     }
 
-    /// The client. Of many callers at once one makes it.
+    /// The client. Of many callers at once one makes it. That goes on if its caller gives up: a `credential_process` that
+    /// asks a person takes longer than one attempt, and must not be started again.
     pub(crate) async fn get(&self) -> Result<Arc<Connected>> {
-        let mut connected = self.connected.lock().await;
+        let mut connected = Arc::clone(&self.connected).lock_owned().await;
         if let Some(connected) = &*connected {
             return Ok(Arc::clone(connected));
         }
-        let made = Arc::new(self.settings.connect().await?);
-        *connected = Some(Arc::clone(&made));
-        Ok(made)
+        let settings = Arc::clone(&self.settings);
+        let connect = async move {
+            let made = match tokio::time::timeout(LONGEST_LOGIN, settings.connect()).await {
+                Ok(made) => Arc::new(made?),
+                Err(_) => return Err(error::login_too_slow(LONGEST_LOGIN)),
+            };
+            *connected = Some(Arc::clone(&made));
+            Ok(made)
+        };
+        tokio::spawn(connect.with_current_subscriber())
+            .await
+            .unwrap_or_else(|_| Err(error::login_interrupted()))
     }
 
     /// A client with a newly found credential, instead of one whose credential was refused.
@@ -126,7 +154,10 @@ impl Settings {
 
     /// Where key and region are known, no file is looked at.
     fn connect_directly(&self) -> Result<Option<Connected>> {
-        let names_profile = self.profile.is_some() || self.has_variable("AWS_PROFILE");
+        let names_profile = self.profile.is_some()
+            || PROFILE_VARIABLES
+                .iter()
+                .any(|name| self.environment.var(name).is_some());
         let (Some(keys), None, false) = (&self.keys, &self.role, names_profile) else {
             return Ok(None);
         };
@@ -141,94 +172,175 @@ impl Settings {
             .credentials_provider(credentials(keys)?)
             .use_fips(self.is_on("AWS_USE_FIPS_ENDPOINT"))
             .use_dual_stack(self.is_on("AWS_USE_DUALSTACK_ENDPOINT"));
-        Ok(Some(self.connected(builder, region, false)))
+        Ok(Some(self.connected(
+            builder,
+            region,
+            false,
+            LoginLog::default(),
+        )))
     }
 
     async fn connect_by_chain(&self) -> Result<Connected> {
-        self.check_profile().await?;
+        let profile = self.choose_profile().await?;
+        let login = LoginHttp {
+            inner: self.http.clone(),
+            log: LoginLog::default(),
+            clock: Arc::clone(&self.clock),
+        };
+        let (keys, mut roles) = match &profile.wants_environment {
+            Some(name) => (Some(self.environment_keys(name)?), profile.roles),
+            None => (self.keys.clone(), Vec::new()),
+        };
+        roles.extend(self.role.clone());
         // First without the metadata service, which is slow to fail where there is none, and must not be asked where
         // something else gives a credential.
-        let mut loaded = self.load(self.region.as_deref(), false).await?;
+        let with_metadata = profile.wants_metadata;
+        let mut loaded = self
+            .load(self.region.as_deref(), with_metadata, keys.as_ref(), &login)
+            .await?;
         let mut found = None;
-        if self.keys.is_none() {
+        if keys.is_none() {
+            let failed = |failure: CredentialsError| {
+                error::from_credentials(&failure, login.log.last(), self.clock.wall())
+            };
             let provider = provider(&loaded)?;
             found = match provider.provide_credentials().await {
-                Ok(credentials) => Some(Primed::new(provider, credentials)),
-                Err(CredentialsError::CredentialsNotLoaded(_)) if self.may_ask_metadata() => {
+                Ok(credentials) => Some(Primed::new(provider, self.unexpired(credentials)?)),
+                Err(CredentialsError::CredentialsNotLoaded(_))
+                    if self.may_ask_metadata() && !with_metadata =>
+                {
                     let region = loaded.region().map(|region| region.as_ref().to_owned());
                     let known = region.as_deref().unwrap_or(DEFAULT_REGION);
-                    loaded = self.load(Some(known), true).await?;
+                    loaded = self.load(Some(known), true, None, &login).await?;
                     let provider = self::provider(&loaded)?;
-                    let credentials = provider.provide_credentials().await;
-                    let credentials =
-                        credentials.map_err(|failure| error::from_credentials(&failure))?;
+                    let credentials = provider.provide_credentials().await.map_err(failed)?;
                     if region.is_none() {
-                        loaded = self.load(None, true).await?;
+                        loaded = self.load(None, true, None, &login).await?;
                     }
-                    Some(Primed::new(provider, credentials))
+                    Some(Primed::new(provider, self.unexpired(credentials)?))
                 }
-                Err(failure) => return Err(error::from_credentials(&failure)),
+                Err(CredentialsError::InvalidConfiguration(_))
+                    if let Some(failure) = self.wrong_container_address() =>
+                {
+                    return Err(failure);
+                }
+                Err(failure) => return Err(failed(failure)),
             };
         }
         let region = loaded
             .region()
             .map_or(DEFAULT_REGION, |region| region.as_ref())
             .to_owned();
-        let can_be_renewed = self.keys.is_none() || self.role.is_some();
+        let can_be_renewed = keys.is_none() || !roles.is_empty();
         let mut loaded = loaded.into_builder().region(Region::new(region.clone()));
         if let Some(primed) = found {
             loaded.set_credentials_provider(Some(SharedCredentialsProvider::new(primed)));
         }
         let mut loaded = loaded.build();
-        if let Some(role) = &self.role {
-            let assumed = self.assume(role, &loaded).await?;
+        for role in &roles {
+            let assumed = self.assume(role, &loaded, &login).await?;
             loaded = loaded
                 .into_builder()
                 .credentials_provider(SharedCredentialsProvider::new(assumed))
                 .build();
         }
-        Ok(self.connected(Builder::from(&loaded), region, can_be_renewed))
+        let builder = Builder::from(&loaded);
+        Ok(self.connected(builder, region, can_be_renewed, login.log))
     }
 
-    /// Fails if a profile is named that is not there: another source further down the chain would be another identity.
-    async fn check_profile(&self) -> Result<()> {
-        let given = self.profile.as_deref();
-        let Some(name) = given.or_else(|| self.environment.text("AWS_PROFILE")) else {
-            return Ok(());
+    /// What the profile asks for. It fails where the SDK would go on to another identity further down the chain.
+    async fn choose_profile(&self) -> Result<Chosen> {
+        let named = match &self.profile {
+            Some(name) => Some(name.as_str()),
+            None => self.profile_variable()?,
         };
         let (files, variables) = (Fs::real(), self.sdk_environment(false));
-        let selected = Some(name.to_owned().into());
+        let selected = named.map(|name| name.to_owned().into());
         let profiles =
             aws_config::profile::load(&files, &variables, &Default::default(), selected).await;
-        match profiles {
-            Ok(profiles) if profiles.get_profile(name).is_some() => Ok(()),
-            Ok(_) => Err(error::no_profile(name)),
-            Err(_) => Err(error::bad_files()),
+        let profiles = profiles.map_err(|_| error::bad_files())?;
+        profiles::choose(&profiles, named.unwrap_or("default"), named.is_some())
+    }
+
+    /// The profile that the environment names, in the order of AWS's own tools.
+    fn profile_variable(&self) -> Result<Option<&str>> {
+        for name in PROFILE_VARIABLES {
+            match self.environment.var(name).map(SecretValue::expose_str) {
+                None => {}
+                Some(Ok(profile)) if !profile.is_empty() => return Ok(Some(profile)),
+                Some(_) => return Err(error::empty_profile(name)),
+            }
         }
+        Ok(None)
+    }
+
+    /// The access key of the environment, for the profile that takes its credential from there.
+    fn environment_keys(&self, profile: &str) -> Result<Keys> {
+        let key = |at: usize| {
+            let value = self.environment.var(KEY_VARIABLES[at])?;
+            let trimmed = value.expose_bytes().trim_ascii();
+            (!trimmed.is_empty()).then(|| SecretValue::from(trimmed))
+        };
+        match (key(0), key(1)) {
+            (Some(id), Some(secret)) => Ok(Keys {
+                id,
+                secret,
+                token: key(2),
+            }),
+            _ => Err(error::no_environment_keys(profile)),
+        }
+    }
+
+    /// A credential that is over already would be refused with every request.
+    fn unexpired(&self, credentials: Credentials) -> Result<Credentials> {
+        match credentials.expiry() {
+            Some(expiry) if expiry <= self.clock.wall() => Err(error::expired_credentials()),
+            _ => Ok(credentials),
+        }
+    }
+
+    /// What is wrong with the address of the container's credentials, which the SDK takes only where nobody on the way
+    /// can read them.
+    fn wrong_container_address(&self) -> Option<secrets_core::Error> {
+        self.environment.text(CONTAINER_ADDRESS)?;
+        self.environment
+            .text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+            .is_none()
+            .then(|| error::bad_container_address(CONTAINER_ADDRESS))
     }
 
     /// What environment and files say. Without a region, that of the environment, the profile or the metadata service is
     /// taken.
-    async fn load(&self, region: Option<&str>, with_metadata: bool) -> Result<SdkConfig> {
+    async fn load(
+        &self,
+        region: Option<&str>,
+        with_metadata: bool,
+        keys: Option<&Keys>,
+        login: &LoginHttp,
+    ) -> Result<SdkConfig> {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .env(self.sdk_environment(with_metadata))
-            .http_client(self.http.clone())
+            .http_client(login.clone())
             .time_source(Wall(Arc::clone(&self.clock)))
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
-        if let Some(profile) = &self.profile {
+        let profile = match &self.profile {
+            Some(name) => Some(name.as_str()),
+            None => self.profile_variable()?,
+        };
+        if let Some(profile) = profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(keys) = &self.keys {
+        if let Some(keys) = keys {
             loader = loader.credentials_provider(credentials(keys)?);
         }
         Ok(ConfigLoader::load(loader).await)
     }
 
-    async fn assume(&self, role: &Role, loaded: &SdkConfig) -> Result<Primed> {
+    async fn assume(&self, role: &Role, loaded: &SdkConfig, login: &LoginHttp) -> Result<Primed> {
         let mut builder = AssumeRoleProvider::builder(&role.arn)
             .configure(loaded)
             .session_name(role.session.as_deref().unwrap_or(DEFAULT_SESSION));
@@ -238,11 +350,21 @@ impl Settings {
         let assumed = SharedCredentialsProvider::new(builder.build().await);
         match assumed.provide_credentials().await {
             Ok(credentials) => Ok(Primed::new(assumed, credentials)),
-            Err(failure) => Err(error::from_credentials(&failure)),
+            Err(failure) => Err(error::from_credentials(
+                &failure,
+                login.log.last(),
+                self.clock.wall(),
+            )),
         }
     }
 
-    fn connected(&self, builder: Builder, region: String, can_be_renewed: bool) -> Connected {
+    fn connected(
+        &self,
+        builder: Builder,
+        region: String,
+        can_be_renewed: bool,
+        login: LoginLog,
+    ) -> Connected {
         let mut builder = builder
             .region(Region::new(region.clone()))
             .http_client(self.http.clone())
@@ -256,6 +378,7 @@ impl Settings {
             client: SdkClient::from_conf(builder.build()),
             region,
             can_be_renewed,
+            login,
         }
     }
 
@@ -280,10 +403,6 @@ impl Settings {
 
     fn may_ask_metadata(&self) -> bool {
         !self.is_on(METADATA_DISABLED)
-    }
-
-    fn has_variable(&self, name: &str) -> bool {
-        self.environment.text(name).is_some()
     }
 
     fn is_on(&self, name: &str) -> bool {
@@ -311,7 +430,7 @@ fn credentials(keys: &Keys) -> Result<Credentials> {
     ))
 }
 
-/// A source of credentials whose first answer is there already, so that the source is not asked twice.
+/// A source of credentials whose first answer is known, so the source is not asked twice.
 struct Primed {
     source: SharedCredentialsProvider,
     first: Mutex<Option<Credentials>>,
