@@ -420,16 +420,20 @@ impl Search<'_> {
         if lanes.len() == 1 {
             return;
         }
-        let start = self.patterns.start();
+        let patterns = self.patterns;
+        let start = patterns.start();
+        let key = |lane: &Lane| {
+            let is_broken = lane.is_broken(patterns.reach(lane.state) as u64);
+            (lane.state, lane.at, lane.in_break > 0, is_broken)
+        };
         let mut index = 1;
         while index < lanes.len() {
             let lane = &lanes[index];
-            let key = |lane: &Lane| (lane.state, lane.at, lane.in_break > 0);
             let twin = lanes[..index]
                 .iter()
                 .position(|other| key(other) == key(lane));
             if let Some(twin) = twin {
-                let depth = self.patterns.reach(lane.state) as u64;
+                let depth = patterns.reach(lane.state) as u64;
                 if lane.start(depth) < lanes[twin].start(depth) {
                     // What starts earlier covers more.
                     lanes.swap(index, twin);
@@ -441,7 +445,6 @@ impl Search<'_> {
             lanes.swap_remove(index);
         }
         if lanes.len() > MOST_LANES {
-            let patterns = self.patterns;
             lanes[1..].sort_by_key(|lane| std::cmp::Reverse(patterns.reach(lane.state)));
             lanes.truncate(MOST_LANES);
         }

@@ -209,6 +209,12 @@ fn writers_mix_their_escapes() {
 }
 
 #[test]
+fn one_reading_does_not_hide_another() {
+    // The first backslash, the line feed and the plus sign are a value too short to be broken over lines.
+    assert_eq!(masked(&masker(&["\\+a}"]), r#"\\n\\\\+a}"#), r#"\\n***"#);
+}
+
+#[test]
 fn the_password_of_an_address_is_masked_by_itself() {
     let masker = masker(&["postgres://app:p%40ss-word@db:5432/main"]);
     assert_eq!(

@@ -666,8 +666,8 @@ fn keys_reach_a_program_that_reads_a_pipe() {
     terminal.wait_for("code 0");
     terminal.clear();
     // A hidden prompt stays hidden.
-    terminal.enter("echo x | secrets run --mask always -- sh -c 'stty -echo </dev/tty; echo as''k; read -r l </dev/tty; stty echo </dev/tty; echo got $l | tr a-z A-Z'");
-    terminal.wait_for("ask");
+    terminal.enter("echo x | secrets run --mask always -- sh -c 'stty -echo </dev/tty; echo quer''y; read -r l </dev/tty; stty echo </dev/tty; echo got $l | tr a-z A-Z'");
+    terminal.wait_for("query");
     terminal.enter("hush");
     let screen = terminal.wait_for("GOT HUSH");
     assert!(!screen.contains("hush"), "{screen}");
@@ -683,9 +683,9 @@ fn keys_reach_a_program_that_reads_a_pipe() {
 fn a_prompt_of_a_background_job_is_hidden_in_the_foreground() {
     let home = declared();
     let terminal = Terminal::new(&home);
-    terminal.enter("set -m; secrets run --mask always -- sh -c 'sleep 1; stty -echo; echo as''k; read -r l; stty echo; echo got $l | tr a-z A-Z' &");
+    terminal.enter("set -m; secrets run --mask always -- sh -c 'sleep 1; stty -echo; echo quer''y; read -r l; stty echo; echo got $l | tr a-z A-Z' &");
     terminal.enter("fg");
-    terminal.wait_for("ask");
+    terminal.wait_for("query");
     terminal.enter("hush");
     let screen = terminal.wait_for("GOT HUSH");
     assert!(!screen.contains("hush"), "{screen}");
@@ -695,8 +695,8 @@ fn a_prompt_of_a_background_job_is_hidden_in_the_foreground() {
 fn keys_reach_a_program_in_a_session_of_its_own() {
     let home = declared();
     let terminal = Terminal::new(&home);
-    terminal.enter("setsid -w secrets run --mask always -- sh -c 'echo as''k; read -r l; echo got $l | tr a-z A-Z'");
-    terminal.wait_for("ask");
+    terminal.enter("setsid -w secrets run --mask always -- sh -c 'echo quer''y; read -r l; echo got $l | tr a-z A-Z'");
+    terminal.wait_for("query");
     terminal.enter("typed");
     terminal.wait_for("GOT TYPED");
 }

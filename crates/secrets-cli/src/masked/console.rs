@@ -21,6 +21,7 @@ use rustix::termios::{
     OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use secrets::mask::Masker;
+use signal_hook::low_level::raise;
 use zeroize::Zeroizing;
 
 use super::leader::{self, Order};
@@ -219,10 +220,13 @@ impl Console {
         self.give_back(&mut state)?;
         state.is_stopped = true;
         drop(state);
-        kill_current_process_group(match wants_keys {
+        let signal = match wants_keys {
             true => signal,
             false => Signal::TSTP,
-        })?;
+        };
+        kill_current_process_group(signal)?;
+        // Another thread may take that while this one runs on. This one stops here, unless nobody could continue us.
+        raise(signal.as_raw())?;
         let mut state = self.state();
         state.is_stopped = false;
         if state.wants_keys && self.is_foreground() {
