@@ -1,6 +1,8 @@
 #!/bin/sh
 # Package: boto3 1.43.106 with botocore 1.43.106 (PyPI). Seen: 2026-12-01.
 #
+# Guess: `AWS_PROFILE` names the profile; an empty variable is as good as none.
+#
 # Behaviour: `AWS_DEFAULT_PROFILE` wins over `AWS_PROFILE`, although AWS's guide for the command line and the SDKs names only
 # the latter. A variable that is set and empty does not count as absent: boto3 looks for a profile with an empty name,
 # and fails even where access keys are in the environment. Access keys in the environment win over either variable.

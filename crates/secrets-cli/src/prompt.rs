@@ -94,7 +94,7 @@ fn hidden(terminal: &mut File, question: &str) -> Outcome<SecretValue> {
 
 /// Reads one line as a terminal would have edited it: erase, erase a word, kill, end of file, interrupt.
 ///
-/// Any other key that is no text, such as an arrow, is refused: nobody sees what it would do to the value.
+/// Any other key that is not text, such as an arrow, is refused: nobody sees what it would do to the value.
 fn typed(keys: &mut impl Read) -> Outcome<SecretValue> {
     const INTERRUPT: u8 = 0x03;
     const END: u8 = 0x04;

@@ -582,10 +582,10 @@ mod tests {
                 Some(&SourcePosition::new(line, column)),
                 "{text:?}: {error}"
             );
-            let told = format!("{error} {error:?} {:?}", error.hint());
+            let reported = format!("{error} {error:?} {:?}", error.hint());
             assert!(
-                !told.contains("hunter2") && !error.to_string().contains('\n'),
-                "{told}"
+                !reported.contains("hunter2") && !error.to_string().contains('\n'),
+                "{reported}"
             );
         }
     }

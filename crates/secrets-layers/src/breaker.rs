@@ -54,7 +54,7 @@ impl BreakerConfig {
         }
     }
 
-    /// With so many failures among the last `window` calls before anything follows.
+    /// With this many failures among the last `window` calls before anything follows.
     #[must_use]
     pub fn with_window(mut self, min_failures: u32, window: u32) -> Self {
         self.min_failures = min_failures;
@@ -100,7 +100,7 @@ pub enum BreakerState {
 ///
 /// Closed, it counts the last calls. From the configured share of failures on it is open: calls are answered at once with
 /// [`ErrorKind::Unavailable`]. After `open_for` one call is let through: if that goes well, all are again. A health check is
-/// always let through, and told of the breaker; a close is always let through. The call that decides is not repeated. Every layer that is laid has a state of its
+/// always let through, and counted by the breaker; a close is always let through. The call that decides is not repeated. Every layer that is laid has a state of its
 /// own, which clones of the service share.
 #[derive(Debug, Clone)]
 pub struct BreakerLayer {
@@ -326,7 +326,7 @@ pin_project! {
         #[pin]
         call: F,
         permit: Option<Permit>,
-        told: Option<Breaker>,
+        reported: Option<Breaker>,
     }
 }
 
@@ -339,7 +339,7 @@ impl<F: Future<Output = Result<Response>>> Future for BreakerFuture<F> {
         if let Some(permit) = this.permit.take() {
             permit.record(has_failed(&outcome));
         }
-        if let (Some(breaker), Ok(Response { reply, .. })) = (this.told.take(), &mut outcome)
+        if let (Some(breaker), Ok(Response { reply, .. })) = (this.reported.take(), &mut outcome)
             && let Reply::Health(health) = reply
         {
             tell(&breaker, health);
@@ -389,7 +389,7 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let (permit, told) = match &request.call {
+        let (permit, reported) = match &request.call {
             Call::Close => (None, None),
             Call::Health => (None, Some(self.breaker.clone())),
             _ if !self.breaker.0.config.enabled => (None, None),
@@ -406,7 +406,7 @@ impl<S: Service<Request, Response = Response, Error = Error>> Service<Request>
         Either::Right(BreakerFuture {
             call: self.inner.call(request),
             permit,
-            told,
+            reported,
         })
     }
 }

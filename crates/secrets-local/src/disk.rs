@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn errors_of_the_file_system_are_told_in_our_words() {
         // The numbers of POSIX systems: ENOENT, EIO, EACCES, EISDIR, ENFILE, EFBIG, ENOSPC, EROFS.
-        for (number, action, told) in [
+        for (number, action, reported) in [
             (2, "read", "there is no file /a/b"),
             (2, "write", "cannot write /a/b: its folder does not exist"),
             (
@@ -225,7 +225,7 @@ mod tests {
                 Path::new("/a/b"),
                 io::Error::from_raw_os_error(number),
             );
-            assert!(error.to_string().contains(told), "{number}: {error}");
+            assert!(error.to_string().contains(reported), "{number}: {error}");
             assert!(error.hint().is_some());
         }
     }

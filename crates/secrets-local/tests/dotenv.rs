@@ -492,11 +492,15 @@ mod permissions {
                 assert_eq!(get(&provider, "A").await.unwrap(), "hunter2");
             }
         });
-        let told = capture.text();
-        assert_eq!(told.matches("other users have access").count(), 1, "{told}");
+        let reported = capture.text();
+        assert_eq!(
+            reported.matches("other users have access").count(),
+            1,
+            "{reported}"
+        );
         assert!(
-            told.contains("644") && told.contains(".env") && !told.contains("hunter2"),
-            "{told}"
+            reported.contains("644") && reported.contains(".env") && !reported.contains("hunter2"),
+            "{reported}"
         );
     }
 

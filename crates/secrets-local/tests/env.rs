@@ -128,8 +128,12 @@ async fn two_variables_that_differ_are_ambiguous() {
     .await;
     let error = get(&provider, "api_key").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidName);
-    let told = format!("{error} {error:?} {:?}", error.hint());
-    assert!(told.contains("api_key") && told.contains("API_KEY") && !told.contains("canary"));
+    let reported = format!("{error} {error:?} {:?}", error.hint());
+    assert!(
+        reported.contains("api_key")
+            && reported.contains("API_KEY")
+            && !reported.contains("canary")
+    );
     assert_eq!(get(&provider, "API_KEY").await.unwrap(), "canary2");
     assert_eq!(get(&provider, "x").await.unwrap(), "same");
 }

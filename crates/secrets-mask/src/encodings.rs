@@ -22,7 +22,7 @@ pub(crate) enum Broken {
     Always,
 }
 
-/// What has so many characters is hardly put together by chance from the end of a line and the start of the next.
+/// What has this many characters is hardly put together by chance from the end of a line and the start of the next.
 const LONG: usize = 12;
 
 /// Every pattern of a value, some more than once.

@@ -267,7 +267,7 @@ fn quoted(text: &[u8], ways: &[&[u8]], readings: &mut Vec<Reading>) -> Result<()
     }
 }
 
-/// The number at the start of a text that has at least and at most so many digits.
+/// The number at the start of a text that has at least and at most this many digits.
 fn digits(text: &[u8], radix: u32, least: usize, most: usize) -> Result<Option<u32>, Incomplete> {
     let mut number = 0_u32;
     let mut count = 0;
@@ -352,7 +352,7 @@ impl Window {
         &self.bytes[..self.count]
     }
 
-    /// Where so many of its bytes end in the text.
+    /// Where this many of its bytes end in the text.
     pub(crate) fn end(&self, length: usize) -> usize {
         match length.checked_sub(1) {
             Some(last) => usize::from(self.ends[last.min(LONGEST - 1)]),

@@ -18,7 +18,7 @@ pub(crate) fn goes_on(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r' | b' ' | b'\t')
 }
 
-/// Whether a byte belongs to a break, of which so many bytes have passed.
+/// Whether a byte belongs to a break, of which this many bytes have passed.
 pub(crate) fn is_part(byte: u8, passed: usize) -> bool {
     match passed {
         0 => is_break(byte),

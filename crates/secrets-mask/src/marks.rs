@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
             0 => memchr3(b'\n', b'\r', b'\\', rest),
             1 => memchr2(b'%', b'&', rest),
             _ if self.marks.has_more() => {
-                // One that is no mark of these values is passed over.
+                // One that is not a mark of these values is passed over.
                 memchr3_iter(b'\'', b'"', b'+', rest).find(|at| self.marks.is_mark(rest[*at]))
             }
             _ => None,

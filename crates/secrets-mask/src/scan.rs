@@ -112,7 +112,7 @@ impl Scan {
         &self.found
     }
 
-    /// Forgets so many of what is found.
+    /// Forgets this many of what is found.
     pub(crate) fn forget(&mut self, count: usize) {
         self.found.drain(..count);
     }
@@ -171,7 +171,7 @@ impl Part {
 }
 
 impl Lane {
-    /// Where the last so many bytes start in the text.
+    /// Where the last `depth` bytes start in the text.
     fn start(&self, depth: u64) -> u64 {
         match depth {
             0 => self.at,
@@ -179,14 +179,14 @@ impl Lane {
         }
     }
 
-    /// Where a byte stands that is the so many-th that it has read.
+    /// Where the byte with this index among the joined bytes stands in the text.
     fn position(&self, joined: u64) -> u64 {
         let after = self.parts.partition_point(|part| part.joined <= joined);
         let part = self.parts[after.saturating_sub(1)];
         part.at + (joined - part.joined)
     }
 
-    /// Whether there is a line break between its last so many bytes.
+    /// Whether a line break stands between the last `length` bytes.
     fn is_broken(&self, length: u64) -> bool {
         let start = self.joined - length;
         let parts = self.parts.iter().rev();
@@ -195,7 +195,7 @@ impl Lane {
             .any(|part| part.is_broken && part.joined < self.joined)
     }
 
-    /// Forgets all but the last so many bytes.
+    /// Forgets all but the last bytes of this number.
     fn forget(&mut self, depth: u64) {
         let joined = self.joined - depth;
         let after = self.parts.partition_point(|part| part.joined <= joined);

@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(
             ambient.variable(&["C"]).map(|(name, _)| name),
             Some("C"),
-            "what is no text is there all the same"
+            "what is not text is there all the same"
         );
         assert_eq!(ambient.text(&["C"]), None);
     }

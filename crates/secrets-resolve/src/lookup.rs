@@ -2,17 +2,18 @@
 
 use std::future::Future;
 
-use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue};
+use secrets_core::{Result, SecretRef, SecretValue};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::file::not_read;
 use crate::{FileFormat, FileScan, FileSet, ValueScan};
 
 /// Reads the values that references name. A `polysecrets::Secrets` handle is one.
 ///
 /// ```
 /// use polysecrets_resolve::{Lookup, resolve_str};
-/// use secrets_core::{Error, Result, SecretRef, SecretValue};
+/// use secrets_core::{Result, SecretRef, SecretValue};
 ///
 /// struct Fixed;
 ///
@@ -78,9 +79,4 @@ pub async fn resolve_files<L: Lookup>(
 fn in_turn(values: Vec<Result<SecretValue>>) -> impl FnMut(&SecretRef) -> Result<SecretValue> {
     let mut values = values.into_iter();
     move |reference| values.next().unwrap_or_else(|| Err(not_read(reference)))
-}
-
-/// The error for a lookup that returns too few results.
-pub(crate) fn not_read(reference: &SecretRef) -> Error {
-    Error::new(ErrorKind::Unexpected, "a reference was not read").with_name(reference.name())
 }

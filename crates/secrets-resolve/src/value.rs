@@ -37,7 +37,7 @@ impl ValueScan {
     ///
     /// # Errors
     /// What `lookup` answers, with the JSON pointer of the first use;
-    /// [`ErrorKind::InvalidValue`](secrets_core::ErrorKind::InvalidValue) for a value that is no text.
+    /// [`ErrorKind::InvalidValue`](secrets_core::ErrorKind::InvalidValue) for a value that is not text.
     pub fn render(
         mut self,
         mut lookup: impl FnMut(&SecretRef) -> Result<SecretValue>,

@@ -406,13 +406,13 @@ impl Secrets {
     async fn read_declared(&self, declared: &[&DeclaredSecret]) -> Vec<Result<Option<Answer>>> {
         let references: Vec<SecretRef> = declared.iter().map(|one| one.reference.clone()).collect();
         let answers = self.get_many(&references).await.into_iter();
-        let told = answers
+        let reported = answers
             .zip(declared)
             .map(|(answer, one)| match one.required {
                 true => answer.map(Some),
                 false => optional(answer),
             });
-        told.collect()
+        reported.collect()
     }
 
     /// Lists the secrets of the default provider or chain whose names start with this text: metadata, no values. Of two

@@ -153,7 +153,7 @@ mod tests {
         };
         let text = stats.prometheus();
         let last = text.lines().last();
-        let told = r#"secrets_breaker_state{provider="a\"b\\c",scheme="memory"} 2"#;
-        assert_eq!(last, Some(told));
+        let reported = r#"secrets_breaker_state{provider="a\"b\\c",scheme="memory"} 2"#;
+        assert_eq!(last, Some(reported));
     }
 }

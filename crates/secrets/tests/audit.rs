@@ -1,4 +1,4 @@
-//! The audit of a whole handle: with a real cache, and in a process that is told to open its log anew.
+//! The audit of a whole handle: with a real cache, and in a process that is asked to open its log again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 #![cfg(feature = "memory")]
 
@@ -15,7 +15,7 @@ use support::{Failing, memory};
 
 const NAMES: [&str; 4] = ["db/a", "db/b", "api", "key"];
 
-/// A sink that keeps what it gets, unless it is told to fail.
+/// A sink that keeps what it gets, unless a test makes it fail.
 #[derive(Debug, Clone, Default)]
 struct Kept {
     records: Arc<Mutex<Vec<Record>>>,
@@ -91,7 +91,7 @@ async fn cached(hits: Hits, kept: &Kept) -> (Secrets, Arc<Failing>) {
     (secrets, provider)
 }
 
-/// Reads until told to stop, and tells what was given.
+/// Reads until asked to stop, and tells what was given.
 fn reader(
     secrets: &Secrets,
     stop: &Arc<AtomicBool>,
@@ -192,7 +192,7 @@ async fn counts_add_up_across_the_closing_and_the_end_of_a_handle() {
     }
 }
 
-/// A sink that fails now and then: what was counted meanwhile is told later, and what was refused is not told.
+/// A sink that fails now and then: what was counted meanwhile is reported later, and what was refused is not reported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_add_up_when_the_sink_fails_for_a_while() {
     let kept = Kept::default();
@@ -226,7 +226,7 @@ async fn ten_thousand_hits_give_nothing_while_the_sink_fails() {
         }
         kept.fails.store(true, Ordering::SeqCst);
         if hits == Hits::Aggregate {
-            // What is counted may be given until the first count cannot be told.
+            // What is counted may be given until the first count cannot be reported.
             secrets.get(NAMES[0]).await.unwrap();
             secrets.audit().unwrap().flush().await.unwrap_err();
         }
@@ -262,10 +262,11 @@ async fn many_at_once_are_recorded_one_by_one_or_refused_together() {
     for answer in secrets.get_many(&references).await {
         assert_eq!(source(&answer.unwrap()), "cache");
     }
-    let told = kept.records();
-    assert_eq!(told.len(), 2 * NAMES.len());
+    let reported = kept.records();
+    assert_eq!(reported.len(), 2 * NAMES.len());
     assert!(
-        told.iter()
+        reported
+            .iter()
             .all(|record| record.operation.as_deref() == Some("get-many"))
     );
     kept.fails.store(true, Ordering::SeqCst);
@@ -287,10 +288,10 @@ mod hangup {
 
     use super::*;
 
-    /// The folder of the log, and whether SIGHUP opens it anew.
+    /// The folder of the log, and whether SIGHUP opens it again.
     const CHILD: &str = "POLYSECRETS_TEST_AUDIT_HANGUP";
 
-    /// A process that reads a secret whenever it is told to.
+    /// A process that reads a secret whenever it is asked to.
     struct Reader {
         child: Child,
         orders: ChildStdin,

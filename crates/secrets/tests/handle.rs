@@ -472,9 +472,9 @@ async fn credentials_of_what_could_have_been_asked_are_told() {
         .build()
         .unwrap();
     assert_eq!(secrets.get("A").await.unwrap().expose_str().unwrap(), "1");
-    let told = secrets.credential_variables().await;
+    let reported = secrets.credential_variables().await;
     if cfg!(feature = "file") {
-        assert_eq!(told, ["SECRETS_IDENTITY"]);
+        assert_eq!(reported, ["SECRETS_IDENTITY"]);
     }
 }
 

@@ -122,7 +122,7 @@ fn no_setting_and_no_wrong_setting_shows_a_value() {
     sinks.assert_clean();
 }
 
-/// Everything that a handle does with a secret, told to the sinks with its traces.
+/// Everything that a handle does with a secret, given to the sinks with its traces.
 async fn whole_life(sinks: &mut Sinks<'_>, secrets: &Secrets, canary: &Canary) {
     let plain = canary.reveal();
     tell(sinks, "put", &secrets.put("life", value(canary)).await);

@@ -95,7 +95,7 @@ fn child() {
 async fn fill(bytes: u64, value: usize, keys: usize) -> String {
     let config = CacheConfig::default()
         .with_ttl(Duration::from_secs(3600))
-        // So many entries that bytes are the bound.
+        // Enough entries that bytes are the bound.
         .with_bounds(4_000_000, bytes);
     let layer = CacheLayer::new(config, Arc::new(SystemClock)).unwrap();
     let mut service = layer.layer(provider(value));

@@ -117,7 +117,7 @@ async fn no_call_overruns_its_deadline() {
     for (what, fault) in failures() {
         let server = FaultServer::start(Script::always(fault)).await.unwrap();
         let provider = vault("main", server.url(), None).await;
-        // So many attempts that only the deadline ends it, and an attempt that may take longer than all of it.
+        // Enough attempts that only the deadline ends it, and an attempt that may take longer than all of it.
         let mut settings = config(100_000, deadline, 10_000 * MS);
         settings.retry = settings.retry.with_budget(100_000);
         let secrets = on(provider, settings);

@@ -1,4 +1,4 @@
-//! What a handle counts, and how it is told.
+//! What a handle counts, and how it is reported.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 #![cfg(feature = "memory")]
 

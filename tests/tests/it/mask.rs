@@ -474,7 +474,7 @@ fn ci_servers_are_told_what_to_mask() {
     let home = declared();
     home.set("db/password", b"100% secret");
     let ran = |words: &[&str], variable: &str| Ran::of(home.command(words).env(variable, "true"));
-    let told = |ran: Ran, before: &str, wanted: &[&str]| {
+    let reported = |ran: Ran, before: &str, wanted: &[&str]| {
         let ran = ran.ok();
         let texts: Vec<&str> = ran
             .text()
@@ -486,7 +486,7 @@ fn ci_servers_are_told_what_to_mask() {
             assert!(texts.contains(text), "no {text:?} in {texts:?}");
         }
     };
-    told(
+    reported(
         ran(&["ci-mask"], "GITHUB_ACTIONS"),
         "::add-mask::",
         &[
@@ -497,7 +497,7 @@ fn ci_servers_are_told_what_to_mask() {
             "second line of it",
         ],
     );
-    told(
+    reported(
         ran(&["ci-mask", "--for", "azure"], "GITHUB_ACTIONS"),
         "##vso[task.setsecret]",
         &[
@@ -511,7 +511,7 @@ fn ci_servers_are_told_what_to_mask() {
         "key",
         br#"{"token":"t-1234","url":"https://u:p%40ssword@host"}"#,
     );
-    told(
+    reported(
         ran(&["ci-mask"], "GITHUB_ACTIONS"),
         "::add-mask::",
         &["t-1234", "p%2540ssword", "p@ssword"],

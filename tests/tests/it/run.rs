@@ -407,7 +407,7 @@ fn lines(ending: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Reads so many bytes, then nothing for longer than a second, then the rest.
+/// Reads this many bytes, then nothing for longer than a second, then the rest.
 fn stalled(mut reader: impl Read + Send + 'static, first: usize) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut read = vec![0; first];

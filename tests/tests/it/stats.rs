@@ -162,7 +162,7 @@ fn a_damaged_log_is_located() {
     home.run(&["stats"])
         .refused(7)
         .says(&format!(
-            "audit.jsonl:{place}: record {place}: this is no record"
+            "audit.jsonl:{place}: record {place}: not a record"
         ))
         .says("hint: ");
     home.write("audit.jsonl", [lines[0], lines[2]].concat());

@@ -17,7 +17,7 @@ const LIST: &str = "public-api.txt";
 const RUSTDOC: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n";
 
 pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
-    let rustdoc = rustdoc()?;
+    document(&rustdoc()?)?;
     let mut problems = Vec::new();
     let published = packages
         .iter()
@@ -26,7 +26,7 @@ pub(super) fn check(packages: &[Package], fix: bool) -> Result<Vec<Problem>> {
         let Some(library) = &package.library else {
             continue;
         };
-        let made = listed(package, library, &rustdoc)?;
+        let made = listed(library)?;
         let list = package.folder().join(LIST);
         let written = fs::read_to_string(&list).unwrap_or_default();
         if written == made {
@@ -57,13 +57,25 @@ fn rustdoc() -> Result<PathBuf> {
     Ok(script)
 }
 
-/// One line an item, with all features; what every type has (`Send`, `From<T> for T`) is left out.
-fn listed(package: &Package, library: &str, rustdoc: &Path) -> Result<String> {
-    run(cargo(["rustdoc", "--quiet", "--lib", "--all-features"])
-        .args(["--package", &package.name])
-        .args(["--", "-Z", "unstable-options", "--output-format", "json"])
-        .args(["--cap-lints", "allow"])
-        .env("RUSTDOC", rustdoc))?;
+/// Writes the JSON of all libraries in one run: crate by crate, each would have its dependencies built with other features.
+fn document(rustdoc: &Path) -> Result<()> {
+    run(cargo([
+        "doc",
+        "--quiet",
+        "--workspace",
+        "--no-deps",
+        "--lib",
+        "--all-features",
+    ])
+    .env("RUSTDOC", rustdoc)
+    .env(
+        "RUSTDOCFLAGS",
+        "-Zunstable-options --output-format=json --cap-lints=allow",
+    ))
+}
+
+/// Lists the items of a library, one per line, without those that every type has (`Send`, `From<T> for T`).
+fn listed(library: &str) -> Result<String> {
     let json = target().join("doc").join(format!("{library}.json"));
     let api = public_api::Builder::from_rustdoc_json(&json)
         .omit_blanket_impls(true)

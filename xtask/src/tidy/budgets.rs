@@ -10,8 +10,8 @@ use crate::workspace::Package;
 const BUDGETS: &[(&str, usize)] = &[
     ("secrets-vault", 115),
     ("secrets-aws", 165),
-    // Includes the encrypted file and the policy engine; see `docs/decisions.md`.
-    ("secrets-cli", 390),
+    // Includes the encrypted file, the policy engine and `aws login`; see `docs/decisions.md`.
+    ("secrets-cli", 400),
 ];
 
 /// The facade with only these features, and its budget.

@@ -108,7 +108,7 @@ fn buildkite(command: &CiMask, settings: &Settings) -> Outcome<()> {
     ));
     object.push(b'{');
     for (at, part) in parts.iter().enumerate() {
-        // What is no text is in no log either.
+        // What is not text is in no log either.
         let Ok(text) = part.expose_str() else {
             continue;
         };
@@ -123,7 +123,7 @@ fn buildkite(command: &CiMask, settings: &Settings) -> Outcome<()> {
         }
     }
     object.push(b'}');
-    let told = |error: io::Error| {
+    let reported = |error: io::Error| {
         Failure::other(format!("cannot run {AGENT}: {}", reason(&error)))
             .with_hint("it is in the PATH of every job of Buildkite")
     };
@@ -132,19 +132,19 @@ fn buildkite(command: &CiMask, settings: &Settings) -> Outcome<()> {
         .stdin(Stdio::piped())
         .stdout(io::stderr())
         .spawn()
-        .map_err(told)?;
+        .map_err(reported)?;
     let written = match agent.stdin.take() {
         Some(mut input) => input.write_all(&object),
         None => Ok(()),
     };
-    let status = agent.wait().map_err(told)?;
+    let status = agent.wait().map_err(reported)?;
     if !status.success() {
         return Err(
             Failure::other(format!("{AGENT} refuses the values: {status}"))
                 .with_hint("it must run inside of a job, and be version 3.67 or later"),
         );
     }
-    written.map_err(told)
+    written.map_err(reported)
 }
 
 #[cfg(test)]

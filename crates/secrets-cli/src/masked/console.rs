@@ -256,7 +256,7 @@ impl Console {
     }
 
     fn tell_size(&self) {
-        // Where it cannot be told, the program goes on with what it knows.
+        // If the size cannot be set, the program keeps the one it knows.
         let Ok(size) = tcgetwinsize(&self.real) else {
             return;
         };

@@ -1,7 +1,7 @@
 //! The leader of the session of a terminal of our own.
 //!
 //! The program is in that session, in a group of its own, as a shell starts it: in the foreground or behind it. The leader
-//! reports when it stops, and does with the group what it is told. Both through a socket, which is its standard error
+//! reports when it stops, and does with the group what it is asked to. Both through a socket, which is its standard error
 //! at first.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use crate::child;
 use crate::failure::Outcome;
 use crate::output::Palette;
 
-/// What the leader is told to do with the program.
+/// What the leader is asked to do with the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// Go on in the foreground of the terminal.

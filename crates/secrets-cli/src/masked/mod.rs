@@ -110,7 +110,7 @@ pub(crate) fn run(
                 output::report(program.palette, report);
             }
             match status {
-                // It is no success, and nobody but us has closed the pipe.
+                // It is not a success, and nobody but us has closed the pipe.
                 Status::Code(0) => std::process::exit(failure.exit() as i32),
                 Status::Signal(signal) if signal == Signal::PIPE.as_raw() => {
                     std::process::exit(failure.exit() as i32)

@@ -19,7 +19,7 @@ pub struct Actor {
     /// The number of the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// What the program was told to do, such as `secrets get`. Never its arguments.
+    /// What the program was asked to do, such as `secrets get`. Never its arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }

@@ -33,7 +33,7 @@ pub struct AuditConfig {
     pub max_bytes: u64,
     /// The age from which on a new file is begun; `None` for any, which is the default.
     pub max_age: Option<Duration>,
-    /// Whether SIGHUP makes the sinks open their files anew, which takes its other meaning, the end of the process, away
+    /// Whether SIGHUP makes the sinks open their files again, which takes its other meaning, the end of the process, away
     /// from it. A file that was moved is noticed without it. Needs a runtime with I/O. Default no.
     pub reopen_on_hangup: bool,
 }
@@ -204,7 +204,7 @@ impl AuditConfig {
         self
     }
 
-    /// With room for so many operations that wait, each for this long.
+    /// With room for this many operations that wait, each for this long.
     #[must_use]
     pub fn with_queue(mut self, queue: usize, deadline: Duration) -> Self {
         self.queue = queue;
@@ -220,7 +220,7 @@ impl AuditConfig {
         self
     }
 
-    /// With SIGHUP opening the files anew.
+    /// With SIGHUP opening the files again.
     #[must_use]
     pub fn with_reopen_on_hangup(mut self) -> Self {
         self.reopen_on_hangup = true;

@@ -21,7 +21,7 @@ use super::record::{Event, Record};
 use super::sink::AuditSink;
 use super::verify::{Verifier, each_line};
 
-/// After how many records a checkpoint is told in the trace, so that it is kept elsewhere too.
+/// After how many records a checkpoint is reported in the trace, so that it is kept elsewhere too.
 const TOLD_EVERY: u64 = 1000;
 
 /// Appends records to a file, each with the hash of the one before it.
@@ -45,7 +45,7 @@ pub struct FileSink {
 struct Locked {
     head: File,
     state: Head,
-    /// What has to be told in it before anything else.
+    /// What has to be reported in it before anything else.
     notes: Vec<Record>,
 }
 
@@ -277,7 +277,7 @@ impl FileSink {
     fn append(&mut self, locked: &mut Locked, records: &[Record]) -> Result<()> {
         let mut state = locked.state;
         let mut text = Vec::with_capacity(512 * (records.len() + 1));
-        let told = state.link.seq / TOLD_EVERY;
+        let reported = state.link.seq / TOLD_EVERY;
         if state.end == 0 {
             state.began = self.now();
             let note = format!("format=1 key={}", self.seal.key_id());
@@ -311,7 +311,7 @@ impl FileSink {
         }
         locked.state = state;
         locked.notes.clear();
-        if state.link.seq / TOLD_EVERY > told {
+        if state.link.seq / TOLD_EVERY > reported {
             tracing::info!(
                 target: "polysecrets::audit",
                 seq = state.link.seq,
@@ -457,7 +457,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Refuses what is no file, and one that others could write records into.
+/// Refuses what is not a file, and one that others could write records into.
 #[cfg(unix)]
 fn guard(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;

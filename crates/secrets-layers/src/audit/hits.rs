@@ -1,4 +1,4 @@
-//! Counts answers from the cache, to be told together.
+//! Counts answers from the cache, to be reported together.
 //!
 //! To count one that was counted before costs a look-up under one lock of 16, and no allocation.
 
@@ -16,7 +16,7 @@ use super::record::{Event, Record, RecordSource};
 
 const SHARDS: usize = 16;
 
-/// How long hits are counted before they are told.
+/// How long hits are counted before they are reported.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
 /// One hit, as it is counted.
@@ -110,13 +110,13 @@ impl Hasher for AsIs {
     }
 }
 
-/// The hits that were counted and not told yet.
+/// The hits that were counted and not reported yet.
 pub(super) struct HitTable {
     shards: [Mutex<Shard>; SHARDS],
     hasher: DefaultHashBuilder,
-    /// When the first hit that is not told yet was counted, in milliseconds of the monotonic clock; 0 for none.
+    /// When the first hit that is not reported yet was counted, in milliseconds of the monotonic clock; 0 for none.
     since: AtomicU64,
-    /// Whether the last ones could not be told.
+    /// Whether the last ones could not be reported.
     failing: AtomicBool,
     /// How old one may become before no other is counted, in milliseconds.
     patience: u64,
@@ -125,11 +125,11 @@ pub(super) struct HitTable {
 /// What came of counting a hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
-    /// It will be told.
+    /// It will be reported.
     Yes,
-    /// It will be told, if somebody is told that there is one.
+    /// It will be reported, if somebody learns that there is one.
     First,
-    /// It was not counted: the ones before it were not told in time.
+    /// It was not counted: the ones before it were not reported in time.
     No,
 }
 
@@ -216,8 +216,8 @@ impl HitTable {
         records
     }
 
-    /// Notes that all that was taken is told. `false` if there are others meanwhile.
-    pub(super) fn told(&self, monotonic: Duration) -> bool {
+    /// Notes that all that was taken is reported. `false` if there are others meanwhile.
+    pub(super) fn reported(&self, monotonic: Duration) -> bool {
         self.failing.store(false, Ordering::Relaxed);
         self.since.store(0, Ordering::SeqCst);
         // A hit that was counted before this moment did not ring.

@@ -39,7 +39,7 @@ impl FromStr for RecordId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::new(ErrorKind::InvalidValue, "this is no id of a record");
+        let wrong = || Error::new(ErrorKind::InvalidValue, "not a record id");
         // The first character has three bits of the 128.
         if text.len() != LENGTH || text.as_bytes()[0] > b'7' {
             return Err(wrong());
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for RecordId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse()
-            .map_err(|_| de::Error::custom("this is no id of a record"))
+            .map_err(|_| de::Error::custom("not a record id"))
     }
 }
 

@@ -38,7 +38,7 @@ impl AuditLayer {
     /// the file is not looked at: those belong to the [`FileSink`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for settings that make no sense together;
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for settings that conflict;
     /// [`ErrorKind::Unexpected`](secrets_core::ErrorKind::Unexpected) if the system gives no thread.
     pub fn new(
         config: AuditConfig,
@@ -71,7 +71,7 @@ impl AuditLayer {
         })))
     }
 
-    /// Writes what was counted and not told yet, and waits for all that is on its way. To be called before the process
+    /// Writes what was counted and not reported yet, and waits for all that is on its way. To be called before the process
     /// ends or becomes another program.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl AuditLayer {
         }
     }
 
-    /// Makes the sinks open their files anew, as SIGHUP does where the configuration wants it.
+    /// Makes the sinks open their files again, as SIGHUP does where the configuration wants it.
     pub fn reopen(&self) {
         if let Some(writer) = self.0.writer.get() {
             writer.reopen();

@@ -4,8 +4,8 @@
 //! - A write is recorded before it is done, and its outcome after it under the same id. If the first record fails, nothing
 //!   is written; if the second one fails, the error says that the write happened.
 //! - What cannot be recorded in time is refused, or with [`OnFailure::Warn`] done with a warning. How many records are
-//!   missing is told in the log itself once it can be written again.
-//! - Answers from the cache are recorded singly, or with [`Hits::Aggregate`] counted and told once a second, for which a
+//!   missing is reported in the log itself once it can be written again.
+//! - Answers from the cache are recorded singly, or with [`Hits::Aggregate`] counted and reported once a second, for which a
 //!   hit pays neither an allocation nor a wait.
 //!
 //! Not recorded are health checks, the closing of providers, and what is read to open providers and this log: the

@@ -266,15 +266,15 @@ mod tests {
         ] {
             let mut record = Record::new(event, Arc::default(), UNIX_EPOCH);
             record.outcome = outcome.map(Into::into);
-            let told = record.to_ocsf();
-            let found = (&told["status_id"], &told["severity_id"]);
+            let reported = record.to_ocsf();
+            let found = (&reported["status_id"], &reported["severity_id"]);
             assert_eq!(
                 found,
                 (&json!(status), &json!(severity)),
                 "{event:?} {outcome:?}"
             );
             assert_eq!(
-                told["api"]["response"]["error"],
+                reported["api"]["response"]["error"],
                 json!(outcome.filter(|outcome| *outcome != "ok"))
             );
         }

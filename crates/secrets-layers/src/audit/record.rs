@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::id::RecordId;
 
-/// What is told of one use of a secret. There is no value in it, and nothing made of one.
+/// What is reported of one use of a secret. There is no value in it, and nothing made of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {

@@ -28,10 +28,10 @@ pub trait AuditSink: fmt::Debug + Send + 'static {
     /// If they are not kept, so that the values must not be released.
     fn write(&mut self, records: &[Record]) -> Result<()>;
 
-    /// Opens anew what it writes to, as after SIGHUP.
+    /// Opens again what it writes to, as after SIGHUP.
     ///
     /// # Errors
-    /// If it cannot, which is told in the trace alone; the next write tells it again.
+    /// If it cannot, which is reported in the trace alone; the next write tells it again.
     fn reopen(&mut self) -> Result<()> {
         Ok(())
     }

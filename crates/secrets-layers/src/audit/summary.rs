@@ -7,11 +7,11 @@ use super::record::{Event, Record, RecordSource};
 use crate::DURATION_BOUNDS;
 use crate::metrics::prometheus::{self, PrometheusText, escaped};
 
-/// How many pairs of provider and operation, and how many outcomes of each, are told apart. What has more was not written
+/// How many pairs of provider and operation, and how many outcomes of each, are distinguished. What has more was not written
 /// by us, and is added up under [`OTHERS`].
 const MOST: usize = 1000;
 
-/// The provider, operation or outcome of what is not told apart.
+/// The provider, operation or outcome of what is not distinguished.
 const OTHERS: &str = "others";
 
 /// What the records of a log add up to: each use once, by provider and operation.
@@ -37,7 +37,7 @@ pub struct UseStats {
     pub stale: u64,
     /// Values from the provider.
     pub fresh: u64,
-    /// How long they took, where the log says it. Answers from the cache that are told together have no duration.
+    /// How long they took, where the log says it. Answers from the cache that are reported together have no duration.
     pub durations: Durations,
 }
 

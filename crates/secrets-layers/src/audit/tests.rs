@@ -168,7 +168,7 @@ fn story(records: &[Record]) -> Vec<(Event, String, String)> {
     records.iter().map(tell).collect()
 }
 
-fn told(event: Event, name: &str, outcome: &str) -> (Event, String, String) {
+fn reported(event: Event, name: &str, outcome: &str) -> (Event, String, String) {
     (event, name.to_owned(), outcome.to_owned())
 }
 
@@ -213,16 +213,16 @@ async fn each_use_has_its_records_and_no_value() {
     assert_eq!(
         story(&records),
         [
-            told(Event::Read, "a", "ok"),
-            told(Event::Read, "missing", "not_found"),
-            told(Event::Read, "cached", "ok"),
-            told(Event::Read, "b", "ok"),
-            told(Event::Read, "missing/b", "not_found"),
-            told(Event::Read, "cached/b", "ok"),
-            told(Event::Intent, "p", ""),
-            told(Event::Outcome, "p", "ok"),
-            told(Event::Intent, "d", ""),
-            told(Event::Outcome, "d", "ok"),
+            reported(Event::Read, "a", "ok"),
+            reported(Event::Read, "missing", "not_found"),
+            reported(Event::Read, "cached", "ok"),
+            reported(Event::Read, "b", "ok"),
+            reported(Event::Read, "missing/b", "not_found"),
+            reported(Event::Read, "cached/b", "ok"),
+            reported(Event::Intent, "p", ""),
+            reported(Event::Outcome, "p", "ok"),
+            reported(Event::Intent, "d", ""),
+            reported(Event::Outcome, "d", "ok"),
         ]
     );
     let first = &records[0];
@@ -357,7 +357,7 @@ async fn an_outcome_that_is_not_recorded_tells_that_the_write_happened() {
         "the put is done, but its outcome is not recorded"
     );
     assert!(!error.is_retryable());
-    assert_eq!(story(&kept.records()), [told(Event::Intent, "p", "")]);
+    assert_eq!(story(&kept.records()), [reported(Event::Intent, "p", "")]);
 }
 
 #[tokio::test]
@@ -383,9 +383,9 @@ async fn what_is_given_up_is_told() {
     assert_eq!(
         story(&kept.records()),
         [
-            told(Event::Read, "r", "cancelled"),
-            told(Event::Intent, "w", ""),
-            told(Event::Outcome, "w", "cancelled"),
+            reported(Event::Read, "r", "cancelled"),
+            reported(Event::Intent, "w", ""),
+            reported(Event::Outcome, "w", "cancelled"),
         ]
     );
 }
@@ -405,7 +405,7 @@ async fn a_warning_lets_it_pass() {
     stack.oneshot(get("b")).await.unwrap();
     let records = kept.records();
     assert_eq!((records[0].event, records[0].count), (Event::Gap, Some(2)));
-    assert_eq!(story(&records[1..]), [told(Event::Read, "b", "ok")]);
+    assert_eq!(story(&records[1..]), [reported(Event::Read, "b", "ok")]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -419,7 +419,7 @@ async fn hits_are_counted_and_told_within_a_second_or_so() {
     stack.clone().oneshot(get("cached/b")).await.unwrap();
     assert!(kept.records().is_empty());
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let told = |kept: &Kept| -> HashMap<String, u64> {
+    let reported = |kept: &Kept| -> HashMap<String, u64> {
         let mut counts = HashMap::new();
         for record in kept.records() {
             assert_eq!(
@@ -432,12 +432,12 @@ async fn hits_are_counted_and_told_within_a_second_or_so() {
         counts
     };
     assert_eq!(
-        told(&kept),
+        reported(&kept),
         HashMap::from([("cached/a".to_owned(), 500), ("cached/b".to_owned(), 1)])
     );
     stack.clone().oneshot(get("cached/a")).await.unwrap();
     layer.flush().await.unwrap();
-    assert_eq!(told(&kept)["cached/a"], 501);
+    assert_eq!(reported(&kept)["cached/a"], 501);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -509,7 +509,7 @@ fn sink(path: &Path, config: &AuditConfig) -> FileSink {
     FileSink::new(path, config, key(), Arc::default(), Arc::new(SystemClock))
 }
 
-/// Begins a new file at so many bytes.
+/// Begins a new file at this many bytes.
 fn rotated(bytes: u64) -> AuditConfig {
     AuditConfig::default()
         .with_sync(FsyncMode::None)
@@ -543,7 +543,7 @@ impl Room {
         AuditLog::new(self.path(), key())
     }
 
-    /// Writes so many records, of which the log has one more: its beginning.
+    /// Writes this many records, of which the log has one more: its beginning.
     fn with(records: usize) -> Self {
         let room = Self::new();
         let config = AuditConfig::default().with_sync(FsyncMode::None);

@@ -62,13 +62,13 @@ pub enum FaultKind {
     Changed,
     /// The log was written with another key, or the record was changed.
     OtherKey,
-    /// Records before this one are missing: so many.
+    /// Records before this one are missing: this many.
     Missing(u64),
     /// The record stands where another one was written.
     Moved,
     /// The file does not begin with the record that each file begins with.
     NoBeginning,
-    /// The last records are missing: so many.
+    /// The last records are missing: this many.
     EndMissing(u64),
     /// The last record is cut off.
     CutOff,
@@ -87,7 +87,7 @@ impl fmt::Display for FaultKind {
             _ => format!("{count} records are missing"),
         };
         match self {
-            Self::NoRecord => f.write_str("this is no record"),
+            Self::NoRecord => f.write_str("not a record"),
             Self::Changed => f.write_str("the record was changed"),
             Self::OtherKey => f.write_str("the log was written with another key, or this record was changed"),
             Self::Missing(count) => write!(f, "{} before this record", records(*count)),
@@ -174,7 +174,7 @@ impl AuditLog {
     /// Looks at every record of every file, and whether the last one is there.
     ///
     /// # Errors
-    /// If the files cannot be read. What is wrong in them is told in [`ChainReport::fault`].
+    /// If the files cannot be read. What is wrong in them is reported in [`ChainReport::fault`].
     pub fn verify(&self) -> Result<ChainReport> {
         // A writer may begin a new file meanwhile; then what was read is of two moments, or is not where it was.
         for _ in 1..ATTEMPTS {
@@ -192,14 +192,14 @@ impl AuditLog {
     /// Looks at every record of these files, which follow one another.
     ///
     /// # Errors
-    /// If the files cannot be read. What is wrong in them is told in [`ChainReport::fault`].
+    /// If the files cannot be read. What is wrong in them is reported in [`ChainReport::fault`].
     pub fn verify_files(&self, files: &[PathBuf]) -> Result<ChainReport> {
         let anchor = files.last() == Some(&self.path) && self.head_path().exists();
         let head = anchor.then(|| self.head());
         self.verify_with(files, head)
     }
 
-    /// Whether the record of this number has this hash, both as an earlier [`verify`](Self::verify) told them.
+    /// Whether the record of this number has this hash, both as an earlier [`verify`](Self::verify) reported them.
     ///
     /// # Errors
     /// If the files cannot be read.
@@ -239,7 +239,7 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The records of these files in order, as [`read`](Self::read) gives them, but a line that is no record, or not the one
+    /// The records of these files in order, as [`read`](Self::read) gives them, but a line that is not a record, or not the one
     /// that follows, ends it. An unfinished line at the end of a file, as a crash leaves it, is left out. Hashes are not
     /// looked at, so no key is needed.
     ///
@@ -459,7 +459,7 @@ impl Verifier {
     }
 }
 
-/// Gives the lines of a file, without their newlines and with whether they had one, until told to stop.
+/// Gives the lines of a file, without their newlines and with whether they had one, until asked to stop.
 pub(super) fn each_line(path: &Path, mut take: impl FnMut(&[u8], bool) -> bool) -> Result<()> {
     let failed = |error: io::Error| super::file::io_error("read", path, &error);
     let mut reader = BufReader::with_capacity(64 << 10, File::open(path).map_err(failed)?);

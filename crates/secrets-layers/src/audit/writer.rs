@@ -31,7 +31,7 @@ struct Shared {
     inbox: Mutex<Inbox>,
     bell: Condvar,
     hits: HitTable,
-    /// Records that were not written and are not told of yet.
+    /// Records that were not written and are not reported yet.
     missed: AtomicU64,
     written: AtomicU64,
     refused: AtomicU64,
@@ -42,7 +42,7 @@ struct Shared {
 #[derive(Default)]
 struct Inbox {
     jobs: Vec<Job>,
-    /// There are hits that are counted and have to be told in a while.
+    /// There are hits that are counted and have to be reported in a while.
     hits: bool,
     reopen: bool,
     closing: bool,
@@ -64,7 +64,7 @@ pub(super) enum Wanted {
     WhileAwaited,
     /// What they tell of happened.
     Always,
-    /// There are none; but all that was counted has to be told before the answer.
+    /// There are none; but all that was counted has to be reported before the answer.
     Flush,
 }
 
@@ -274,13 +274,13 @@ fn ended() -> Error {
 struct Worker {
     shared: Arc<Shared>,
     sinks: Vec<Box<dyn AuditSink>>,
-    /// Hits that were taken from the table and could not be told.
+    /// Hits that were taken from the table and could not be reported.
     untold: Vec<Record>,
 }
 
 impl Worker {
     fn run(mut self) {
-        // When hits that are counted, or could not be told, are due.
+        // When hits that are counted, or could not be reported, are due.
         let mut due: Option<Instant> = None;
         loop {
             let Inbox {
@@ -304,9 +304,9 @@ impl Worker {
             }
             self.deliver(jobs);
             if flush || is_due {
-                let told =
-                    self.untold.is_empty() && self.shared.hits.told(self.shared.clock.monotonic());
-                due = (!told).then(|| Instant::now() + WINDOW);
+                let reported = self.untold.is_empty()
+                    && self.shared.hits.reported(self.shared.clock.monotonic());
+                due = (!reported).then(|| Instant::now() + WINDOW);
             }
             if closing {
                 return;
@@ -340,7 +340,7 @@ impl Worker {
         }
     }
 
-    /// Writes the records of these jobs, and what else is to be told, in one go.
+    /// Writes the records of these jobs, and what else is to be reported, in one go.
     fn deliver(&mut self, jobs: Vec<Job>) {
         let missed = self.shared.missed.swap(0, Ordering::Relaxed);
         let mut given_up = 0;
@@ -355,7 +355,7 @@ impl Worker {
             records.push(gap);
         }
         let hits = std::mem::take(&mut self.untold);
-        let (gaps, told) = (records.len(), hits.len());
+        let (gaps, reported) = (records.len(), hits.len());
         records.extend(hits);
         let mut waiting = Vec::with_capacity(jobs.len());
         for mut job in jobs {
@@ -371,7 +371,7 @@ impl Worker {
             0 => Ok(()),
             _ => self.write(&records),
         };
-        let awaited = (records.len() - gaps - told) as u64;
+        let awaited = (records.len() - gaps - reported) as u64;
         let mut untold_gap = given_up;
         match &answer {
             Ok(()) => {
@@ -382,10 +382,10 @@ impl Worker {
             Err(error) => {
                 tracing::warn!(target: "polysecrets::audit", error = %error, records = awaited, "records are not written");
                 untold_gap += missed + awaited;
-                self.untold = records.drain(gaps..gaps + told).collect();
+                self.untold = records.drain(gaps..gaps + reported).collect();
             }
         }
-        if !records.is_empty() || told > 0 {
+        if !records.is_empty() || reported > 0 {
             self.shared.hits.set_failing(answer.is_err());
         }
         self.shared.missed.fetch_add(untold_gap, Ordering::Relaxed);
@@ -413,7 +413,7 @@ impl Worker {
     fn reopen(&mut self) {
         for sink in &mut self.sinks {
             if let Err(error) = sink.reopen() {
-                tracing::warn!(target: "polysecrets::audit", error = %error, "a sink cannot be opened anew");
+                tracing::warn!(target: "polysecrets::audit", error = %error, "a sink cannot be opened again");
             }
         }
     }

@@ -146,7 +146,7 @@ impl CachedAnswer {
             .store(milliseconds(now + ATTEMPT_EVERY), Ordering::Relaxed);
     }
 
-    /// Whether the caller shall begin an attempt to replace it: one of all who ask, once in a while.
+    /// Whether the caller must begin an attempt to replace it: one of all who ask, once in a while.
     pub(super) fn may_attempt(&self, now: Duration) -> bool {
         let next = self.attempt_at.load(Ordering::Relaxed);
         milliseconds(now) >= next

@@ -51,7 +51,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
     }
 
     /// Gives up on the loads of these keys: who waits gets what they bring, but nothing is kept of it, and who comes from
-    /// now on begins anew. `also` happens before any of them can land or begin.
+    /// now on begins again. `also` happens before any of them can land or begin.
     pub(super) fn detach(&self, of: impl Fn(&K) -> bool, also: impl FnOnce()) {
         let mut under_way = lock(&self.0);
         under_way.retain(|key, _| !of(key));

@@ -21,7 +21,7 @@ impl CacheLayer {
     /// A layer with a cache of its own.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for settings that make no sense together.
+    /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for settings that conflict.
     pub fn new(config: CacheConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         Self::with_secret_ttls(config, clock, SecretTtls::new())
     }

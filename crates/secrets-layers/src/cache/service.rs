@@ -155,7 +155,7 @@ where
             };
             self.load(request, vec![flight], for_whom);
         }
-        // Nobody waits for what is there already.
+        // Nobody waits for an answer that already exists.
         let mut waiter = waiter;
         if let Some(loaded) = (&mut waiter).now_or_never() {
             let stale = stale.as_ref().map(|stale| &stale.entry);
@@ -381,7 +381,7 @@ impl Drop for Forgetting {
 enum For {
     /// An answer that is given without it.
     Later,
-    /// An answer that is too old, so that each failure on the way is told.
+    /// An answer that is too old, so that each failure on the way is reported.
     Stale,
     Nothing,
 }

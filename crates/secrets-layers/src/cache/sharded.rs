@@ -131,7 +131,7 @@ mod tests {
         TURN.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many may be taken by other tests meanwhile.
+    /// This many may be taken by other tests meanwhile.
     const SPARE: usize = 16;
 
     #[test]

@@ -43,7 +43,7 @@ pub type SecretTtls = HashMap<SecretName, Vec<(Option<Arc<str>>, Duration)>>;
 /// What a load brings: an entry, or why there is none.
 pub(super) type Loaded = Result<Arc<Entry>>;
 
-/// The answers of a [`CacheLayer`](super::CacheLayer), to be asked about, and told to forget.
+/// The answers of a [`CacheLayer`](super::CacheLayer), to be asked about, and asked to forget.
 ///
 /// Cheap to clone; clones are one cache. What is dropped from it is wiped with its last reader.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ struct Shared {
 
 /// What a look-up finds.
 pub(super) enum Found {
-    /// An answer within its time; `true` where it shall be refreshed meanwhile.
+    /// An answer within its time; `true` where it must be refreshed meanwhile.
     Fresh(Arc<Entry>, bool),
     /// An answer that is given only if no other can be had.
     Expired(Arc<Entry>),
@@ -77,7 +77,7 @@ pub(super) enum Found {
 impl Cache {
     pub(super) fn new(config: CacheConfig, clock: Arc<dyn Clock>, secret_ttls: SecretTtls) -> Self {
         let counters = Arc::new(Counters::default());
-        // It also keeps so many places for names that it dropped, which must not take more than what it holds.
+        // It also keeps this many places for names that it dropped, which must not take more than what it holds.
         let fitting = config.max_bytes / OVERHEAD as u64;
         let entries = Quick::with(
             (config.max_entries as u64).min(fitting) as usize,

@@ -899,18 +899,21 @@ async fn what_can_be_given_at_once_is_seen_without_a_call() {
     setup.value("a").await;
     setup.later(3);
     let kept = glance("a").unwrap();
-    let told = kept.to_answer().unwrap();
-    assert_eq!(told.secret.value.expose_str().unwrap(), "1");
-    assert_eq!(told.origin.freshness, Freshness::Cached { age: seconds(3) });
-    assert_eq!(kept.answer().unwrap().secret, told.secret);
+    let reported = kept.to_answer().unwrap();
+    assert_eq!(reported.secret.value.expose_str().unwrap(), "1");
+    assert_eq!(
+        reported.origin.freshness,
+        Freshness::Cached { age: seconds(3) }
+    );
+    assert_eq!(kept.answer().unwrap().secret, reported.secret);
     assert_eq!(kept.at(), setup.clock.monotonic());
-    assert_eq!(kept.into_value().unwrap(), told.secret.value);
+    assert_eq!(kept.into_value().unwrap(), reported.secret.value);
     assert!(glance("b").is_none());
     // Whoever looks counts it, once nobody on the way objects.
     assert_eq!(setup.cache().stats().hits, 0);
     setup.cache().count_hit();
     assert_eq!(setup.cache().stats().hits, 1);
-    // Past nine tenths somebody has to fetch it anew.
+    // Past nine tenths somebody has to fetch it again.
     setup.later(52);
     assert!(glance("a").is_none());
     setup.later(5);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// So many groups.
+/// This many groups.
 pub(super) const GROUPS: usize = 16;
 
 /// The group of this thread.

@@ -19,7 +19,7 @@ use super::DURATION_BOUNDS;
 pub struct PrometheusText(String);
 
 impl PrometheusText {
-    /// Adds the lines of one metric; without a line nothing is told of it.
+    /// Adds the lines of one metric; without a line nothing is reported of it.
     pub fn family(&mut self, name: &str, kind: &str, about: &str, lines: &str) {
         if !lines.is_empty() {
             let text = format!("# HELP {name} {about}\n# TYPE {name} {kind}\n{lines}");

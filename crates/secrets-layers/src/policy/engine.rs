@@ -261,7 +261,7 @@ impl Engine {
         misses.into_iter().map(|(_, miss)| miss).collect()
     }
 
-    /// How much of a role fits, and what does not; `None` if all does. This is what Cedar decides too, told apart.
+    /// How much of a role fits, and what does not; `None` if all does. This is what Cedar decides too, distinguished.
     pub(super) fn miss(
         &self,
         role: &RoleConfig,

@@ -43,7 +43,7 @@ pub(super) fn read(
     })?;
     let place = |offset: usize| position(&text, offset).in_file(&path);
     let set: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
-        told(&errors, &place).with_hint(match errors.help() {
+        reported(&errors, &place).with_hint(match errors.help() {
             Some(help) => line(&help.to_string()),
             None => "a policy looks like `permit (principal in Role::\"reader\", action in Action::\"read\", resource);`".to_owned(),
         })
@@ -104,7 +104,7 @@ fn validate(
         .map_err(|_| Error::new(ErrorKind::Unexpected, "the schema of policies is broken"))?;
     let validated = Validator::new(schema).validate(set, ValidationMode::default());
     if let Some(error) = validated.validation_errors().next() {
-        return Err(told(error, place).with_hint(match error.help() {
+        return Err(reported(error, place).with_hint(match error.help() {
             Some(help) => line(&help.to_string()),
             None => "principals are `User` and `Role`, resources `Secret` (name, scope, providers, segments) and `Scope`; \
                      actions are named like operations, and `read` and `write` are several; the context may have `environment`"
@@ -120,7 +120,7 @@ fn validate(
     Ok(())
 }
 
-fn told(error: &(impl Diagnostic + ?Sized), place: &impl Fn(usize) -> SourcePosition) -> Error {
+fn reported(error: &(impl Diagnostic + ?Sized), place: &impl Fn(usize) -> SourcePosition) -> Error {
     let mut message = without_id(&error.to_string());
     if let Some(label) = error
         .labels()

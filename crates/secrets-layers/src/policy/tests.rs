@@ -171,7 +171,7 @@ async fn of_many_the_denied_are_errors_and_the_rest_is_served() {
             items: items.collect(),
         }
     };
-    let told = |response: Response| match response.reply {
+    let reported = |response: Response| match response.reply {
         Reply::Secrets(answers) => answers
             .into_iter()
             .map(|answer| match answer {
@@ -182,7 +182,7 @@ async fn of_many_the_denied_are_errors_and_the_rest_is_served() {
         other => panic!("{other:?}"),
     };
     let call = many(&["api/a", "db/a", "db/fails", "api/b", "db/b", "api/c"]);
-    let answers = told(setup.call("alice", call).await.unwrap());
+    let answers = reported(setup.call("alice", call).await.unwrap());
     let denied = "PermissionDenied";
     assert_eq!(
         answers,
@@ -190,10 +190,10 @@ async fn of_many_the_denied_are_errors_and_the_rest_is_served() {
     );
     assert_eq!(setup.asked(), ["get db/a", "get db/fails", "get db/b"]);
     // Nobody is asked for nothing.
-    let answers = told(setup.call("bob", many(&["db/a", "db/b"])).await.unwrap());
+    let answers = reported(setup.call("bob", many(&["db/a", "db/b"])).await.unwrap());
     assert_eq!(answers, [denied, denied]);
     assert!(setup.asked().is_empty());
-    let answers = told(
+    let answers = reported(
         setup
             .call("alice", many(&["api/a", "db/down"]))
             .await
@@ -201,7 +201,7 @@ async fn of_many_the_denied_are_errors_and_the_rest_is_served() {
     );
     assert_eq!(answers, [denied, "Unavailable"]);
     setup.asked();
-    assert!(told(setup.call("alice", many(&[])).await.unwrap()).is_empty());
+    assert!(reported(setup.call("alice", many(&[])).await.unwrap()).is_empty());
 }
 
 #[tokio::test]
@@ -440,16 +440,16 @@ fn a_review_tells_what_never_decides() {
         .with_principal("alice", ["wide", "other"]);
     let source = source(policy);
     let policy = Policy::new(source.clone()).unwrap();
-    let told = |used: &[&str]| {
+    let reported = |used: &[&str]| {
         let used: Vec<SecretRef> = used.iter().map(|one| reference(one)).collect();
         let warnings = policy.review(&used).into_iter();
         warnings.map(|one| one.message).collect::<Vec<_>>()
     };
-    let without = told(&[]);
+    let without = reported(&[]);
     assert_eq!(without.len(), 2, "{without:#?}");
     assert!(without[0].contains("nobody has the role \"idle\""));
     assert!(without[1].contains("the role \"reader\" never decides"));
-    let with = told(&["db/a", "nothing/x"]);
+    let with = reported(&["db/a", "nothing/x"]);
     assert_eq!(with.len(), 3, "{with:#?}");
     assert!(with[2].contains("\"nothing/*\"") && with[2].contains("not among the scopes"));
 }
@@ -462,16 +462,18 @@ fn a_review_tells_who_cannot_be_read_and_what_cedar_says() {
     );
     let policy = Policy::new(source.clone()).unwrap();
     let warnings = policy.review(&[reference("db/a"), reference("api/a")]);
-    let told: Vec<&str> = warnings.iter().map(|one| one.message.as_str()).collect();
+    let reported: Vec<&str> = warnings.iter().map(|one| one.message.as_str()).collect();
     assert!(
-        told.iter()
+        reported
+            .iter()
             .any(|one| one.contains("nobody has the role \"ghost\"")),
-        "{told:#?}"
+        "{reported:#?}"
     );
     assert!(
-        told.iter()
+        reported
+            .iter()
             .any(|one| one.contains("may read api/a of main")),
-        "{told:#?}"
+        "{reported:#?}"
     );
     let impossible = warnings
         .iter()
@@ -479,7 +481,7 @@ fn a_review_tells_who_cannot_be_read_and_what_cedar_says() {
     assert_eq!(
         impossible.unwrap().position.as_ref().unwrap().line,
         2,
-        "{told:#?}"
+        "{reported:#?}"
     );
 }
 
@@ -606,9 +608,9 @@ proptest! {
             let reference = SecretRef::from(name.clone()).with_provider(scope).unwrap();
             let decision = engine.decide(principal, operation, &reference);
             let expected = directly(&source, principal, operation, scope, &name);
-            let told: BTreeSet<String> = decision.rules.iter().map(|rule| rule.name.clone()).collect();
+            let reported: BTreeSet<String> = decision.rules.iter().map(|rule| rule.name.clone()).collect();
             prop_assert_eq!(decision.is_allowed, !expected.is_empty(), "{} {}", name, scope);
-            prop_assert_eq!(told, expected);
+            prop_assert_eq!(reported, expected);
         }
     }
 

@@ -22,7 +22,7 @@ impl RetryConfig {
         self
     }
 
-    /// With so many repetitions in reserve for all callers together.
+    /// With this many repetitions in reserve for all callers together.
     pub fn with_budget(mut self, repetitions: u32) -> Self {
         self.budget = repetitions;
         self

@@ -68,7 +68,7 @@ pub struct RetryPolicy {
     kept: Option<PartialBatch>,
 }
 
-/// A get-many of which some items are asked again: what is there already, and where the others belong.
+/// A get-many of which some items are asked again: which answers exist, and where the others belong.
 #[derive(Debug, Clone)]
 struct PartialBatch {
     results: Vec<Result<Answer>>,

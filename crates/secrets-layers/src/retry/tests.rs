@@ -442,7 +442,7 @@ impl RetryObserver for Noted {
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_that_another_follows_is_told() {
-    for (attempts, told) in [(1, 0), (3, 2)] {
+    for (attempts, reported) in [(1, 0), (3, 2)] {
         let script = (0..attempts).map(|_| vec![failed(ErrorKind::RateLimited)]);
         let scripted = Scripted::new(script);
         let kinds = Arc::new(Mutex::new(Vec::new()));
@@ -457,6 +457,9 @@ async fn each_attempt_that_another_follows_is_told() {
         let request =
             Request::new(call).with_retry_observer(Arc::new(noted) as Arc<dyn RetryObserver>);
         service.oneshot(request).await.unwrap_err();
-        assert_eq!(*kinds.lock().unwrap(), vec![ErrorKind::RateLimited; told]);
+        assert_eq!(
+            *kinds.lock().unwrap(),
+            vec![ErrorKind::RateLimited; reported]
+        );
     }
 }

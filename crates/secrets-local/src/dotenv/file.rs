@@ -1,6 +1,6 @@
 //! The content of a `.env` file as secrets, and what a write makes of it.
 //!
-//! A name that is no key, such as `db/password`, is written under the key that custom makes of it, with a comment above
+//! A name that is not a key, such as `db/password`, is written under the key that custom makes of it, with a comment above
 //! that keeps the name: `# secret: db/password`. A key without such a comment answers to every name that leads to it.
 
 use std::collections::hash_map::Entry as MapEntry;

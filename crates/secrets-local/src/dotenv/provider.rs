@@ -44,7 +44,7 @@ pub const CAPABILITIES: Capabilities = Capabilities::new(&[
 ])
 .with_max_value_bytes(MAX_VALUE_BYTES);
 
-/// Secrets in a `.env` file, whose syntax is told in [`syntax`](super::syntax).
+/// Secrets in a `.env` file, whose syntax is in [`syntax`](super::syntax).
 ///
 /// A name is looked for as the key of exactly this name and as the key that custom makes of it: uppercase, with `_` for
 /// `/`, `-` and `.`; both after the prefix. If both are there and differ in value, the name is ambiguous, which is

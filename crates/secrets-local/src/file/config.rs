@@ -70,7 +70,7 @@ impl FileConfig {
         self
     }
 
-    /// With so many versions of a secret.
+    /// With this many versions of a secret.
     pub fn with_keep_versions(mut self, count: NonZeroUsize) -> Self {
         self.keep_versions = count;
         self

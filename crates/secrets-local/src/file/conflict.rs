@@ -55,7 +55,7 @@ pub(super) fn first_marker(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// Both sides of a text with markers, in the style `merge` or `diff3`; `None` if its markers make no sense.
+/// Both sides of a text with markers, in the style `merge` or `diff3`; `None` if its markers do not match.
 pub(super) fn split(text: &[u8]) -> Option<Sides> {
     let (mut base, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut part = Part::Common;

@@ -377,7 +377,7 @@ impl Contents {
             })
     }
 
-    /// An entry of `source` with these facts, as an entry of this store. It is encrypted anew only if it has to be.
+    /// An entry of `source` with these facts, as an entry of this store. It is encrypted again only if it has to be.
     pub(super) fn adopt(
         &self,
         source: &Self,

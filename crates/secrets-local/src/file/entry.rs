@@ -105,7 +105,7 @@ impl Entry {
         self.facts.state == State::Purged
     }
 
-    /// What a reader is told about this version at this time.
+    /// What a reader learns about this version at this time.
     pub(super) fn metadata(&self, now: Nanos) -> Metadata {
         let facts = &self.facts;
         let state = match facts.state {

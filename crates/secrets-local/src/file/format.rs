@@ -72,7 +72,7 @@ pub(super) fn to_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// So many bytes in lowercase hexadecimal.
+/// This many bytes in lowercase hexadecimal.
 pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

@@ -38,7 +38,7 @@ pub(super) struct Unlock {
 
 /// Whether the text is a key rather than the path of a file.
 pub(super) fn is_key_text(text: &str) -> bool {
-    // In lowercase it is no key, but must not be told as a path either.
+    // In lowercase it is not a key, but must not be reported as a path either.
     let mut windows = text.as_bytes().windows(KEY_START.len());
     windows.any(|part| part.eq_ignore_ascii_case(KEY_START.as_bytes()))
         || text.contains("-----BEGIN ")

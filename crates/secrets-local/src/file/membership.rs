@@ -36,13 +36,13 @@ impl FileStore {
     /// Lets another public key open the store. Answers whether it could not before.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if it is no public key; else as for every reading and writing.
+    /// [`ErrorKind::InvalidConfig`] if it is not a public key; else as for every reading and writing.
     pub fn add_recipient(&self, recipient: &str) -> Result<bool> {
         let recipient = envelope::canonical_recipient(recipient)?;
         self.change_recipients(|recipients| recipients.insert(recipient))
     }
 
-    /// Takes a public key's right to open the store. The store gets a new key and all values are encrypted anew; copies
+    /// Takes a public key's right to open the store. The store gets a new key and all values are encrypted again; copies
     /// that were made before stay readable, so the secrets themselves should be changed too. Answers whether it had the
     /// right.
     ///
@@ -55,7 +55,7 @@ impl FileStore {
         self.change_recipients(|recipients| recipients.remove(&recipient))
     }
 
-    /// Gives the store a new key, for the same recipients, and encrypts all values anew.
+    /// Gives the store a new key, for the same recipients, and encrypts all values again.
     ///
     /// # Errors
     /// [`ErrorKind::Unauthenticated`] if the store has a passphrase and the configuration does not give it; else as for

@@ -1,6 +1,6 @@
 //! The encrypted file: a text that can be committed, and that only its recipients can read.
 //!
-//! Its format, what it protects from and what it does not, and how it is merged are told in `docs/encrypted-file.md`.
+//! Its format, what it protects from and what it does not, and how it is merged are in `docs/encrypted-file.md`.
 //!
 //! [`open`] gives the provider; [`FileStore`] creates a store, merges it and decides who may open it.
 

@@ -15,7 +15,7 @@ use super::identity::IdentitySource;
 use super::store::{FileStore, IDENTITY_VARIABLE, Opened};
 use super::{CAPABILITIES, SCHEME};
 
-/// The secrets of an encrypted file. Reading it anew, and every change, happens on a thread for blocking work.
+/// The secrets of an encrypted file. Reading it again, and every change, happens on a thread for blocking work.
 #[derive(Debug)]
 pub struct FileProvider {
     store: FileStore,

@@ -32,7 +32,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Refuses what cannot be a later copy of the store than the one that was seen before, as far as that can be told.
+    /// Refuses what cannot be a later copy of the store than the one that was seen before, as far as that can be known.
     pub(super) fn check_after(&self, known: &Self) -> Result<()> {
         if known.revision > self.revision {
             return Err(refused(format!(

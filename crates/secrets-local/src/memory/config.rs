@@ -27,7 +27,7 @@ impl Default for MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// Keeps so many versions of a secret.
+    /// Keeps this many versions of a secret.
     pub fn with_keep_versions(mut self, versions: NonZeroUsize) -> Self {
         self.keep_versions = versions;
         self

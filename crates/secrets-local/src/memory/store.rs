@@ -1,4 +1,4 @@
-//! The secrets and what happens to them: pure state, told the time with every call.
+//! The secrets and what happens to them: pure state, given the time with every call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;

@@ -176,26 +176,26 @@ async fn what_is_wrong_with_the_identity_says_where_it_is_from() {
         let environment: Environment = [("SECRETS_IDENTITY", text)].into_iter().collect();
         room.context().with_environment(environment)
     };
-    let told = async |context| {
+    let reported = async |context| {
         let provider = open(FileConfig::default(), context).await.unwrap();
         let error = get(&provider, "key").await.unwrap_err();
         (error.to_string(), error.hint().unwrap().to_owned())
     };
 
     let folder = room.project();
-    let (message, hint) = told(with_variable(folder.to_str().unwrap())).await;
+    let (message, hint) = reported(with_variable(folder.to_str().unwrap())).await;
     assert!(message.contains("not a regular file"), "{message}");
     assert!(!hint.contains("chmod"), "{hint}");
 
     for text in ["AGE-SECRET-KEY-1HUNTER2", "age-secret-key-1HUNTER2"] {
-        let (message, hint) = told(with_variable(text)).await;
+        let (message, hint) = reported(with_variable(text)).await;
         assert!(message.contains("SECRETS_IDENTITY"), "{message}");
         assert!(!format!("{message}{hint}").contains("HUNTER2"), "{message}");
     }
 
     let path = room.path("user/identity.txt");
     fs::remove_file(&path).unwrap();
-    let (message, _) = told(room.context()).await;
+    let (message, _) = reported(room.context()).await;
     assert!(message.contains(path.to_str().unwrap()), "{message}");
     let error = room.store().own_recipients().unwrap_err();
     assert!(

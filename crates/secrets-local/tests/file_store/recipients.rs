@@ -61,7 +61,7 @@ async fn a_recipient_is_added_and_removed() {
     assert_eq!(get(&room.provider().await, "hers").await.unwrap(), "too");
     assert!(
         common_entries(&before, &room.bytes()).is_empty(),
-        "every value is encrypted anew"
+        "every value is encrypted again"
     );
 }
 

@@ -110,8 +110,8 @@ async fn read(
     limit: usize,
     sender: &Sender<'_>,
 ) -> Result<HttpResponse, ReadFailure> {
-    let told = response.content_length();
-    let expected = match told.map(usize::try_from) {
+    let reported = response.content_length();
+    let expected = match reported.map(usize::try_from) {
         None => GUESSED_BODY.min(limit),
         Some(Ok(length)) if length <= limit => length,
         Some(_) => return Err(oversize(&mut response)),

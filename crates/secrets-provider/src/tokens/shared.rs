@@ -212,7 +212,7 @@ mod tests {
     struct Logins {
         shared: Arc<SharedToken<Token>>,
         made: Arc<AtomicUsize>,
-        /// A login goes on when this is told.
+        /// A login continues when this is notified.
         go: Arc<Notify>,
     }
 

@@ -284,7 +284,7 @@ async fn nothing_shows_a_credential_or_a_body() {
     for fault in [
         Fault::reply(Reply::new(200).body(value.reveal().as_str())),
         Fault::raw(value.reveal().as_str()),
-        // The host is told, it says what to change; nothing else of the target is.
+        // The host is reported, it says what to change; nothing else of the target is.
         Fault::redirect(
             307,
             format!(

@@ -186,7 +186,7 @@ impl fmt::Debug for Value {
     }
 }
 
-/// One key of a table with its value. A YAML key that is no scalar has its source text for a name.
+/// One key of a table with its value. A YAML key that is not a scalar has its source text for a name.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The decoded key.

@@ -13,3 +13,4 @@ mod yaml;
 pub use format::FileFormat;
 pub use scan::FileScan;
 pub use set::FileSet;
+pub(crate) use set::not_read;

@@ -149,7 +149,7 @@ impl<'t> FileScan<'t> {
     /// applied. `lookup` is called once a reference, in the order of [`references`](Self::references).
     ///
     /// # Errors
-    /// What `lookup` answers, with the place of the first use; [`ErrorKind::InvalidValue`] for a value that is no text or
+    /// What `lookup` answers, with the place of the first use; [`ErrorKind::InvalidValue`] for a value that is not text or
     /// that the format cannot express.
     pub fn render(
         &self,
@@ -575,7 +575,7 @@ fn is_inert(text: &str) -> bool {
     })
 }
 
-/// What a scalar shall read as.
+/// What a scalar must read as.
 enum Expected<'v> {
     Value(&'v str),
     Text(Zeroizing<String>),

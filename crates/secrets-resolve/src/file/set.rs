@@ -1,11 +1,10 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use secrets_core::{Result, SecretRef, SecretValue};
+use secrets_core::{Error, ErrorKind, Result, SecretRef, SecretValue};
 use zeroize::Zeroizing;
 
 use super::FileScan;
-use crate::lookup::not_read;
 
 /// Files that are resolved together: each reference is read once, whichever files name it.
 ///
@@ -89,4 +88,9 @@ fn gather(scans: &[FileScan<'_>]) -> (Vec<SecretRef>, Vec<Vec<usize>>) {
         .map(|scan| scan.references().iter().map(&mut place).collect())
         .collect();
     (references, places)
+}
+
+/// The error for a lookup that returns too few results.
+pub(crate) fn not_read(reference: &SecretRef) -> Error {
+    Error::new(ErrorKind::Unexpected, "a reference was not read").with_name(reference.name())
 }

@@ -571,7 +571,7 @@ fn values() -> impl Strategy<Value = Vec<String>> {
     )
 }
 
-/// The same pieces as they stand in a file and as they shall read.
+/// The same pieces as they stand in a file and as they must read.
 fn spell(pieces: &[Piece], values: &[String]) -> (String, String) {
     let (mut source, mut expected) = (String::new(), String::new());
     for piece in pieces {
@@ -647,7 +647,7 @@ const DOTENV_SHAPES: &[&str] = &[
     "K{i} = \"{}\"\n",
 ];
 
-/// A path below the key, or, after U+0001, the text around U+0002 as it shall read.
+/// A path below the key, or, after U+0001, the text around U+0002 as it must read.
 fn shape_of(shape: &str) -> (&str, Option<(&str, &str)>) {
     match shape.strip_prefix('\u{1}') {
         Some(around) => ("", around.split_once('\u{2}')),

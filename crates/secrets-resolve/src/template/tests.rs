@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::Lookup;
 
-/// Knows `A` … `D`, `db/password` and `bytes`; `broken` cannot be told.
+/// Knows `A` … `D`, `db/password` and `bytes`; `broken` cannot be resolved.
 fn look(key: &str) -> Result<Option<SecretValue>> {
     Ok(match key {
         "A" => Some("canary-a".into()),
@@ -242,14 +242,18 @@ fn errors_are_located_and_hold_no_value() {
         ),
     ] {
         let error = refused(source);
-        let told = format!("{error} {error:?} {:?}", error.hint());
-        assert_eq!(error.kind(), kind, "{source}: {told}");
-        assert!(error.to_string().contains(message), "{source}: {told}");
+        let reported = format!("{error} {error:?} {:?}", error.hint());
+        assert_eq!(error.kind(), kind, "{source}: {reported}");
+        assert!(error.to_string().contains(message), "{source}: {reported}");
         let position = error.position().unwrap();
-        assert_eq!((position.line, position.column), place, "{source}: {told}");
-        assert!(error.to_string().starts_with("t.conf:"), "{told}");
-        assert!(!told.contains("canary"), "{told}");
-        assert!(!error.to_string().contains('\n'), "{told}");
+        assert_eq!(
+            (position.line, position.column),
+            place,
+            "{source}: {reported}"
+        );
+        assert!(error.to_string().starts_with("t.conf:"), "{reported}");
+        assert!(!reported.contains("canary"), "{reported}");
+        assert!(!error.to_string().contains('\n'), "{reported}");
     }
 }
 

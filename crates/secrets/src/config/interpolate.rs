@@ -20,7 +20,7 @@ struct Rules<'a> {
     no_references: Option<&'static str>,
 }
 
-/// Takes all strings apart. What is in a provider's settings and not set is told when that provider is opened; anywhere
+/// Takes all strings apart. What is in a provider's settings and not set is reported when that provider is opened; anywhere
 /// else the reader tells it at once.
 ///
 /// # Errors

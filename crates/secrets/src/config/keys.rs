@@ -446,7 +446,7 @@ pub(super) const AUDIT: &[Key] = &[
     key(
         "reopen_on_hangup",
         Kind::Flag,
-        "whether SIGHUP opens the file anew instead of ending the process; default false",
+        "whether SIGHUP opens the file again instead of ending the process; default false",
     ),
 ];
 

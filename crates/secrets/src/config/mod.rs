@@ -151,7 +151,7 @@ impl Config {
         describe::describe(self)
     }
 
-    /// What would keep providers from being opened: variables in their settings that are not set. It is no error of
+    /// What would keep providers from being opened: variables in their settings that are not set. It is not an error of
     /// [`load`](Self::load), since a run may need none of them.
     pub fn problems(&self) -> Vec<Error> {
         let providers = self.providers.iter();

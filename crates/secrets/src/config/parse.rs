@@ -132,7 +132,7 @@ fn provider(
     let scheme = match (&kind, &location) {
         (Some((word, node)), _) => {
             if word.is_empty() || !Names::Profile.fits(word) {
-                return Err(node.error("this is no type of a provider"));
+                return Err(node.error("not a provider type"));
             }
             scheme::canonical(word).to_owned()
         }
@@ -178,7 +178,7 @@ fn provider(
         Some(Ok(location)) => settings
             .with_location(location)
             .with_location_place(fields.child("location").and_then(|node| node.place.clone())),
-        // What is wrong in itself is told now; what is not set, once the provider is needed.
+        // What is wrong in itself is reported now; what is not set, once the provider is needed.
         Some(Err(error)) if is_literal(fields.child("location")) => return Err(error),
         Some(Err(error)) => settings.with_invalid_location(error),
     };

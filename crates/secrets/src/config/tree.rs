@@ -65,7 +65,7 @@ pub(super) enum Value {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A number that is no 64-bit integer, as the source writes it.
+    /// A number that is not a 64-bit integer, as the source writes it.
     Float(Arc<str>),
     Text(Text),
     DateTime(Arc<str>),

@@ -1,4 +1,4 @@
-//! Providers for the tests of the stacks: a real one, and one that fails as told.
+//! Providers for the tests of the stacks: a real one, and one that fails as scripted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

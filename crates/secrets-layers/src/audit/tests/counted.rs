@@ -1,4 +1,4 @@
-//! Hits of the cache that are counted: which are told together, and when.
+//! Hits of the cache that are counted: which are reported together, and when.
 
 use secrets_testkit::ManualClock;
 
@@ -111,8 +111,8 @@ async fn what_differs_in_anything_is_counted_by_itself() {
             assert!(counting.kept.records().is_empty());
         }
     }
-    let told = counting.flushed().await;
-    assert_eq!(told.len(), uses.len());
+    let reported = counting.flushed().await;
+    assert_eq!(reported.len(), uses.len());
     for (origin, version, name, reason) in &uses {
         let of = |record: &&Record| {
             record.provider.as_deref() == Some(&*origin.provider)
@@ -122,7 +122,7 @@ async fn what_differs_in_anything_is_counted_by_itself() {
                 && record.name.as_deref() == Some(name)
                 && record.reason.as_deref() == *reason
         };
-        let found: Vec<_> = told.iter().filter(of).collect();
+        let found: Vec<_> = reported.iter().filter(of).collect();
         assert_eq!(found.len(), 1, "{name} {version:?} {reason:?}");
         assert_eq!((found[0].event, found[0].count), (Event::Hits, Some(3)));
         assert_eq!(found[0].operation.as_deref(), Some("get"));
@@ -144,10 +144,10 @@ async fn a_count_tells_when_its_first_and_last_were() {
         counting.get(get("a")).await;
         let last = clock.wall();
         clock.advance(Duration::from_millis(200));
-        let told = counting.flushed().await;
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].count, Some(2), "round {round}");
-        assert_eq!((told[0].since, told[0].time), (Some(first), last));
+        let reported = counting.flushed().await;
+        assert_eq!(reported.len(), 1);
+        assert_eq!(reported[0].count, Some(2), "round {round}");
+        assert_eq!((reported[0].since, reported[0].time), (Some(first), last));
     }
 }
 
@@ -165,14 +165,14 @@ async fn when_counts_are_not_told_in_time_hits_are_recorded_singly() {
         counting.clock.advance(Duration::from_millis(1));
         counting.get(get("a")).await;
         let singly = counting.kept.records();
-        let told = counting.flushed().await;
+        let reported = counting.flushed().await;
         if started.elapsed() > Duration::from_millis(900) {
             continue;
         }
         assert!(early.is_empty());
-        assert_eq!(story(&singly), [self::told(Event::Read, "a", "ok")]);
+        assert_eq!(story(&singly), [self::reported(Event::Read, "a", "ok")]);
         assert_eq!(
-            (told.len(), told[1].event, told[1].count),
+            (reported.len(), reported[1].event, reported[1].count),
             (2, Event::Hits, Some(2))
         );
         // Then they are counted again, once the thread has come to the end of its round.
@@ -196,7 +196,7 @@ async fn answers_of_the_provider_and_errors_are_never_counted() {
     stack(&layer).oneshot(get("missing")).await.unwrap_err();
     assert_eq!(
         story(&kept.records()),
-        [told(Event::Read, "missing", "not_found")]
+        [reported(Event::Read, "missing", "not_found")]
     );
 }
 
@@ -257,7 +257,7 @@ async fn no_hit_is_lost_between_two_tellings() {
     assert_eq!(counts.sum::<u64>(), 4 * EACH);
 }
 
-/// A hit that is counted while the ones before it are on their way is told a second later, without another one.
+/// A hit that is counted while the ones before it are on their way is reported a second later, without another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_counted_while_others_are_told_is_told_next() {
     let kept = Kept::default();
@@ -331,12 +331,12 @@ async fn what_is_given_at_once_is_counted() {
     assert_eq!(kept.records().len(), before);
     layer.flush().await.unwrap();
     let hits = kept.records().split_off(before);
-    let told: Vec<_> = hits
+    let reported: Vec<_> = hits
         .iter()
         .map(|hit| (hit.event, hit.reason.as_deref(), hit.count))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             (Event::Hits, None, Some(1)),
             (Event::Hits, Some("ticket 7"), Some(2))
@@ -366,7 +366,7 @@ async fn nothing_is_given_at_once_that_cannot_be_counted() {
     each.flush().await.unwrap();
     assert_eq!(kept.records().len(), 1);
 
-    // And none is given while none can be told.
+    // And none is given while none can be reported.
     let aggregate = layer(AuditConfig::default().with_hits(Hits::Aggregate), &kept);
     let service = cached_within(&aggregate, service_fn(answer));
     service.clone().oneshot(get("a")).await.unwrap();

@@ -62,7 +62,7 @@ fn a_killed_writer_leaves_a_whole_chain() {
         child.kill().unwrap();
         let last = lines.filter_map(|line| report(&line)).last();
         child.wait().unwrap();
-        let told = before + last.unwrap_or(first);
+        let reported = before + last.unwrap_or(first);
 
         room.whole();
         let files = room.log().files().unwrap();
@@ -71,10 +71,16 @@ fn a_killed_writer_leaves_a_whole_chain() {
             reads += u64::from(record.event == Event::Read)
         })
         .unwrap();
-        // What was under way may be there or not, or in part; what was told is.
-        assert!(reads >= told, "after kill {kill}: {reads} of {told}");
-        assert!(reads <= told + 4, "after kill {kill}: {reads} of {told}");
-        beyond += u64::from(reads > told);
+        // What was under way may be there or not, or in part; what was reported is.
+        assert!(
+            reads >= reported,
+            "after kill {kill}: {reads} of {reported}"
+        );
+        assert!(
+            reads <= reported + 4,
+            "after kill {kill}: {reads} of {reported}"
+        );
+        beyond += u64::from(reads > reported);
         sum += reads - before;
         before = reads;
         rotated = rotated.max(files.len());

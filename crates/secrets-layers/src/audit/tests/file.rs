@@ -54,24 +54,24 @@ fn a_checkpoint_is_told_every_thousand_records_and_each_record_by_its_own_sink()
     let room = Room::new();
     let config = AuditConfig::default().with_sync(FsyncMode::None);
     let mut sink = sink(&room.path(), &config);
-    let told = traced(|| {
+    let reported = traced(|| {
         for at in 0..25 {
             let records: Vec<Record> = (0..100).map(|one| record(100 * at + one)).collect();
             sink.write(&records).unwrap();
         }
     });
     // With the one that begins the file, the thousandth is in the tenth call.
-    assert_eq!(told.len(), 2, "{told:?}");
-    for (event, seq) in told.iter().zip([1001, 2001]) {
+    assert_eq!(reported.len(), 2, "{reported:?}");
+    for (event, seq) in reported.iter().zip([1001, 2001]) {
         assert!(event.contains(&format!("seq={seq} ")), "{event}");
         let hash = event.split_once("hash=\"").unwrap().1;
         let hash = hash.split_once('"').unwrap().0;
         assert!(room.log().goes_through(seq, hash).unwrap(), "{event}");
     }
-    let told = traced(|| TracingSink.write(&[record(1), record(2)]).unwrap());
+    let reported = traced(|| TracingSink.write(&[record(1), record(2)]).unwrap());
     assert!(
-        told[1].contains("name=\"s/2\"") && told.len() == 2,
-        "{told:?}"
+        reported[1].contains("name=\"s/2\"") && reported.len() == 2,
+        "{reported:?}"
     );
 }
 

@@ -69,7 +69,7 @@ fn missing(room: &Room) -> u64 {
     missing
 }
 
-/// However many bytes are left: a write without its intent is not done, one without its outcome is told to be done, and
+/// However many bytes are left: a write without its intent is not done, one without its outcome is reported to be done, and
 /// what was written in part is gone again.
 #[test]
 fn a_write_meets_a_full_disk_at_every_byte() {
@@ -115,7 +115,7 @@ fn a_write_meets_a_full_disk_at_every_byte() {
                     }
                 };
                 assert_eq!(room.whole().unfinished, 0, "{left} bytes left");
-                // What was missed is told as soon as there is room.
+                // What was missed is reported as soon as there is room.
                 service.clone().oneshot(get("a")).await.unwrap();
                 assert_eq!(missing(&room), missed);
                 room.whole();
@@ -150,7 +150,7 @@ fn nothing_is_read_while_the_disk_is_full() {
                     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unavailable);
                     assert!(took < Duration::from_secs(1), "{took:?}");
                 }
-                // Nor can the gap be told.
+                // Nor can the gap be reported.
                 layer.flush().await.unwrap_err();
                 assert_eq!((length(&room), room.whole().records), (before, 2));
                 limit(None);

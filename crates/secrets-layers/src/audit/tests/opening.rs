@@ -27,7 +27,7 @@ async fn the_first_use_opens_the_log_and_is_recorded() {
         let kept = Kept::default();
         let (layer, opened) = opening(&kept, AuditConfig::default(), 0);
         let stack = stack(&layer);
-        // Nothing was used, so there is nothing to open anew, to flush or to tell.
+        // Nothing was used, so there is nothing to open again, to flush or to tell.
         layer.reopen();
         layer.flush().await.unwrap();
         assert_eq!(
@@ -40,7 +40,7 @@ async fn the_first_use_opens_the_log_and_is_recorded() {
         assert_eq!(opened.load(Ordering::SeqCst), 1);
         let records = kept.records();
         assert_eq!(records.len(), if is_write { 3 } else { 2 });
-        // Who answered is told; where nobody did, who was meant.
+        // Who answered is reported; where nobody did, who was meant.
         assert_eq!(records[0].provider.as_deref(), Some("project"));
         assert_eq!(records.last().unwrap().provider.as_deref(), Some("main"));
         assert_eq!(layer.stats().written, records.len() as u64);
@@ -80,7 +80,7 @@ async fn with_a_warning_it_goes_on_without_a_log() {
     stack.clone().oneshot(get("a")).await.unwrap();
     stack.clone().oneshot(put("a")).await.unwrap();
     stack.clone().oneshot(get("b")).await.unwrap();
-    assert_eq!(story(&kept.records()), [told(Event::Read, "b", "ok")]);
+    assert_eq!(story(&kept.records()), [reported(Event::Read, "b", "ok")]);
 }
 
 #[tokio::test]
@@ -105,10 +105,10 @@ async fn what_a_write_was_about_is_in_both_of_its_records() {
     assert_eq!(
         story(&records),
         [
-            told(Event::Intent, "r", ""),
-            told(Event::Outcome, "r", "ok"),
-            told(Event::Intent, "s", ""),
-            told(Event::Outcome, "s", "ok"),
+            reported(Event::Intent, "r", ""),
+            reported(Event::Outcome, "r", "ok"),
+            reported(Event::Intent, "s", ""),
+            reported(Event::Outcome, "s", "ok"),
         ]
     );
     let of = |at: usize| {
@@ -152,7 +152,7 @@ async fn listings_and_versions_tell_what_they_were_about() {
     ] {
         stack(&layer).oneshot(Request::new(call)).await.unwrap();
     }
-    let told: Vec<_> = kept
+    let reported: Vec<_> = kept
         .records()
         .iter()
         .map(|record| {
@@ -165,7 +165,7 @@ async fn listings_and_versions_tell_what_they_were_about() {
         (operation.to_owned(), name.to_owned(), version.to_owned())
     };
     assert_eq!(
-        told,
+        reported,
         [
             was("list", "db/*", ""),
             was("versions", "v", ""),
@@ -216,7 +216,7 @@ async fn what_was_asked_for_is_told_where_nothing_was_answered() {
         .await
         .unwrap_err();
     layer.flush().await.unwrap();
-    let told: Vec<_> = kept
+    let reported: Vec<_> = kept
         .records()
         .iter()
         .map(|record| {
@@ -232,7 +232,7 @@ async fn what_was_asked_for_is_told_where_nothing_was_answered() {
         (name.to_owned(), version.to_owned(), outcome.to_owned())
     };
     assert_eq!(
-        told,
+        reported,
         [
             was("missing/a", "5", "not_found"),
             was("missing/a", "5", "not_found"),

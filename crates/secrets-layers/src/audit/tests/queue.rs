@@ -105,21 +105,21 @@ async fn a_failure_stops_the_counting_until_something_is_written_again() {
         }
         kept.set(WORKS);
         stack.clone().oneshot(get("fresh")).await.unwrap();
-        let told = kept.records();
+        let reported = kept.records();
         let sum = |event: Event| -> u64 {
-            let those = told.iter().filter(|record| record.event == event);
+            let those = reported.iter().filter(|record| record.event == event);
             those.filter_map(|record| record.count).sum()
         };
-        // The hit that was given is told, and those that were refused are missing.
+        // The hit that was given is reported, and those that were refused are missing.
         assert_eq!(sum(Event::Hits), 1, "{first}");
         assert_eq!(sum(Event::Gap), 3 + u64::from(first == "fresh"));
-        let before = told.len();
+        let before = reported.len();
         stack.clone().oneshot(get("cached")).await.unwrap();
         assert_eq!(kept.records().len(), before);
     }
 }
 
-/// A count that could not be told is tried again a second later, and not without a pause.
+/// A count that could not be reported is tried again a second later, and not without a pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_that_are_not_told_are_tried_once_a_second() {
     let kept = Kept::default();
@@ -169,7 +169,7 @@ async fn an_outcome_needs_no_room() {
     }
     let story = story(&kept.records());
     assert!(
-        story.contains(&told(Event::Outcome, "p", "ok")),
+        story.contains(&reported(Event::Outcome, "p", "ok")),
         "{story:?}"
     );
 }
@@ -190,11 +190,14 @@ async fn a_warning_is_said_of_writes_too_and_the_record_comes_later() {
     // Nobody waited for them any more, but what they tell of happened. A write without its intent has no outcome either.
     assert_eq!(
         story(&kept.records()),
-        [told(Event::Read, "a", "ok"), told(Event::Intent, "b", "")]
+        [
+            reported(Event::Read, "a", "ok"),
+            reported(Event::Intent, "b", "")
+        ]
     );
 }
 
-/// A sink that counts how often it is told to open anew.
+/// A sink that counts how often it is asked to open again.
 #[derive(Debug, Clone, Default)]
 struct Reopened(Arc<AtomicUsize>);
 
@@ -247,7 +250,7 @@ async fn the_end_of_the_last_handle_tells_what_was_counted() {
     while kept.records().is_empty() {
         assert!(
             waited.elapsed() < Duration::from_millis(700),
-            "it is not told"
+            "it is not reported"
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

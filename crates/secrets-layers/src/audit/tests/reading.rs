@@ -1,4 +1,4 @@
-//! What is told of a log that is read: its files, its records, and what is wrong with it in words.
+//! What is reported of a log that is read: its files, its records, and what is wrong with it in words.
 
 use super::super::file::head_path;
 use super::*;
@@ -170,7 +170,7 @@ fn reading_strictly_ends_at_the_first_line_that_does_not_follow() {
         (
             lines[..3].concat() + "no\n" + lines[3],
             3,
-            ":4: record 4: this is no record",
+            ":4: record 4: not a record",
         ),
     ] {
         let (seqs, end) = read(text);
@@ -183,7 +183,7 @@ fn reading_strictly_ends_at_the_first_line_that_does_not_follow() {
 
 #[test]
 fn faults_are_told_in_words() {
-    let told = |kind: FaultKind| {
+    let reported = |kind: FaultKind| {
         let fault = ChainFault {
             file: PathBuf::from("audit.jsonl"),
             line: 3,
@@ -196,15 +196,15 @@ fn faults_are_told_in_words() {
             .to_owned()
     };
     assert_eq!(
-        told(FaultKind::Missing(1)),
+        reported(FaultKind::Missing(1)),
         "1 record is missing before this record"
     );
     assert_eq!(
-        told(FaultKind::Missing(2)),
+        reported(FaultKind::Missing(2)),
         "2 records are missing before this record"
     );
     assert_eq!(
-        told(FaultKind::EndMissing(3)),
+        reported(FaultKind::EndMissing(3)),
         "3 records are missing at the end"
     );
     let all = [
@@ -218,7 +218,7 @@ fn faults_are_told_in_words() {
         FaultKind::DamagedCheckpoint,
         FaultKind::OtherHistory,
     ];
-    let mut words: Vec<String> = all.into_iter().map(told).collect();
+    let mut words: Vec<String> = all.into_iter().map(reported).collect();
     assert!(
         words
             .iter()
@@ -258,7 +258,7 @@ fn a_log_without_a_key_says_so() {
     let mut notes = Vec::new();
     AuditLog::read(&[room.path()], |_, record| notes.extend(record.note)).unwrap();
     assert_eq!(notes, ["format=1 key=none"]);
-    // Who has a key is told that this was not written with it.
+    // With a key, the report says that this was not written with it.
     let fault = room.log().verify().unwrap().fault.unwrap();
     assert_eq!((fault.line, fault.kind), (1, FaultKind::OtherKey));
 }

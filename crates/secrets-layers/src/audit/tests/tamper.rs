@@ -1,4 +1,4 @@
-//! Changes of a log: each is found, and told where it is.
+//! Changes of a log: each is found, and reported where it is.
 //!
 //! `cargo xtask test --deep` tries every one of them, else a part.
 
@@ -9,7 +9,7 @@ use super::*;
 /// How many lines the logs have.
 const LINES: usize = 1000;
 
-/// Which of so many are tried.
+/// The indices that are tried.
 fn tried(count: usize, step: usize) -> impl Iterator<Item = usize> {
     let step = if is_deep() { 1 } else { step };
     let ends = [0, 1, count - 2, count - 1];
@@ -165,7 +165,7 @@ fn every_missing_doubled_or_swapped_record_and_every_cut_is_located() {
     eprintln!("{changes} changes of a log of {LINES}: all located");
 }
 
-/// A log of so many records in files of some ten each, so that what is before and behind a change is soon verified.
+/// A log of this many records in files of some ten each, so that what is before and behind a change is soon verified.
 struct Files {
     room: Room,
     files: Vec<PathBuf>,
@@ -276,7 +276,7 @@ fn every_cut_of_a_file_and_every_missing_file_is_located() {
             let missing = (count - left.len()) as u64;
             let around = log.room.log().verify_files(log.around(at)).unwrap();
             if at == 0 && length == 0 {
-                // The oldest files may go; that they did is told.
+                // The oldest files may go; that they did is reported.
                 assert_eq!((around.fault, around.first), (None, log.firsts[1]));
                 continue;
             }

@@ -215,8 +215,8 @@ fn a_link_that_leads_nowhere_says_so() {
         Config::load(&room.options("")).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        let told = "secrets.toml is a symbolic link to elsewhere.toml, which does not exist";
-        assert!(error.message().ends_with(told), "{error}");
+        let reported = "secrets.toml is a symbolic link to elsewhere.toml, which does not exist";
+        assert!(error.message().ends_with(reported), "{error}");
     }
 }
 
