@@ -212,8 +212,8 @@ impl Console {
         Order::Foreground.send(&mut state.orders)
     }
 
-    /// The program has stopped; for the first thread to deal with. If that is because it wants keys which it can have, it gets them. Else we stop too, with the rest
-    /// of our group, as the program alone would have been stopped; and go on as we are continued.
+    /// Handles a stopped program, on the first thread. If the program wants keys that it can have, it gets them. Otherwise we
+    /// stop too, with the rest of our group, as the program alone would have been stopped, and continue when we are continued.
     fn stopped(&self, signal: Signal) -> io::Result<()> {
         let mut state = self.state();
         let wants_keys = signal == Signal::TTIN || signal == Signal::TTOU;
