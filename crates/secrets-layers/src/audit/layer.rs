@@ -35,7 +35,7 @@ pub(super) struct Shared {
 
 impl AuditLayer {
     /// A layer that writes to these sinks, to each of them every record. Of the configuration, what is about the key and
-    /// the file is not looked at: those belong to the [`FileSink`].
+    /// the file is not looked at: those belong to the [`FileSink`](super::FileSink).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`](secrets_core::ErrorKind::InvalidConfig) for settings that conflict;
