@@ -97,6 +97,7 @@ impl Silence {
             ),
             ("INFISICAL_ENVIRONMENT", "dev"),
             ("VAULT_TOKEN", CANARY),
+            ("BAO_TOKEN", CANARY),
         ] {
             all.push((name, value.to_owned()));
         }

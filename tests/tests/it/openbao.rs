@@ -1,13 +1,9 @@
 //! The main job against a real server, beside the server's own client.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use polysecrets_tests::{Home, Ran, server};
-use secrets_core::{OpenContext, PutOptions, SecretName, SecretProvider};
-use secrets_provider::Transport;
 use secrets_testkit::fault::{FaultServer, Reply};
-use secrets_vault::VaultConfig;
 use serde_json::Value;
 
 const DECLARED: &str = "
@@ -375,73 +371,4 @@ fn what_a_program_was_given_lives_on_and_what_was_only_checked_does_not() {
     let removed = broker.requests();
     let removed = removed.iter().filter(|request| request.method == "DELETE");
     assert_eq!(removed.count(), 1);
-}
-
-/// 300 secrets under a quota of 200 a second take two of its windows, with the quota's headers and without.
-#[test]
-fn a_quota_slows_a_run_down_and_fails_nothing() {
-    const SECRETS: usize = 300;
-    const RATE: usize = 200;
-    let home = Home::initialised();
-    let mount = mount(&home, "quota");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let mut config = VaultConfig::default();
-        config.address = Some(server("POLYSECRETS_TEST_BAO_TLS_ADDR"));
-        config.ca_cert = Some(server("POLYSECRETS_TEST_BAO_TLS_CA").into());
-        config.token = Some(server("POLYSECRETS_TEST_BAO_TLS_TOKEN").as_str().into());
-        config.mount = Some(mount.clone());
-        let context = OpenContext::new("main");
-        let provider = secrets_vault::open(config, context, Transport::default())
-            .await
-            .unwrap();
-        let written = (0..SECRETS).map(|number| {
-            let provider = &provider;
-            async move {
-                let name = SecretName::new(format!("s{number}")).unwrap();
-                let value = format!("value{number}").into();
-                let options = PutOptions::default();
-                provider.put(&name, &value, &options).await.unwrap();
-            }
-        });
-        for one in written {
-            one.await;
-        }
-    });
-    let mut config = format!(
-        "default = \"main\"\n\n\
-         [providers.main]\ntype = \"vault\"\naddress = \"{}\"\nmount = \"{mount}\"\nca_cert = \"{}\"\ntoken = \"${{DEPLOY_TOKEN}}\"\n\n",
-        server("POLYSECRETS_TEST_BAO_TLS_ADDR"),
-        server("POLYSECRETS_TEST_BAO_TLS_CA"),
-    );
-    for number in 0..SECRETS {
-        config.push_str(&format!("[secrets.S{number}]\nreference = \"s{number}\"\n"));
-    }
-    home.write("secrets.toml", config);
-    home.run(&["trust"]).ok();
-    let run = || {
-        let began = Instant::now();
-        let last = SECRETS - 1;
-        let print = format!("echo $S0 $S{last}");
-        let ran = secrets(&home, &["run", "--", "sh", "-c", &print], b"");
-        assert_eq!(ran.ok().text(), format!("value0 value{last}\n"));
-        began.elapsed()
-    };
-    let unlimited = run();
-    let allowed = Duration::from_secs_f64(SECRETS as f64 / RATE as f64);
-    for headers in [false, true] {
-        let switch = format!("enable_rate_limit_response_headers={headers}");
-        bao(&home, &["write", "sys/quotas/config", &switch]).ok();
-        let quota = format!("sys/quotas/rate-limit/{mount}");
-        let path = format!("path={mount}/");
-        let rate = format!("rate={RATE}");
-        bao(&home, &["write", &quota, &path, &rate, "interval=1s"]).ok();
-        let limited = run();
-        bao(&home, &["delete", &quota]).ok();
-        assert!(
-            limited <= allowed.mul_f64(1.2) + unlimited,
-            "{limited:?} with headers {headers}, {unlimited:?} without a quota"
-        );
-        println!("{limited:?} with headers {headers}, {unlimited:?} without a quota");
-    }
 }

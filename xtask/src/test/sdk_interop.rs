@@ -159,6 +159,14 @@ mod tests {
     #[test]
     fn missing_programs_are_named() {
         let some = ["test_aws", "test_vault", "test_gcp"].map(str::to_owned);
-        assert_eq!(absent(&some), ["test_azure", "test_infisical", "test_ocsf"]);
+        assert_eq!(
+            absent(&some),
+            [
+                "test_aws_logins",
+                "test_azure",
+                "test_infisical",
+                "test_ocsf"
+            ]
+        );
     }
 }
