@@ -54,11 +54,11 @@ impl SecretValue {
     /// providers that store objects alone, and a plain value as an object with one field.
     ///
     /// ```
-    /// use secrets_core::SecretValue;
+    /// use polysecrets_core::SecretValue;
     ///
     /// let value = SecretValue::from("hunter2").with_field_name("value");
     /// assert_eq!(value.field("value")?.expose_str()?, "hunter2");
-    /// # Ok::<(), secrets_core::Error>(())
+    /// # Ok::<(), polysecrets_core::Error>(())
     /// ```
     #[must_use]
     pub fn with_field_name(self, name: impl Into<Arc<str>>) -> Self {

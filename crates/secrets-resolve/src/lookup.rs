@@ -13,7 +13,7 @@ use crate::{FileFormat, FileScan, FileSet, ValueScan};
 ///
 /// ```
 /// use polysecrets_resolve::{Lookup, resolve_str};
-/// use secrets_core::{Result, SecretRef, SecretValue};
+/// use secrets_core::{Error, Result, SecretRef, SecretValue};
 ///
 /// struct Fixed;
 ///

@@ -23,7 +23,7 @@ use crate::zeroizing_writer::ZeroizingWriter;
 ///
 /// let resolved = scan.render(|_| Ok("it's 100%".into()))?;
 /// assert_eq!(*resolved, "# the database\npassword: \"it's 100%\" # in a vault\n");
-/// # Ok::<(), polysecrets::Error>(())
+/// # Ok::<(), secrets_core::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct FileScan<'t> {

@@ -46,7 +46,7 @@ const ENTRY: &str = "template";
 ///     Ok((key == "DB_PASSWORD").then(|| "hunter2".into()))
 /// };
 /// assert_eq!(*template.render(&lookup, None)?, "password = hunter2\n");
-/// # Ok::<(), polysecrets::Error>(())
+/// # Ok::<(), secrets_core::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Template {
