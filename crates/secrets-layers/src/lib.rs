@@ -23,7 +23,10 @@ mod provider;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
 mod retry;
+mod setting_conflict;
 mod trace;
+
+pub use setting_conflict::SettingConflict;
 
 #[cfg(feature = "audit")]
 pub use audit::{
@@ -59,15 +62,3 @@ pub use provider::ProviderService;
 pub use rate_limit::{RateLimitLayer, RateLimitService};
 pub use retry::{RetryConfig, RetryLayer, RetryPolicy};
 pub use trace::{TraceFuture, TraceLayer, TraceService};
-
-/// Two settings that contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SettingConflict {
-    /// The setting at fault.
-    pub setting: &'static str,
-    /// What is wrong with it.
-    pub message: &'static str,
-    /// What to set instead.
-    pub hint: &'static str,
-}

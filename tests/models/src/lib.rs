@@ -10,6 +10,10 @@ pub mod flight;
 #[path = "../../../crates/secrets-layers/src/cached_read.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use only a part")]
 mod cached_read;
+#[path = "../../../crates/secrets-layers/src/setting_conflict.rs"]
+mod setting_conflict;
+
+pub use setting_conflict::SettingConflict;
 
 /// Whether to run more interleavings.
 pub fn deep() -> bool {
