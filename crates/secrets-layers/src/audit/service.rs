@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use pin_project_lite::pin_project;
+#[allow(unused_imports, reason = "the cached reads need some of these")]
 use secrets_core::{Answer, Error, ErrorKind, Operation, Request, Response, Result};
 use tower::{Service, ServiceExt};
 
@@ -13,6 +14,7 @@ use super::config::{Hits, OnFailure};
 use super::hits::Hit;
 use super::layer::{AuditLayer, Shared};
 use super::pending::{Due, Moment, PendingRecord};
+#[allow(unused_imports, reason = "the cached reads need some of these")]
 use super::record::{Record, RecordSource};
 use super::writer::{Wanted, Writer};
 #[cfg(feature = "cache")]

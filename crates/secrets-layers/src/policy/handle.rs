@@ -178,6 +178,7 @@ impl Policy {
     }
 
     /// Whether it was decided already, by the policy that holds now, that this is allowed.
+    #[allow(dead_code, reason = "only the cache asks before it answers")]
     pub(super) fn is_known_to_allow(&self, question: Question<'_>) -> bool {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
         state.memo.get(question) == Some(Verdict::Allowed)
